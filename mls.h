@@ -1,0 +1,1314 @@
+/* mls.h - v0.1.0 - multi-level-scaling (MLS) tensors: format, quantizer, random bits - MIT licence
+
+   DO THIS in exactly one C or C++ file:
+
+       #define MLS_IMPLEMENTATION
+       #include "mls.h"
+
+   and include it without the define wherever else it is used.
+
+   WHAT IT IS
+       A tensor of low-bit numbers with three levels of scale: one fp32 for the tensor, a small
+       power of two (times 1 or 1.5) for each group, an <E,M> mini float for each element:
+
+           X = sign * S_t * S_g * Xbar          ("Exploring the Potential of Low-bit Training of
+                                                 CNNs", Eq. 1; the exact rules: docs/FORMAT.md)
+
+       mls_conv.h multiplies such tensors with integers only; mls_train.h trains networks of them.
+
+   EXAMPLE
+       mls_format f = {2, 1, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
+       mls_shape  s = {1, 8, 8, 16};
+       mls_tensor t;
+       static unsigned char memory[4096];
+       if (mls_tensor_size(f, s) > sizeof memory) ...
+       if (mls_tensor_init(&t, f, s, memory, sizeof memory) != MLS_OK) ...
+       if (mls_quantize(&t, x, 0) != MLS_OK) ...
+       mls_dequantize(&t, y);
+
+   CONFIGURATION, before the include, in the file with the implementation
+       MLS_STATIC       every function static: private copies, no symbols
+       MLS_DEF          own decoration of the public functions instead (dllexport, ...)
+       MLS_NO_SIMD      scalar code only
+       MLS_NO_THREADS   no OpenMP and no atomics (single-threaded firmware)
+       MLS_ASSERT(x)    check of internal invariants; nothing by default
+       MLS_HEADER, MLS_CONV_HEADER, MLS_TRAIN_HEADER   names, if the files are renamed ("my_mls.h")
+       (MLS_MALLOC, MLS_FREE, MLS_NO_MALLOC, MLS_NO_STDIO: see mls_train.h; this file never allocates)
+
+   ONE ANSWER
+       Same input, same bits: on every instruction set, with any thread count, compiler or
+       optimisation level. Two rules keep it so: a product of floats is an operand of + or - only
+       where it is exact or inside an explicit fused multiply-add, and sums have a shape that the
+       tensor fixes, not the machine. Flags that break IEEE arithmetic are refused.
+
+   SECTIONS (search for ">>name")
+       >>api  >>config  >>bits  >>format  >>tensor  >>random  >>reference  >>units  >>dispatch
+       >>quantize  >>measure  >>each  >>template
+*/
+#if !defined(MLS__UNIT) && !defined(MLS__EACH)
+
+/* ------------------------------------------------------------------------------------ >>api */
+#ifndef MLS_H_INCLUDED
+#define MLS_H_INCLUDED
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MLS_VERSION_MAJOR  0
+#define MLS_VERSION_MINOR  1
+#define MLS_VERSION_PATCH  0
+#define MLS_VERSION_STRING "0.1.0"
+
+#ifndef MLS_DEF
+#ifdef MLS_STATIC
+#if defined(__GNUC__) || defined(__clang__)
+#define MLS_DEF static __attribute__((unused))
+#else
+#define MLS_DEF static
+#endif
+#else
+#define MLS_DEF extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MLS__STATUS_LIST(X)                                                                  \
+    X(MLS_OK, "ok")                                                                          \
+    X(MLS_ERROR_ARGUMENT, "a pointer is null or a value is out of its range")                \
+    X(MLS_ERROR_FORMAT, "not a format: see mls_format")                                      \
+    X(MLS_ERROR_SHAPE, "a dimension is not positive, does not match, or the size overflows") \
+    X(MLS_ERROR_MEMORY, "the memory given is too small, or the allocation failed")           \
+    X(MLS_ERROR_NONFINITE, "an input or a scale is infinite or not a number")                \
+    X(MLS_ERROR_RANGE, "the exact sum would not fit the widest accumulator")                 \
+    X(MLS_ERROR_KERNEL, "no such kernel in this build or on this CPU")                       \
+    X(MLS_ERROR_STATE, "called out of order")                                                \
+    X(MLS_ERROR_IO, "a file cannot be opened, read or written")                              \
+    X(MLS_ERROR_DATA, "a file or buffer is damaged, truncated or of another kind")
+
+#define MLS__STATUS_NAME(name, text) name,
+typedef enum mls_status {
+    MLS__STATUS_LIST(MLS__STATUS_NAME) MLS__STATUS_COUNT
+} mls_status;
+#undef MLS__STATUS_NAME
+
+/* One sentence for a status; never null. */
+MLS_DEF const char *mls_status_string(mls_status status);
+
+typedef enum {
+    MLS_GROUP_NONE, /* the whole tensor is one group */
+    MLS_GROUP_N,    /* one group for each n (weights: each c_out) */
+    MLS_GROUP_C,    /* one group for each c (weights: each c_in) */
+    MLS_GROUP_NC    /* one group for each (n, c): the paper's choice */
+} mls_grouping;
+
+typedef enum {
+    MLS_ROUND_NEAREST,           /* ties to even */
+    MLS_ROUND_STOCHASTIC,        /* unbiased: carries into the next exponent */
+    MLS_ROUND_STOCHASTIC_CLIPPED /* the paper's Algorithm 1: never leaves its own binade */
+} mls_rounding;
+
+typedef enum {
+    MLS_RANGE_FIT,  /* the largest magnitude meets the top code: nothing saturates */
+    MLS_RANGE_PAPER /* S_t is the largest magnitude: values above the top code saturate */
+} mls_range;
+
+/* A format is a value. Element <ex,mx>: ex 0..5, mx 0..10, ex + mx >= 1, and a sign.
+   Group scale <eg,mg>: eg 0..8, mg 0..1, and mg = 0 where eg = 0. All zero means "none: fp32". */
+typedef struct mls_format {
+    uint8_t ex, mx, eg, mg;
+    uint8_t grouping; /* mls_grouping */
+    uint8_t rounding; /* mls_rounding */
+    uint8_t range;    /* mls_range */
+} mls_format;
+
+/* Channels last: element (n, y, x, ch) is at ((n * h + y) * w + x) * c + ch.
+   Weights are [c_out][kh][kw][c_in]. */
+typedef struct mls_shape {
+    int32_t n, h, w, c;
+} mls_shape;
+
+/* A view: the memory belongs to the caller. */
+typedef struct mls_tensor {
+    mls_format format;
+    mls_shape shape;
+    float scale;     /* S_t */
+    uint16_t *group; /* one code k << mg | m per group, n-major: S_g = (1 + m / 2^mg) * 2^-k */
+    uint8_t *code;   /* element codes sign | e | m: two a byte up to 4 bits (even index in the low
+                        nibble), one byte up to 8, two bytes little-endian above */
+    float *peak;     /* scratch of mls_quantize: largest magnitude of each (n, c); may be null in a
+                        tensor that is only read */
+} mls_tensor;
+
+/* MLS_OK or MLS_ERROR_FORMAT. */
+MLS_DEF mls_status mls_format_check(mls_format format);
+
+/* Bits of one element, sign included; 0 for a bad format. */
+MLS_DEF int32_t mls_format_bits(mls_format format);
+
+/* Writes the value Xbar (times sign) of every code 0 .. 2^bits - 1 to values[code].
+   Returns how many codes there are, or 0 when the format is bad or capacity is too small. */
+MLS_DEF int32_t mls_format_values(mls_format format, float *values, int32_t capacity);
+
+/* Reads "E,M[:GROUPING[:Eg,Mg]][:ROUNDING][:RANGE]" with GROUPING none|n|c|nc, ROUNDING
+   nearest|stochastic|clipped, RANGE fit|paper; "fp32" gives the all-zero format. What the text
+   does not say keeps the value that *format has on entry. On an error *format is untouched. */
+MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text);
+
+/* Number of groups; 0 for a bad shape. */
+MLS_DEF size_t mls_group_count(mls_format format, mls_shape shape);
+
+/* Bytes that mls_tensor_init needs, at any alignment; 0 if format or shape is bad. */
+MLS_DEF size_t mls_tensor_size(mls_format format, mls_shape shape);
+
+/* Lays a zero tensor out in memory. Errors: FORMAT, SHAPE, MEMORY (size too small), ARGUMENT. */
+MLS_DEF mls_status mls_tensor_init(mls_tensor *tensor, mls_format format, mls_shape shape,
+                                   void *memory, size_t size);
+
+/* Quantizes x, laid out as tensor->shape says, to tensor->format (paper, Algorithm 1, repaired:
+   docs/FORMAT.md). seed chooses the random bits of stochastic rounding and is not used otherwise.
+   Errors: NONFINITE when an x, or the scale that x needs, is not finite: codes, groups and scale
+   stay as they were; ARGUMENT, FORMAT, SHAPE. */
+MLS_DEF mls_status mls_quantize(mls_tensor *tensor, const float *x, uint64_t seed);
+
+/* x = fl((q * lsb * (1 + m / 2^mg)) * S_t) * 2^-k for every element. */
+MLS_DEF mls_status mls_dequantize(const mls_tensor *tensor, float *x);
+
+/* The code of one element; index < n * h * w * c. */
+MLS_DEF uint32_t mls_tensor_code(const mls_tensor *tensor, size_t index);
+
+/* How well a tensor stands for x. Sums are taken in index order. */
+typedef struct mls_report {
+    double relative_error; /* mean of |q - x| / |x| over x != 0 (ARE, the paper's Fig. 3) */
+    double snr_db;         /* 10 log10(sum x^2 / sum (q - x)^2); 999 where nothing was lost */
+    double clipped;        /* share of elements beyond their group's top value */
+    double flushed;        /* share of elements x != 0 that became 0 */
+    double zero_groups;    /* share of groups without any x != 0 */
+} mls_report;
+MLS_DEF mls_status mls_measure(const mls_tensor *tensor, const float *x, mls_report *report);
+
+/* 16 random bits, a pure function of its arguments: any order, any thread, any machine. */
+MLS_DEF uint32_t mls_random16(uint64_t seed, uint64_t index);
+
+/* A seed for a part of the work (a step, a tensor, an epoch): mls_seed(mls_seed(run, step), id). */
+MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MLS_H_INCLUDED */
+
+#ifdef MLS_IMPLEMENTATION
+#ifndef MLS__IMPLEMENTED
+#define MLS__IMPLEMENTED
+
+/* --------------------------------------------------------------------------------- >>config */
+#include <string.h>
+
+#if defined(__FAST_MATH__)
+#error "mls.h: -ffast-math (or -Ofast) changes results; compile this file without it"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "mls.h: float arithmetic has extra precision here; on 32-bit x86 use -msse2 -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#ifndef MLS_HEADER
+#define MLS_HEADER "mls.h"
+#endif
+#ifndef MLS_ASSERT
+#define MLS_ASSERT(x) ((void)0)
+#endif
+
+#if defined(_OPENMP) && !defined(MLS_NO_THREADS)
+#define MLS__OMP(text) _Pragma(#text)
+#else
+#define MLS__OMP(text)
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MLS__UNUSED __attribute__((unused))
+#define MLS__INLINE static inline __attribute__((always_inline, unused))
+#else
+#define MLS__UNUSED
+#define MLS__INLINE static inline
+#endif
+#ifdef __cplusplus
+#define MLS__RESTRICT __restrict
+#else
+#define MLS__RESTRICT restrict
+#endif
+/* gcc -O2 leaves small fixed loops rolled and spills their accumulators: 2.6 times slower. */
+#if defined(__clang__)
+#define MLS__UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define MLS__UNROLL _Pragma("GCC unroll 32")
+#else
+#define MLS__UNROLL
+#endif
+#define MLS__CAT_(a, b) a##b
+#define MLS__CAT(a, b)  MLS__CAT_(a, b)
+
+/* ----------------------------------------------------------------------------------- >>bits */
+
+MLS__INLINE uint32_t mls__bits(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+MLS__INLINE float mls__float(uint32_t u)
+{
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* 2^e as fp32, exact for -149 <= e <= 127. */
+MLS__INLINE float mls__pow2(int e)
+{
+    return mls__float(e >= -126 ? (uint32_t)(e + 127) << 23 : (uint32_t)1 << (e + 149));
+}
+
+/* Round to nearest even, for |x| < 2^22: the sum's last place is 1. */
+MLS__INLINE int32_t mls__rne(float x)
+{
+    return (int32_t)((x + 12582912.0f) - 12582912.0f);
+}
+
+/* a * b + c with a single rounding, also where there is no such instruction: the product of two
+   floats is exact in double; the sum is rounded to odd, so that rounding it once more is right. */
+MLS__INLINE float mls__fma(float a, float b, float c)
+{
+#if defined(__FP_FAST_FMAF)
+    return __builtin_fmaf(a, b, c);
+#else
+    double p = (double)a * (double)b, d = (double)c, s = p + d;
+    double t = s - p, error = (p - (s - t)) + (d - t);
+    uint64_t u;
+    memcpy(&u, &s, sizeof u);
+    if ((error > 0 || error < 0) && !(u & 1)) {
+        u = (error > 0) == (s > 0) ? u + 1 : u - 1;
+        memcpy(&s, &u, sizeof s);
+    }
+    return (float)s;
+#endif
+}
+
+MLS__INLINE size_t mls__align(size_t x, size_t to)
+{
+    return (x + (to - 1)) / to * to;
+}
+
+/* a * b into *out; 0 if it would overflow. */
+MLS__INLINE int mls__mul(size_t a, size_t b, size_t *out)
+{
+    if (b && a > SIZE_MAX / 4 / b) return 0; /* a quarter, so that sums of sizes are safe too */
+    *out = a * b;
+    return 1;
+}
+
+/* --------------------------------------------------------------------------------- >>format */
+
+MLS_DEF const char *mls_status_string(mls_status status)
+{
+#define MLS__STATUS_TEXT(name, text) text,
+    static const char *const texts[] = {MLS__STATUS_LIST(MLS__STATUS_TEXT)};
+#undef MLS__STATUS_TEXT
+    return (unsigned)status < MLS__STATUS_COUNT ? texts[status] : "unknown status";
+}
+
+MLS_DEF mls_status mls_format_check(mls_format f)
+{
+    if (f.ex > 5 || f.mx > 10 || f.ex + f.mx < 1 || f.eg > 8 || f.mg > 1) return MLS_ERROR_FORMAT;
+    if (f.eg == 0 && f.mg != 0) return MLS_ERROR_FORMAT;
+    if (f.grouping > MLS_GROUP_NC || f.rounding > MLS_ROUND_STOCHASTIC_CLIPPED) {
+        return MLS_ERROR_FORMAT;
+    }
+    return f.range > MLS_RANGE_PAPER ? MLS_ERROR_FORMAT : MLS_OK;
+}
+
+MLS_DEF int32_t mls_format_bits(mls_format f)
+{
+    return mls_format_check(f) == MLS_OK ? 1 + f.ex + f.mx : 0;
+}
+
+/* log2 of the step of the element grid. */
+MLS__INLINE int mls__lsb(mls_format f)
+{
+    return (f.ex ? 1 - (1 << f.ex) : 0) - f.mx;
+}
+
+/* Magnitude of the largest code. */
+MLS__INLINE int32_t mls__code_max(mls_format f)
+{
+    return (1 << (f.ex + f.mx)) - 1;
+}
+
+/* Integer grid value of the magnitude part of a code: X̄ = q * 2^lsb. At most 2047 * 2^30. */
+MLS__INLINE int64_t mls__grid(mls_format f, uint32_t magnitude)
+{
+    uint32_t e = magnitude >> f.mx, m = magnitude & (((uint32_t)1 << f.mx) - 1);
+    if (f.ex == 0 || e == 0) return (int64_t)m;
+    return (int64_t)(((uint64_t)1 << f.mx) + m) << (e - 1);
+}
+
+/* With the sign of the code. */
+MLS__INLINE int64_t mls__grid_signed(mls_format f, uint32_t code)
+{
+    int64_t q = mls__grid(f, code & (uint32_t)mls__code_max(f));
+    return code >> (f.ex + f.mx) ? -q : q;
+}
+
+/* Largest k of a group scale. */
+MLS__INLINE int mls__k_max(mls_format f)
+{
+    return f.eg >= 7 ? 127 : (1 << f.eg) - 1;
+}
+
+MLS_DEF int32_t mls_format_values(mls_format f, float *values, int32_t capacity)
+{
+    int32_t bits = mls_format_bits(f), count = bits ? (int32_t)1 << bits : 0;
+    if (!values || capacity < count) return 0;
+    for (int32_t code = 0; code < count; code++) {
+        values[code] = (float)mls__grid_signed(f, (uint32_t)code) * mls__pow2(mls__lsb(f));
+    }
+    return count;
+}
+
+/* Consumes word at *text when it stands there as a whole field. */
+static int mls__word(const char **text, const char *word)
+{
+    size_t n = strlen(word);
+    if (strncmp(*text, word, n) != 0 || ((*text)[n] != 0 && (*text)[n] != ':')) return 0;
+    *text += n;
+    return 1;
+}
+
+/* Reads "A,B" as two small numbers. */
+static int mls__pair(const char **text, uint8_t *a, uint8_t *b)
+{
+    const char *p = *text;
+    uint32_t value[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        if (*p < '0' || *p > '9') return 0;
+        while (*p >= '0' && *p <= '9' && value[i] < 100)
+            value[i] = value[i] * 10 + (uint32_t)(*p++ - '0');
+        if (i == 0 && *p++ != ',') return 0;
+    }
+    if (*p != 0 && *p != ':') return 0;
+    if (value[0] > 255 || value[1] > 255) return 0;
+    *a = (uint8_t)value[0], *b = (uint8_t)value[1];
+    *text = p;
+    return 1;
+}
+
+MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text)
+{
+    static const char *const grouping[] = {"none", "n", "c", "nc"};
+    static const char *const rounding[] = {"nearest", "stochastic", "clipped"};
+    static const char *const range[] = {"fit", "paper"};
+    mls_format f;
+    if (!format || !text) return MLS_ERROR_ARGUMENT;
+    f = *format;
+    if (strcmp(text, "fp32") == 0) {
+        memset(format, 0, sizeof *format);
+        return MLS_OK;
+    }
+    if (!mls__pair(&text, &f.ex, &f.mx)) return MLS_ERROR_FORMAT;
+    while (*text == ':') {
+        int known = 0;
+        text++;
+        for (uint8_t i = 0; i < 4 && !known; i++) {
+            if (!mls__word(&text, grouping[i])) continue;
+            f.grouping = i, known = 1;
+            if (text[0] == ':' && text[1] >= '0' && text[1] <= '9') {
+                text++;
+                if (!mls__pair(&text, &f.eg, &f.mg)) return MLS_ERROR_FORMAT;
+            }
+        }
+        for (uint8_t i = 0; i < 3 && !known; i++) {
+            if (mls__word(&text, rounding[i])) f.rounding = i, known = 1;
+        }
+        for (uint8_t i = 0; i < 2 && !known; i++) {
+            if (mls__word(&text, range[i])) f.range = i, known = 1;
+        }
+        if (!known) return MLS_ERROR_FORMAT;
+    }
+    if (*text || mls_format_check(f) != MLS_OK) return MLS_ERROR_FORMAT;
+    *format = f;
+    return MLS_OK;
+}
+
+/* --------------------------------------------------------------------------------- >>tensor */
+
+/* Elements of a shape; 0 if a dimension is not positive or the product overflows. */
+static size_t mls__elements(mls_shape s)
+{
+    size_t n;
+    if (s.n < 1 || s.h < 1 || s.w < 1 || s.c < 1) return 0;
+    n = (size_t)s.n;
+    if (!mls__mul(n, (size_t)s.h, &n) || !mls__mul(n, (size_t)s.w, &n)) return 0;
+    return mls__mul(n, (size_t)s.c, &n) && n <= SIZE_MAX / 32 ? n : 0;
+}
+
+/* Elements of one n: h * w * c. */
+MLS__INLINE size_t mls__image(mls_shape s)
+{
+    return (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+/* Distance between the group codes of neighbouring n and c: 0 where they share one. */
+MLS__INLINE size_t mls__group_step_n(mls_format f, mls_shape s)
+{
+    return f.grouping == MLS_GROUP_NC ? (size_t)s.c : f.grouping == MLS_GROUP_N ? 1 : 0;
+}
+MLS__INLINE size_t mls__group_step_c(mls_format f)
+{
+    return f.grouping == MLS_GROUP_NC || f.grouping == MLS_GROUP_C;
+}
+
+MLS_DEF size_t mls_group_count(mls_format f, mls_shape s)
+{
+    if (!mls__elements(s)) return 0;
+    return (mls__group_step_n(f, s) ? (size_t)s.n : 1) * (mls__group_step_c(f) ? (size_t)s.c : 1);
+}
+
+/* Bytes of count element codes. */
+static size_t mls__code_bytes(mls_format f, size_t count)
+{
+    int bits = 1 + f.ex + f.mx;
+    return bits <= 4 ? (count + 1) / 2 : bits <= 8 ? count : 2 * count;
+}
+
+enum {
+    MLS__ALIGN = 64
+}; /* a cache line, and the widest vector */
+
+MLS_DEF size_t mls_tensor_size(mls_format f, mls_shape s)
+{
+    size_t elements = mls__elements(s);
+    if (mls_format_check(f) != MLS_OK || !elements) return 0;
+    return MLS__ALIGN - 1 + mls__align((size_t)s.n * (size_t)s.c * sizeof(float), MLS__ALIGN) +
+           mls__align(mls_group_count(f, s) * sizeof(uint16_t), MLS__ALIGN) +
+           mls__code_bytes(f, elements);
+}
+
+/* All scales at the bottom, all codes zero (section 3, step 1 of the quantizer). */
+static void mls__tensor_clear(mls_tensor *t)
+{
+    size_t groups = mls_group_count(t->format, t->shape);
+    t->scale = 0;
+    for (size_t g = 0; g < groups; g++) {
+        t->group[g] = (uint16_t)(mls__k_max(t->format) << t->format.mg);
+    }
+    memset(t->code, 0, mls__code_bytes(t->format, mls__elements(t->shape)));
+}
+
+MLS_DEF mls_status mls_tensor_init(mls_tensor *t, mls_format f, mls_shape s, void *memory,
+                                   size_t size)
+{
+    uint8_t *p = (uint8_t *)memory;
+    if (!t || !p) return MLS_ERROR_ARGUMENT;
+    if (mls_format_check(f) != MLS_OK) return MLS_ERROR_FORMAT;
+    if (!mls__elements(s)) return MLS_ERROR_SHAPE;
+    if (size < mls_tensor_size(f, s)) return MLS_ERROR_MEMORY;
+    p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    t->format = f;
+    t->shape = s;
+    t->peak = (float *)(void *)p;
+    p += mls__align((size_t)s.n * (size_t)s.c * sizeof(float), MLS__ALIGN);
+    t->group = (uint16_t *)(void *)p;
+    p += mls__align(mls_group_count(f, s) * sizeof(uint16_t), MLS__ALIGN);
+    t->code = p;
+    mls__tensor_clear(t);
+    return MLS_OK;
+}
+
+/* Code of element i, where bits says which of the three packings it is. */
+MLS__INLINE uint32_t mls__code_get(const uint8_t *code, int bits, size_t i)
+{
+    if (bits <= 4) return (uint32_t)(code[i / 2] >> (i % 2 * 4)) & 15u;
+    if (bits <= 8) return code[i];
+    return code[2 * i] | (uint32_t)code[2 * i + 1] << 8;
+}
+
+MLS__INLINE void mls__code_put(uint8_t *code, int bits, size_t i, uint32_t value)
+{
+    if (bits <= 4) {
+        code[i / 2] =
+            (uint8_t)(i % 2 ? (code[i / 2] & 15u) | value << 4 : (code[i / 2] & 240u) | value);
+    } else if (bits <= 8) {
+        code[i] = (uint8_t)value;
+    } else {
+        code[2 * i] = (uint8_t)(value & 255u), code[2 * i + 1] = (uint8_t)(value >> 8);
+    }
+}
+
+MLS_DEF uint32_t mls_tensor_code(const mls_tensor *t, size_t index)
+{
+    return mls__code_get(t->code, 1 + t->format.ex + t->format.mx, index);
+}
+
+/* --------------------------------------------------------------------------------- >>random */
+
+/* A bijection of 64 bits that mixes well (the finalizer of splitmix64). */
+MLS__INLINE uint64_t mls__mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part)
+{
+    return mls__mix(mls__mix(seed + 0x9e3779b97f4a7c15u) ^ (part + 1) * 0xd1342543de82ef95u);
+}
+
+/* Keys of the 2^33 elements that share index >> 33. */
+typedef struct mls__keys {
+    uint32_t a, b;
+} mls__keys;
+
+static mls__keys mls__random_keys(uint64_t seed, uint64_t high)
+{
+    uint64_t key = mls_seed(seed, high);
+    mls__keys keys = {(uint32_t)key, (uint32_t)(key >> 32)};
+    return keys;
+}
+
+/* 32 bits for two neighbouring elements; two multiplications, so that vectors of it are cheap.
+   The multipliers and shifts are those of Wellons' lowbias32; the keys are ours. */
+MLS__INLINE uint32_t mls__random32(mls__keys keys, uint32_t pair)
+{
+    uint32_t h = pair ^ keys.a;
+    h = (h ^ h >> 16) * 0x7feb352du;
+    h = ((h ^ h >> 15) + keys.b) * 0x846ca68bu;
+    return h ^ h >> 16;
+}
+
+MLS_DEF uint32_t mls_random16(uint64_t seed, uint64_t index)
+{
+    uint32_t h = mls__random32(mls__random_keys(seed, index >> 33), (uint32_t)(index >> 1));
+    return index & 1 ? h >> 16 : h & 0xffffu;
+}
+
+/* ------------------------------------------------------------------------------ >>reference
+   The quantizer element by element, as docs/FORMAT.md states it. Every other path equals it. */
+
+/* What the elements of one tensor share. */
+typedef struct mls__coder {
+    mls_format format;
+    mls_shape shape;
+    const uint16_t *group;
+    float r[2]; /* (1 / lsb) / ((1 + m / 2^mg) * S_t), by m */
+    float q_max;
+    uint64_t seed;
+} mls__coder;
+
+MLS__INLINE float mls__group_fraction(mls_format f, uint32_t m)
+{
+    return f.mg && m ? 1.5f : 1.0f;
+}
+
+static mls__coder mls__coder_make(const mls_tensor *t, uint64_t seed)
+{
+    mls__coder c;
+    c.format = t->format;
+    c.shape = t->shape;
+    c.group = t->group;
+    c.q_max = (float)mls__grid(t->format, (uint32_t)mls__code_max(t->format));
+    for (uint32_t m = 0; m < 2; m++) {
+        c.r[m] = mls__pow2(-mls__lsb(t->format)) / (mls__group_fraction(t->format, m) * t->scale);
+    }
+    c.seed = seed;
+    return c;
+}
+
+/* Code of x in a group with scale code g; u are 16 random bits. */
+static uint32_t mls__encode(const mls__coder *c, float x, uint32_t g, uint32_t u)
+{
+    mls_format f = c->format;
+    uint32_t k = g >> f.mg, m = g & f.mg, sign = mls__bits(x) >> 31, code;
+    float y = (mls__float(mls__bits(x) & 0x7fffffffu) * mls__pow2((int)k)) * c->r[m];
+    int s = 0; /* log2 of the step at y */
+    int32_t v; /* y in steps, rounded */
+    if (y > c->q_max) y = c->q_max;
+    if (f.ex) {
+        s = (int)(mls__bits(y) >> 23) - 127 - f.mx;
+        if (s < 0) s = 0;
+    }
+    if (f.rounding == MLS_ROUND_NEAREST) {
+        v = mls__rne(y * mls__pow2(-s));
+    } else {
+        v = (int32_t)(y * mls__pow2(16 - s)); /* truncates; below 2^27 */
+        v = (v + (int32_t)u) >> 16;
+    }
+    if (f.rounding == MLS_ROUND_STOCHASTIC_CLIPPED && f.ex) {
+        int32_t last = y < (float)(1 << f.mx) ? (1 << f.mx) - 1 : (2 << f.mx) - 1;
+        if (v > last) v = last;
+    }
+    /* Gradual underflow makes the codes of one sign count on without a gap: a carry of v to
+       2^(mx+1) is the first code of the next exponent. */
+    code = (uint32_t)(s << f.mx) + (uint32_t)v;
+    if (code > (uint32_t)mls__code_max(f)) code = (uint32_t)mls__code_max(f);
+    return code ? code | sign << (f.ex + f.mx) : 0;
+}
+
+static void mls__encode_range_scalar(const mls__coder *c, const float *x, uint8_t *code,
+                                     size_t first, size_t last)
+{
+    size_t image = mls__image(c->shape), channels = (size_t)c->shape.c;
+    size_t step_n = mls__group_step_n(c->format, c->shape), step_c = mls__group_step_c(c->format);
+    int bits = 1 + c->format.ex + c->format.mx;
+    for (size_t i = first; i < last; i++) {
+        uint32_t g = c->group[i / image * step_n + i % channels * step_c];
+        uint32_t u = c->format.rounding == MLS_ROUND_NEAREST ? 0 : mls_random16(c->seed, i);
+        mls__code_put(code, bits, i, mls__encode(c, x[i], g, u));
+    }
+}
+
+/* peak[ch] = largest |x[.][ch]| over the pixels of one n, as bit patterns: they order as the
+   magnitudes do, with infinities and NaNs on top. */
+static void mls__peaks_scalar(const float *x, size_t pixels, size_t channels, float *peak)
+{
+    for (size_t ch = 0; ch < channels; ch++) {
+        uint32_t most = 0;
+        for (size_t p = 0; p < pixels; p++) {
+            uint32_t u = mls__bits(x[p * channels + ch]) & 0x7fffffffu;
+            if (u > most) most = u;
+        }
+        memcpy(&peak[ch], &most, sizeof most);
+    }
+}
+
+/* Code of the smallest group scale that is >= ratio, for 0 <= ratio <= 1. */
+static uint16_t mls__group_code(mls_format f, float ratio)
+{
+    int k_max = mls__k_max(f), k;
+    for (k = k_max; k >= 0; k--) {
+        for (int m = 0; m <= f.mg; m++) {
+            if ((m ? 1.5f : 1.0f) * mls__pow2(-k) >= ratio) return (uint16_t)(k << f.mg | m);
+        }
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------- >>units
+   The vector units that this build knows, worst first. Each template of the three headers is
+   instantiated for each of them by >>each. */
+#if !defined(MLS_NO_SIMD) && (defined(__GNUC__) || defined(__clang__)) && \
+    (defined(__x86_64__) || defined(__i386__)) && !defined(__TINYC__)
+#define MLS__X86 1
+#include <immintrin.h>
+#define MLS__UNITS(X) X(scalar) X(sse41) X(avx2) X(avx512vnni)
+#else
+#define MLS__X86      0
+#define MLS__UNITS(X) X(scalar)
+#endif
+
+#define MLS__UNIT_NAME(unit) #unit,
+static const char *const mls__unit_names[] = {MLS__UNITS(MLS__UNIT_NAME)};
+#undef MLS__UNIT_NAME
+enum {
+    MLS__UNIT_COUNT = sizeof mls__unit_names / sizeof mls__unit_names[0]
+};
+
+/* Units that this CPU can run: they are a prefix of the list. */
+static int mls__units_here(void)
+{
+#if MLS__X86
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse4.1")) return 1;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl") ||
+        !__builtin_cpu_supports("avx512vnni")) {
+        return 3;
+    }
+#endif
+    return MLS__UNIT_COUNT;
+}
+
+/* ------------------------------------------------------------------------------- >>dispatch */
+
+static int mls__unit_chosen; /* index + 1; 0: not chosen yet. Racing threads store the same. */
+
+/* Index of the unit in use. */
+static int mls__unit(void)
+{
+#if !defined(MLS_NO_THREADS) && defined(__GCC_ATOMIC_INT_LOCK_FREE) && \
+    __GCC_ATOMIC_INT_LOCK_FREE == 2 && !defined(__TINYC__)
+    int unit = __atomic_load_n(&mls__unit_chosen, __ATOMIC_RELAXED);
+    if (!unit) {
+        unit = mls__units_here();
+        __atomic_store_n(&mls__unit_chosen, unit, __ATOMIC_RELAXED);
+    }
+#else
+    int unit = mls__unit_chosen;
+    if (!unit) mls__unit_chosen = unit = mls__units_here();
+#endif
+    return unit - 1;
+}
+
+#define MLS__EACH MLS_HEADER
+#include MLS_HEADER
+#undef MLS__EACH
+
+typedef struct mls__quantizer {
+    void (*peaks)(const float *x, size_t pixels, size_t channels, float *peak);
+    void (*encode_range)(const mls__coder *c, const float *x, uint8_t *code, size_t first,
+                         size_t last);
+} mls__quantizer;
+
+#define MLS__ROW(unit) {mls__peaks_##unit, mls__encode_range_##unit},
+static const mls__quantizer mls__quantizers[] = {MLS__UNITS(MLS__ROW)};
+#undef MLS__ROW
+
+/* ------------------------------------------------------------------------------- >>quantize
+   Three stages, so that a trainer can run the first and the last image by image. */
+
+/* Stage 1: t->peak for images first .. last - 1. */
+static void mls__quantize_peaks(mls_tensor *t, const float *x, size_t first, size_t last)
+{
+    size_t c = (size_t)t->shape.c, pixels = (size_t)t->shape.h * (size_t)t->shape.w;
+    for (size_t n = first; n < last; n++) {
+        mls__quantizers[mls__unit()].peaks(x + n * pixels * c, pixels, c, t->peak + n * c);
+    }
+}
+
+/* Stage 2: scale and groups from the peaks. Changes nothing on an error. */
+static mls_status mls__quantize_scales(mls_tensor *t)
+{
+    mls_format f = t->format;
+    size_t n = (size_t)t->shape.n, c = (size_t)t->shape.c;
+    size_t step_n = mls__group_step_n(f, t->shape), step_c = mls__group_step_c(f);
+    uint32_t most = 0;
+    float t_max, scale;
+    for (size_t i = 0; i < n * c; i++) {
+        uint32_t u = mls__bits(t->peak[i]);
+        if (u > most) most = u;
+    }
+    t_max = mls__float(most);
+    if (most >= 0x7f800000u) return MLS_ERROR_NONFINITE;
+    if (t_max < mls__pow2(-64)) {
+        mls__tensor_clear(t);
+        return MLS_OK;
+    }
+    scale = t_max;
+    if (f.range == MLS_RANGE_FIT) {
+        float q_max = (float)mls__grid(f, (uint32_t)mls__code_max(f));
+        scale = t_max / (q_max * mls__pow2(mls__lsb(f))); /* the divisor is exact: top */
+    }
+    if (scale > 3.4e38f / 2) return MLS_ERROR_NONFINITE; /* 1.5 * S_t must be finite */
+    t->scale = scale;
+    /* A group that several peaks share takes their largest: the others have a larger code. */
+    for (size_t i = 0; i < mls_group_count(f, t->shape); i++) t->group[i] = 0xffff;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t ch = 0; ch < c; ch++) {
+            uint16_t *g = t->group + i * step_n + ch * step_c;
+            float ratio = t->peak[i * c + ch] / t_max;
+            uint16_t code = mls__group_code(f, ratio);
+            /* k falls and m rises with the scale */
+            uint32_t order = (uint32_t)(code ^ f.mg), old = (uint32_t)(*g ^ f.mg);
+            if (*g == 0xffff || order < old) *g = code;
+        }
+    }
+    return MLS_OK;
+}
+
+/* Stage 3: codes of elements first .. last - 1, after stage 2. first is a multiple of 16, and so
+   is last unless it is the end of the tensor: two ranges never share a byte. */
+static void mls__quantize_codes(mls_tensor *t, const float *x, uint64_t seed, size_t first,
+                                size_t last)
+{
+    mls__coder c;
+    if (t->scale == 0) return;
+    c = mls__coder_make(t, seed);
+    while (first < last) {
+        /* one pair of keys a call */
+        uint64_t stop = ((uint64_t)first | 0x1ffffffffu) + 1;
+        size_t end = (uint64_t)last < stop ? last : (size_t)stop;
+        mls__quantizers[mls__unit()].encode_range(&c, x, t->code, first, end);
+        first = end;
+    }
+}
+
+MLS_DEF mls_status mls_quantize(mls_tensor *t, const float *x, uint64_t seed)
+{
+    mls_status status;
+    size_t elements;
+    int64_t n, blocks;
+    enum {
+        BLOCK = 1 << 14
+    }; /* elements a thread takes at a time: 64 KiB, well inside L2 */
+    if (!t || !x || !t->peak || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
+    if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
+    elements = mls__elements(t->shape);
+    if (!elements) return MLS_ERROR_SHAPE;
+    n = t->shape.n;
+    blocks = (int64_t)((elements + BLOCK - 1) / BLOCK);
+    MLS__OMP(omp parallel for schedule(static))
+    for (int64_t i = 0; i < n; i++) mls__quantize_peaks(t, x, (size_t)i, (size_t)i + 1);
+    status = mls__quantize_scales(t);
+    if (status != MLS_OK) return status;
+    MLS__OMP(omp parallel for schedule(static))
+    for (int64_t b = 0; b < blocks; b++) {
+        size_t first = (size_t)b * BLOCK;
+        size_t last = elements - first < BLOCK ? elements : first + BLOCK;
+        mls__quantize_codes(t, x, seed, first, last);
+    }
+    return MLS_OK;
+}
+
+/* Value of one element code in a group with scale code g. */
+MLS__INLINE float mls__decode(const mls_tensor *t, uint32_t code, uint32_t g)
+{
+    mls_format f = t->format;
+    float xbar = (float)mls__grid_signed(f, code) * mls__pow2(mls__lsb(f));
+    float y = xbar * mls__group_fraction(f, g & f.mg); /* exact */
+    return (y * t->scale) * mls__pow2(-(int)(g >> f.mg));
+}
+
+MLS_DEF mls_status mls_dequantize(const mls_tensor *t, float *x)
+{
+    size_t elements, image, c, step_n, step_c;
+    int bits;
+    if (!t || !x || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
+    if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
+    elements = mls__elements(t->shape);
+    if (!elements) return MLS_ERROR_SHAPE;
+    image = mls__image(t->shape), c = (size_t)t->shape.c;
+    step_n = mls__group_step_n(t->format, t->shape), step_c = mls__group_step_c(t->format);
+    bits = mls_format_bits(t->format);
+    for (size_t i = 0; i < elements; i++) {
+        uint32_t g = t->group[i / image * step_n + i % c * step_c];
+        x[i] = mls__decode(t, mls__code_get(t->code, bits, i), g);
+    }
+    return MLS_OK;
+}
+
+/* -------------------------------------------------------------------------------- >>measure */
+
+/* log10 by the series of atanh; good to 1e-12 for a report. */
+static double mls__log10(double x)
+{
+    double t, t2, power, sum = 0, e = 0;
+    while (x > 1.5) x /= 2, e += 1;
+    while (x < 0.75) x *= 2, e -= 1;
+    t = (x - 1) / (x + 1), t2 = t * t, power = t;
+    for (int i = 1; i < 30; i += 2) {
+        double term = power / i;
+        sum = sum + term;
+        power = power * t2;
+    }
+    return (2 * sum + e * 0.69314718055994530942) / 2.30258509299404568402;
+}
+
+MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *report)
+{
+    size_t elements, image, c, step_n, step_c, groups, nonzero = 0, clipped = 0, flushed = 0;
+    size_t dead = 0;
+    double relative = 0, signal = 0, noise = 0;
+    uint32_t top;
+    int bits;
+    if (!t || !x || !report || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
+    if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
+    elements = mls__elements(t->shape);
+    if (!elements) return MLS_ERROR_SHAPE;
+    for (size_t i = 0; i < elements; i++) {
+        if ((mls__bits(x[i]) & 0x7fffffffu) >= 0x7f800000u) return MLS_ERROR_NONFINITE;
+    }
+    image = mls__image(t->shape), c = (size_t)t->shape.c;
+    step_n = mls__group_step_n(t->format, t->shape), step_c = mls__group_step_c(t->format);
+    groups = mls_group_count(t->format, t->shape);
+    bits = mls_format_bits(t->format);
+    top = (uint32_t)mls__code_max(t->format);
+    for (size_t i = 0; i < elements; i++) {
+        uint32_t g = t->group[i / image * step_n + i % c * step_c];
+        float q = mls__decode(t, mls__code_get(t->code, bits, i), g);
+        double d = (double)q - (double)x[i], size = x[i] < 0 ? -(double)x[i] : (double)x[i];
+        float error = (float)(d < 0 ? -d : d);
+        if (size > 0) relative += (double)error / size, nonzero++;
+        if (size > 0 && q == 0) flushed++;
+        if (size > (double)mls__decode(t, top, g)) clipped++;
+        signal += size * size; /* products of floats are exact in double */
+        noise += (double)error * (double)error;
+    }
+    for (size_t g = 0; g < groups; g++) {
+        size_t n0 = step_n ? (step_c ? g / c : g) : 0, n1 = step_n ? n0 + 1 : (size_t)t->shape.n;
+        size_t c0 = step_c ? g % c : 0, c1 = step_c ? c0 + 1 : c;
+        int zero = 1;
+        for (size_t n = n0; n < n1 && zero; n++) {
+            for (size_t p = 0; p < image / c && zero; p++) {
+                for (size_t ch = c0; ch < c1 && zero; ch++) {
+                    zero = x[n * image + p * c + ch] == 0;
+                }
+            }
+        }
+        dead += (size_t)zero;
+    }
+    report->relative_error = nonzero ? relative / (double)nonzero : 0;
+    report->snr_db = noise > 0 && signal > 0 ? 10 * mls__log10(signal / noise)
+                     : noise > 0             ? -999
+                                             : 999;
+    report->clipped = (double)clipped / (double)elements;
+    report->flushed = (double)flushed / (double)elements;
+    report->zero_groups = (double)dead / (double)groups;
+    return MLS_OK;
+}
+
+#endif /* MLS__IMPLEMENTED */
+#endif /* MLS_IMPLEMENTATION */
+
+/* ----------------------------------------------------------------------------------- >>each
+   Includes the file that MLS__EACH names once for every vector unit, with
+       MLS__UNIT     its number, scalar = 0
+       MLS__SUFFIX   of its functions
+       MLS__LANES    32-bit lanes of its vectors
+       MLS__TARGET   the attribute that lets the compiler use it */
+#elif !defined(MLS__UNIT)
+
+/* Names of the current instance: MLS__FN(f) is f_avx2 and so on. */
+#ifndef MLS__FN
+#define MLS__FN(name) MLS__CAT(name, MLS__SUFFIX)
+#define MLS__F        MLS__FN(mls__f)
+#define MLS__I        MLS__FN(mls__i)
+#define MLS__LOAD     MLS__FN(mls__load)
+#define MLS__LOAD_N   MLS__FN(mls__load_n)
+#define MLS__STORE    MLS__FN(mls__store)
+#define MLS__STORE_N  MLS__FN(mls__store_n)
+#define MLS__SET      MLS__FN(mls__set)
+#define MLS__SETI     MLS__FN(mls__seti)
+#define MLS__FMA      MLS__FN(mls__fmav)
+#define MLS__MAXI     MLS__FN(mls__maxi)
+#define MLS__MINI     MLS__FN(mls__mini)
+#define MLS__BITS     MLS__FN(mls__bitsv)
+#define MLS__FLOAT    MLS__FN(mls__floatv)
+#define MLS__WHERE    MLS__FN(mls__where)
+#define MLS__TO_INT   MLS__FN(mls__to_int)
+#define MLS__TO_FLOAT MLS__FN(mls__to_float)
+#endif
+
+#define MLS__UNIT   0
+#define MLS__SUFFIX _scalar
+#define MLS__LANES  1
+#define MLS__TARGET
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#if MLS__X86
+#define MLS__UNIT   1
+#define MLS__SUFFIX _sse41
+#define MLS__LANES  4
+#define MLS__TARGET __attribute__((target("sse4.1")))
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#define MLS__UNIT   2
+#define MLS__SUFFIX _avx2
+#define MLS__LANES  8
+#define MLS__TARGET __attribute__((target("avx2,fma")))
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#define MLS__UNIT   3
+#define MLS__SUFFIX _avx512vnni
+#define MLS__LANES  16
+#define MLS__TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#endif
+
+/* ------------------------------------------------------------------------------- >>template
+   Vectors of MLS__LANES floats or ints, and the quantizer on them. The operators + - * & | ^ <<
+   >> work on them as on scalars, except comparisons: those are in MLS__WHERE. */
+#else
+
+#if MLS__LANES > 1
+typedef float MLS__F __attribute__((vector_size(4 * MLS__LANES)));
+typedef int32_t MLS__I __attribute__((vector_size(4 * MLS__LANES)));
+#else
+typedef float MLS__F;
+typedef int32_t MLS__I;
+#endif
+
+MLS__INLINE MLS__TARGET MLS__F MLS__LOAD(const void *p)
+{
+    MLS__F v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* The first n lanes; the others are 0. */
+MLS__INLINE MLS__TARGET MLS__F MLS__LOAD_N(const void *p, size_t n)
+{
+    float v[MLS__LANES] = {0};
+    memcpy(v, p, n * sizeof(float));
+    return MLS__LOAD(v);
+}
+
+MLS__INLINE MLS__TARGET void MLS__STORE(void *p, MLS__F v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+MLS__INLINE MLS__TARGET void MLS__STORE_N(void *p, MLS__F v, size_t n)
+{
+    memcpy(p, &v, n * sizeof(float));
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__SET(float x)
+{
+#if MLS__LANES > 1
+    MLS__F zero = {0};
+    return x - zero; /* x - 0 is x, also for -0 */
+#else
+    return x;
+#endif
+}
+
+MLS__INLINE MLS__TARGET MLS__I MLS__SETI(int32_t x)
+{
+#if MLS__LANES > 1
+    MLS__I zero = {0};
+    return x + zero;
+#else
+    return x;
+#endif
+}
+
+MLS__INLINE MLS__TARGET MLS__I MLS__BITS(MLS__F x)
+{
+    MLS__I v;
+    memcpy(&v, &x, sizeof v);
+    return v;
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FLOAT(MLS__I x)
+{
+    MLS__F v;
+    memcpy(&v, &x, sizeof v);
+    return v;
+}
+
+/* if_yes where condition > 0 as an integer, else if_no. */
+MLS__INLINE MLS__TARGET MLS__I MLS__WHERE(MLS__I condition, MLS__I if_yes, MLS__I if_no)
+{
+#if MLS__LANES > 1
+    MLS__I yes = condition > 0;
+    return (if_yes & yes) | (if_no & ~yes);
+#else
+    return condition > 0 ? if_yes : if_no;
+#endif
+}
+
+/* Truncates. */
+MLS__INLINE MLS__TARGET MLS__I MLS__TO_INT(MLS__F x)
+{
+#if MLS__LANES > 1
+    return __builtin_convertvector(x, MLS__I);
+#else
+    return (MLS__I)x;
+#endif
+}
+
+/* Nearest even. */
+MLS__INLINE MLS__TARGET MLS__F MLS__TO_FLOAT(MLS__I x)
+{
+#if MLS__LANES > 1
+    return __builtin_convertvector(x, MLS__F);
+#else
+    return (MLS__F)x;
+#endif
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FMA(MLS__F a, MLS__F b, MLS__F c)
+{
+#if MLS__LANES == 16
+    return (MLS__F)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif MLS__LANES == 8
+    return (MLS__F)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif MLS__LANES > 1
+    MLS__F r;
+    for (int i = 0; i < MLS__LANES; i++) r[i] = mls__fma(a[i], b[i], c[i]);
+    return r;
+#else
+    return mls__fma(a, b, c);
+#endif
+}
+
+MLS__INLINE MLS__TARGET MLS__I MLS__MAXI(MLS__I a, MLS__I b)
+{
+#if MLS__LANES == 16
+    return (MLS__I)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#elif MLS__LANES == 8
+    return (MLS__I)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#elif MLS__LANES == 4
+    return (MLS__I)_mm_max_epi32((__m128i)a, (__m128i)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+
+MLS__INLINE MLS__TARGET MLS__I MLS__MINI(MLS__I a, MLS__I b)
+{
+#if MLS__LANES == 16
+    return (MLS__I)_mm512_min_epi32((__m512i)a, (__m512i)b);
+#elif MLS__LANES == 8
+    return (MLS__I)_mm256_min_epi32((__m256i)a, (__m256i)b);
+#elif MLS__LANES == 4
+    return (MLS__I)_mm_min_epi32((__m128i)a, (__m128i)b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
+#if MLS__LANES > 1 /* the scalar quantizer is the reference */
+
+typedef uint16_t MLS__FN(mls__u16) __attribute__((vector_size(2 * MLS__LANES)));
+typedef uint8_t MLS__FN(mls__u8) __attribute__((vector_size(MLS__LANES)));
+typedef uint32_t MLS__FN(mls__u32) __attribute__((vector_size(4 * MLS__LANES)));
+typedef uint64_t MLS__FN(mls__u64) __attribute__((vector_size(4 * MLS__LANES)));
+
+static MLS__TARGET void MLS__FN(mls__peaks)(const float *x, size_t pixels, size_t channels,
+                                            float *peak)
+{
+    MLS__I magnitude = MLS__SETI(0x7fffffff);
+    for (size_t c0 = 0; c0 < channels; c0 += MLS__LANES) {
+        size_t lanes = channels - c0 < MLS__LANES ? channels - c0 : MLS__LANES;
+        MLS__I most = MLS__SETI(0);
+        for (size_t p = 0; p < pixels; p++) {
+            const float *from = x + p * channels + c0;
+            MLS__F v = lanes == MLS__LANES ? MLS__LOAD(from) : MLS__LOAD_N(from, lanes);
+            most = MLS__MAXI(most, MLS__BITS(v) & magnitude);
+        }
+        MLS__STORE_N(peak + c0, MLS__FLOAT(most), lanes);
+    }
+}
+
+/* Stores the codes of elements i .. i + lanes - 1; i is a multiple of MLS__LANES. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__pack)(uint8_t *code, int bits, size_t i, MLS__I v,
+                                                size_t lanes)
+{
+    if (bits <= 4) {
+        MLS__FN(mls__u64) pair;
+        uint8_t bytes[MLS__LANES / 2];
+        memcpy(&pair, &v, sizeof pair);
+        pair = (pair | pair >> 28) & 255;
+#if MLS__LANES == 16
+        _mm_storel_epi64((__m128i *)(void *)bytes, _mm512_cvtepi64_epi8((__m512i)pair));
+#else
+        for (int j = 0; j < MLS__LANES / 2; j++) bytes[j] = (uint8_t)pair[j];
+#endif
+        memcpy(code + i / 2, bytes, (lanes + 1) / 2);
+    } else if (bits <= 8) {
+        MLS__FN(mls__u8) bytes = __builtin_convertvector(v, MLS__FN(mls__u8));
+        memcpy(code + i, &bytes, lanes);
+    } else {
+        MLS__FN(mls__u16) words = __builtin_convertvector(v, MLS__FN(mls__u16));
+        memcpy(code + 2 * i, &words, 2 * lanes); /* these machines are little-endian */
+    }
+}
+
+/* One rounding at a time, so that the loop holds no branches: rounding is a constant here. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c, const float *x,
+                                                     uint8_t *code, size_t first, size_t last,
+                                                     int rounding)
+{
+    mls_format f = c->format;
+    size_t image = mls__image(c->shape), channels = (size_t)c->shape.c;
+    size_t step_n = mls__group_step_n(f, c->shape), step_c = mls__group_step_c(f);
+    size_t at = first % image, ch = at % channels, n = first / image;
+    mls__keys keys = mls__random_keys(c->seed, (uint64_t)first >> 33);
+    int bits = 1 + f.ex + f.mx, mx = f.mx, mg = f.mg;
+    float q_max = c->q_max;
+    uint32_t r0 = mls__bits(c->r[0]), r1 = mls__bits(c->r[1]);
+    MLS__I zero = MLS__SETI(0), one = MLS__SETI(1), lane = zero;
+    MLS__FN(mls__u32) pair;
+    for (int j = 0; j < MLS__LANES; j++) lane[j] = j;
+    for (size_t i = first; i < last; i += MLS__LANES) {
+        size_t lanes = last - i < MLS__LANES ? last - i : MLS__LANES;
+        MLS__I g, s = zero, v, k;
+        MLS__F y, r, xv = lanes == MLS__LANES ? MLS__LOAD(x + i) : MLS__LOAD_N(x + i, lanes);
+        /* group codes */
+        if (at + MLS__LANES <= image && (step_c == 0 || ch + MLS__LANES <= channels)) {
+            const uint16_t *from = c->group + n * step_n + ch * step_c;
+            if (step_c) {
+                MLS__FN(mls__u16) g16;
+                memcpy(&g16, from, sizeof g16);
+                g = __builtin_convertvector(g16, MLS__I);
+            } else {
+                g = MLS__SETI(*from);
+            }
+        } else {
+            size_t a = at, b = ch, m = n;
+            g = zero;
+            for (size_t j = 0; j < lanes; j++) {
+                g[j] = c->group[m * step_n + b * step_c];
+                if (++b == channels) b = 0;
+                if (++a == image) a = 0, m++;
+            }
+        }
+        k = g >> mg;
+        r = MLS__FLOAT(MLS__WHERE(g & mg, MLS__SETI((int32_t)r1), MLS__SETI((int32_t)r0)));
+        /* y = min((|x| * 2^k) * r, q_max) */
+        y = MLS__FLOAT(MLS__BITS(xv) & 0x7fffffff) * MLS__FLOAT((k + 127) << 23);
+        y = y * r;
+        y = MLS__FLOAT(MLS__MINI(MLS__BITS(y), MLS__SETI((int32_t)mls__bits(q_max))));
+        if (f.ex) s = MLS__MAXI((MLS__BITS(y) >> 23) - (127 + mx), zero);
+        if (rounding == MLS_ROUND_NEAREST) {
+            MLS__F big = MLS__SET(12582912.0f);
+            v = MLS__TO_INT((y * MLS__FLOAT((127 - s) << 23) + big) - big);
+        } else {
+            pair = (MLS__FN(mls__u32))(lane >> 1) + (uint32_t)(i >> 1);
+            pair = pair ^ keys.a;
+            pair = (pair ^ pair >> 16) * 0x7feb352du;
+            pair = ((pair ^ pair >> 15) + keys.b) * 0x846ca68bu;
+            pair = pair ^ pair >> 16;
+            v = MLS__TO_INT(y * MLS__FLOAT((127 + 16 - s) << 23));
+            v = v + MLS__WHERE(lane & one, (MLS__I)(pair >> 16), (MLS__I)(pair & 0xffff));
+            v = v >> 16;
+        }
+        if (rounding == MLS_ROUND_STOCHASTIC_CLIPPED && f.ex) {
+            MLS__I smallest = MLS__SETI((int32_t)mls__bits((float)(1 << mx)));
+            v = MLS__MINI(v, MLS__WHERE(smallest - MLS__BITS(y), MLS__SETI((1 << mx) - 1),
+                                        MLS__SETI((2 << mx) - 1)));
+        }
+        v = MLS__MINI((s << mx) + v, MLS__SETI(mls__code_max(f)));
+        v = MLS__WHERE(v, v | ((MLS__BITS(xv) >> 31 & 1) << (bits - 1)), zero);
+        MLS__FN(mls__pack)(code, bits, i, v, lanes);
+        at += MLS__LANES, ch += MLS__LANES;
+        while (at >= image) at -= image, n++;
+        if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__encode_range)(const mls__coder *c, const float *x,
+                                                   uint8_t *code, size_t first, size_t last)
+{
+    if (c->format.rounding == MLS_ROUND_NEAREST) {
+        MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_NEAREST);
+    } else if (c->format.rounding == MLS_ROUND_STOCHASTIC) {
+        MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_STOCHASTIC);
+    } else {
+        MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_STOCHASTIC_CLIPPED);
+    }
+}
+#endif /* MLS__LANES > 1 */
+
+#endif /* template */
