@@ -313,6 +313,29 @@ MLS__INLINE int mls__mul(size_t a, size_t b, size_t *out)
     return 1;
 }
 
+/* Messages are put together here, since the library has no stdio: append to a text of size bytes,
+   cut where it is full. text may be null. */
+static MLS__UNUSED void mls__say(char *text, size_t size, const char *more)
+{
+    size_t n = 0;
+    if (!text || !size) return;
+    while (n + 1 < size && text[n]) n++;
+    while (n + 1 < size && *more) text[n++] = *more++;
+    text[n] = 0;
+}
+
+static MLS__UNUSED void mls__say_int(char *text, size_t size, int64_t value)
+{
+    char digits[24];
+    int n = (int)sizeof digits - 1;
+    uint64_t u = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    digits[n] = 0;
+    do digits[--n] = (char)('0' + u % 10), u /= 10;
+    while (u);
+    if (value < 0) digits[--n] = '-';
+    mls__say(text, size, digits + n);
+}
+
 /* --------------------------------------------------------------------------------- >>format */
 
 MLS_DEF const char *mls_status_string(mls_status status)
@@ -706,6 +729,8 @@ static uint16_t mls__group_code(mls_format f, float ratio)
     (defined(__x86_64__) || defined(__i386__)) && !defined(__TINYC__)
 #define MLS__X86 1
 #include <immintrin.h>
+/* All lanes: the masked forms spare g++ 12 a false warning about the unmasked ones. */
+#define MLS__ALL16 ((__mmask16)0xffff)
 #define MLS__UNITS(X) X(scalar) X(sse41) X(avx2) X(avx512vnni)
 #else
 #define MLS__X86      0
@@ -1155,7 +1180,7 @@ MLS__INLINE MLS__TARGET MLS__F MLS__FMA(MLS__F a, MLS__F b, MLS__F c)
 MLS__INLINE MLS__TARGET MLS__I MLS__MAXI(MLS__I a, MLS__I b)
 {
 #if MLS__LANES == 16
-    return (MLS__I)_mm512_max_epi32((__m512i)a, (__m512i)b);
+    return (MLS__I)_mm512_maskz_max_epi32(MLS__ALL16, (__m512i)a, (__m512i)b);
 #elif MLS__LANES == 8
     return (MLS__I)_mm256_max_epi32((__m256i)a, (__m256i)b);
 #elif MLS__LANES == 4
@@ -1168,7 +1193,7 @@ MLS__INLINE MLS__TARGET MLS__I MLS__MAXI(MLS__I a, MLS__I b)
 MLS__INLINE MLS__TARGET MLS__I MLS__MINI(MLS__I a, MLS__I b)
 {
 #if MLS__LANES == 16
-    return (MLS__I)_mm512_min_epi32((__m512i)a, (__m512i)b);
+    return (MLS__I)_mm512_maskz_min_epi32(MLS__ALL16, (__m512i)a, (__m512i)b);
 #elif MLS__LANES == 8
     return (MLS__I)_mm256_min_epi32((__m256i)a, (__m256i)b);
 #elif MLS__LANES == 4
@@ -1211,7 +1236,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pack)(uint8_t *code, int bits, size_t 
         memcpy(&pair, &v, sizeof pair);
         pair = (pair | pair >> 28) & 255;
 #if MLS__LANES == 16
-        _mm_storel_epi64((__m128i *)(void *)bytes, _mm512_cvtepi64_epi8((__m512i)pair));
+        _mm_storel_epi64((__m128i *)(void *)bytes, _mm512_maskz_cvtepi64_epi8(255, (__m512i)pair));
 #else
         for (int j = 0; j < MLS__LANES / 2; j++) bytes[j] = (uint8_t)pair[j];
 #endif
