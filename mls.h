@@ -533,22 +533,29 @@ static void mls__tensor_clear(mls_tensor *t)
     memset(t->code, 0, mls__code_bytes(t->format, mls__elements(t->shape)));
 }
 
-MLS_DEF mls_status mls_tensor_init(mls_tensor *t, mls_format f, mls_shape s, void *memory,
-                                   size_t size)
+/* Sets the pointers only: what memory holds stays. */
+static void mls__tensor_place(mls_tensor *t, mls_format f, mls_shape s, void *memory)
 {
     uint8_t *p = (uint8_t *)memory;
-    if (!t || !p) return MLS_ERROR_ARGUMENT;
-    if (mls_format_check(f) != MLS_OK) return MLS_ERROR_FORMAT;
-    if (!mls__elements(s)) return MLS_ERROR_SHAPE;
-    if (size < mls_tensor_size(f, s)) return MLS_ERROR_MEMORY;
     p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     t->format = f;
     t->shape = s;
+    t->scale = 0;
     t->peak = (float *)(void *)p;
     p += mls__align((size_t)s.n * (size_t)s.c * sizeof(float), MLS__ALIGN);
     t->group = (uint16_t *)(void *)p;
     p += mls__align(mls_group_count(f, s) * sizeof(uint16_t), MLS__ALIGN);
     t->code = p;
+}
+
+MLS_DEF mls_status mls_tensor_init(mls_tensor *t, mls_format f, mls_shape s, void *memory,
+                                   size_t size)
+{
+    if (!t || !memory) return MLS_ERROR_ARGUMENT;
+    if (mls_format_check(f) != MLS_OK) return MLS_ERROR_FORMAT;
+    if (!mls__elements(s)) return MLS_ERROR_SHAPE;
+    if (size < mls_tensor_size(f, s)) return MLS_ERROR_MEMORY;
+    mls__tensor_place(t, f, s, memory);
     mls__tensor_clear(t);
     return MLS_OK;
 }
@@ -900,21 +907,24 @@ MLS__INLINE float mls__decode(const mls_tensor *t, uint32_t code, uint32_t g)
     return (y * t->scale) * mls__pow2(-(int)(g >> f.mg));
 }
 
-MLS_DEF mls_status mls_dequantize(const mls_tensor *t, float *x)
+/* Elements first .. last - 1. */
+static void mls__dequantize_range(const mls_tensor *t, float *x, size_t first, size_t last)
 {
-    size_t elements, image, c, step_n, step_c;
-    int bits;
-    if (!t || !x || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
-    if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
-    elements = mls__elements(t->shape);
-    if (!elements) return MLS_ERROR_SHAPE;
-    image = mls__image(t->shape), c = (size_t)t->shape.c;
-    step_n = mls__group_step_n(t->format, t->shape), step_c = mls__group_step_c(t->format);
-    bits = mls_format_bits(t->format);
-    for (size_t i = 0; i < elements; i++) {
+    size_t image = mls__image(t->shape), c = (size_t)t->shape.c;
+    size_t step_n = mls__group_step_n(t->format, t->shape), step_c = mls__group_step_c(t->format);
+    int bits = mls_format_bits(t->format);
+    for (size_t i = first; i < last; i++) {
         uint32_t g = t->group[i / image * step_n + i % c * step_c];
         x[i] = mls__decode(t, mls__code_get(t->code, bits, i), g);
     }
+}
+
+MLS_DEF mls_status mls_dequantize(const mls_tensor *t, float *x)
+{
+    if (!t || !x || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
+    if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
+    if (!mls__elements(t->shape)) return MLS_ERROR_SHAPE;
+    mls__dequantize_range(t, x, 0, mls__elements(t->shape));
     return MLS_OK;
 }
 

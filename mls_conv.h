@@ -274,7 +274,8 @@ MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction,
 }
 
 /* ------------------------------------------------------------------------------ >>reference
-   The specification: every output on its own, group pair by group pair. */
+   The specification: every output on its own, group pair by group pair; image n of the two that
+   write images. */
 
 /* The scaling of one call. */
 typedef struct mls__scaling {
@@ -343,65 +344,61 @@ static int mls__scaled_n(const mls_tensor *t)
     return mls__group_step_n(t->format, t->shape) != 0;
 }
 
-static void mls__forward_reference(const mls_conv *c, const mls_tensor *w, const mls_tensor *a,
-                                   float *out)
+static void mls__forward_image(const mls_conv *c, const mls_tensor *w, const mls_tensor *a,
+                               int32_t n, float *out)
 {
     mls_shape o = mls_conv_output(c);
     mls__scaling s = mls__scaling_make(w, a);
     int32_t step = mls__scaled_c(w) || mls__scaled_c(a) ? 1 : c->in.c; /* channels of a pair */
-    for (int32_t n = 0; n < o.n; n++)
-        for (int32_t y = 0; y < o.h; y++)
-            for (int32_t x = 0; x < o.w; x++)
-                for (int32_t co = 0; co < o.c; co++) {
-                    mls__wide acc = 0;
-                    for (int32_t c0 = 0; c0 < c->in.c; c0 += step) {
-                        mls__wide p = 0;
-                        for (int32_t ci = c0; ci < c0 + step; ci++)
-                            for (int32_t ky = 0; ky < c->kh; ky++)
-                                for (int32_t kx = 0; kx < c->kw; kx++) {
-                                    int32_t iy = y * c->stride + ky - c->pad,
-                                            ix = x * c->stride + kx - c->pad;
-                                    if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w)
-                                        continue;
-                                    p += (mls__wide)mls__q(w, co, ky, kx, ci) *
-                                         mls__q(a, n, iy, ix, ci);
-                                }
-                        acc += mls__pair_value(p, w, mls__group(w, co, c0), a, mls__group(a, n, c0),
-                                               s.fraction);
-                    }
-                    *out++ = mls__finish(acc, s);
+    for (int32_t y = 0; y < o.h; y++)
+        for (int32_t x = 0; x < o.w; x++)
+            for (int32_t co = 0; co < o.c; co++) {
+                mls__wide acc = 0;
+                for (int32_t c0 = 0; c0 < c->in.c; c0 += step) {
+                    mls__wide p = 0;
+                    for (int32_t ci = c0; ci < c0 + step; ci++)
+                        for (int32_t ky = 0; ky < c->kh; ky++)
+                            for (int32_t kx = 0; kx < c->kw; kx++) {
+                                int32_t iy = y * c->stride + ky - c->pad,
+                                        ix = x * c->stride + kx - c->pad;
+                                if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
+                                p +=
+                                    (mls__wide)mls__q(w, co, ky, kx, ci) * mls__q(a, n, iy, ix, ci);
+                            }
+                    acc += mls__pair_value(p, w, mls__group(w, co, c0), a, mls__group(a, n, c0),
+                                           s.fraction);
                 }
+                *out++ = mls__finish(acc, s);
+            }
 }
 
-static void mls__backward_data_reference(const mls_conv *c, const mls_tensor *w,
-                                         const mls_tensor *e, float *out)
+static void mls__backward_data_image(const mls_conv *c, const mls_tensor *w, const mls_tensor *e,
+                                     int32_t n, float *out)
 {
     mls_shape o = mls_conv_output(c);
     mls__scaling s = mls__scaling_make(w, e);
     int32_t step = mls__scaled_n(w) || mls__scaled_c(e) ? 1 : o.c;
-    for (int32_t n = 0; n < c->in.n; n++)
-        for (int32_t y = 0; y < c->in.h; y++)
-            for (int32_t x = 0; x < c->in.w; x++)
-                for (int32_t ci = 0; ci < c->in.c; ci++) {
-                    mls__wide acc = 0;
-                    for (int32_t c0 = 0; c0 < o.c; c0 += step) {
-                        mls__wide p = 0;
-                        for (int32_t co = c0; co < c0 + step; co++)
-                            for (int32_t ky = 0; ky < c->kh; ky++)
-                                for (int32_t kx = 0; kx < c->kw; kx++) {
-                                    int32_t ty = y + c->pad - ky,
-                                            tx = x + c->pad - kx; /* stride times the row of E */
-                                    if (ty < 0 || tx < 0 || ty % c->stride || tx % c->stride)
-                                        continue;
-                                    if (ty / c->stride >= o.h || tx / c->stride >= o.w) continue;
-                                    p += (mls__wide)mls__q(w, co, ky, kx, ci) *
-                                         mls__q(e, n, ty / c->stride, tx / c->stride, co);
-                                }
-                        acc += mls__pair_value(p, w, mls__group(w, c0, ci), e, mls__group(e, n, c0),
-                                               s.fraction);
-                    }
-                    *out++ = mls__finish(acc, s);
+    for (int32_t y = 0; y < c->in.h; y++)
+        for (int32_t x = 0; x < c->in.w; x++)
+            for (int32_t ci = 0; ci < c->in.c; ci++) {
+                mls__wide acc = 0;
+                for (int32_t c0 = 0; c0 < o.c; c0 += step) {
+                    mls__wide p = 0;
+                    for (int32_t co = c0; co < c0 + step; co++)
+                        for (int32_t ky = 0; ky < c->kh; ky++)
+                            for (int32_t kx = 0; kx < c->kw; kx++) {
+                                int32_t ty = y + c->pad - ky,
+                                        tx = x + c->pad - kx; /* stride times the row of E */
+                                if (ty < 0 || tx < 0 || ty % c->stride || tx % c->stride) continue;
+                                if (ty / c->stride >= o.h || tx / c->stride >= o.w) continue;
+                                p += (mls__wide)mls__q(w, co, ky, kx, ci) *
+                                     mls__q(e, n, ty / c->stride, tx / c->stride, co);
+                            }
+                    acc += mls__pair_value(p, w, mls__group(w, c0, ci), e, mls__group(e, n, c0),
+                                           s.fraction);
                 }
+                *out++ = mls__finish(acc, s);
+            }
 }
 
 static void mls__backward_weight_reference(const mls_conv *c, const mls_tensor *e,
@@ -672,8 +669,9 @@ static size_t mls__run_size(mls__run *r, int slots)
     return total + (size_t)slots * r->slot_bytes;
 }
 
-/* Largest k that a tensor uses: groups of zeros, which sit at the bottom, do not count. */
-static int mls__k_used(const mls_tensor *t)
+/* Largest k that a tensor uses: groups of zeros, which sit at the bottom, do not count. by_peak:
+   t->peak tells them, and the codes may be missing yet. */
+static int mls__k_used(const mls_tensor *t, int by_peak)
 {
     mls_format f = t->format;
     size_t n = (size_t)t->shape.n, c = (size_t)t->shape.c, image = mls__image(t->shape);
@@ -692,6 +690,8 @@ static int mls__k_used(const mls_tensor *t)
     for (size_t i = 0; i < n; i++) {
         for (size_t ch = 0; ch < c; ch++) {
             if (mls__k(f, mls__group(t, (int32_t)i, (int32_t)ch)) != bottom) continue;
+            if (by_peak && t->peak[i * c + ch] != 0) return bottom;
+            if (by_peak) continue;
             for (size_t at = ch; at < image; at += c) {
                 if (mls__code_get(t->code, bits, i * image + at)) return bottom;
             }
@@ -737,39 +737,55 @@ static void mls__run_begin(mls__run *r, const mls_conv *c, mls_direction directi
     r->segment = INT32_MAX;
 }
 
-MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format data)
+/* Bytes for one direction and a number of threads, whatever the tensors will hold; formats are null
+   for fp32. */
+static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direction,
+                                       const mls_format *first, const mls_format *second,
+                                       int threads)
 {
     size_t most = 0;
+    int worst = MLS__F32, images = conv->in.n;
+    if (first) {
+        worst = mls__class(conv, direction, *first, *second,
+                           mls__folded_max(*first, mls__k_max(*first)),
+                           mls__folded_max(*second, mls__k_max(*second)));
+    }
+    /* Which class it will be depends on the k in use: any up to the worst. */
+    for (int kind = first ? MLS__S8 : MLS__F32; kind <= worst; kind++) {
+        mls__run r;
+        size_t size;
+        if (first && kind == MLS__F32) continue;
+        mls__run_begin(&r, conv, direction, kind);
+        size = mls__run_size(&r, threads < images ? threads : images);
+        if (size > most) most = size;
+    }
+    return most;
+}
+
+MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format data)
+{
+    size_t most = 1;
     mls_format zero;
-    int fp32, threads = MLS__THREADS();
+    mls_conv c;
+    int fp32;
     memset(&zero, 0, sizeof zero);
     if (!conv || !mls_conv_output(conv).n) return 0;
+    c = mls__conv_defaults(conv);
     fp32 = memcmp(&weight, &zero, sizeof zero) == 0 && memcmp(&data, &zero, sizeof zero) == 0;
     if (!fp32 && (mls_format_check(weight) != MLS_OK || mls_format_check(data) != MLS_OK)) return 0;
     for (int d = 0; d < 3; d++) {
-        /* The class can be any from the narrowest, which depends on the k in use. */
-        for (int kind = fp32 ? MLS__F32 : MLS__S8; kind <= (fp32 ? MLS__F32 : MLS__WIDE); kind++) {
-            mls__run r;
-            size_t size;
-            mls__run_begin(&r, conv, (mls_direction)d, kind);
-            if (!fp32 &&
-                (kind == MLS__F32 || kind > mls__class(&r.c, (mls_direction)d, weight, data,
-                                                       mls__folded_max(weight, mls__k_max(weight)),
-                                                       mls__folded_max(data, mls__k_max(data))))) {
-                continue;
-            }
-            size = mls__run_size(&r, threads < r.out.n ? threads : r.out.n);
-            if (size > most) most = size;
-        }
+        size_t size = mls__direction_workspace(&c, (mls_direction)d, fp32 ? 0 : &weight,
+                                               fp32 ? 0 : &data, MLS__THREADS());
+        if (size > most) most = size;
     }
-    return most ? most : 1;
+    return most;
 }
 
 /* Takes the workspace; with too little for all threads fewer slots. */
-static mls_status mls__run_place(mls__run *r, void *memory, size_t size)
+static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int threads)
 {
     uint8_t *p = (uint8_t *)memory;
-    int slots = MLS__THREADS() < r->out.n ? MLS__THREADS() : r->out.n;
+    int slots = threads < r->out.n ? threads : r->out.n;
     if (r->kind == MLS__REFERENCE) return MLS_OK;
     if (!p) return MLS_ERROR_ARGUMENT;
     while (mls__run_size(r, slots) > size) {
@@ -986,14 +1002,14 @@ static void mls__dot_segments(const mls__run *r, mls__dot d, int mr, int nb, siz
 }
 
 static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, mls__phase p,
-                          const uint8_t *packed);
+                          const uint8_t *packed, float *to);
 
-static void mls__run_image(const mls__run *r, int32_t n, int slot)
+/* to: output image n */
+static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
 {
     uint8_t *image = r->slot + (size_t)slot * r->slot_bytes;
     int32_t *multiplier = (int32_t *)(void *)(image + r->image_bytes);
     size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
-    int32_t side_h = r->direction == MLS_FORWARD ? r->out.h : r->c.in.h;
     int32_t side_w = r->direction == MLS_FORWARD ? r->out.w : r->c.in.w;
     mls__pad_image(r, n, image, multiplier);
     for (int32_t index = 0; index < r->phases; index++) {
@@ -1004,7 +1020,7 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot)
         int64_t terms = (int64_t)p.taps_y * p.taps_x * r->data.c + MLS__WORD * p.taps_y;
         mls__dot d;
         if (r->kind == MLS__WIDE) {
-            mls__run_wide(r, n, (const int32_t *)(const void *)image, p, packed);
+            mls__run_wide(r, n, (const int32_t *)(const void *)image, p, packed, to);
             continue;
         }
         d.m_step = (ptrdiff_t)((size_t)p.stride * pixel);
@@ -1014,8 +1030,7 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot)
         d.rows = p.taps_y;
         d.words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
         for (int32_t y = 0; y < p.h; y++) {
-            float *row = r->output + ((size_t)n * (size_t)side_h + (size_t)(p.y + y * p.step)) *
-                                         (size_t)side_w * (size_t)r->lanes;
+            float *row = to + (size_t)(p.y + y * p.step) * (size_t)side_w * (size_t)r->lanes;
             for (int32_t x = 0; x < p.w; x += r->kernel->mr) {
                 int32_t count = p.w - x < r->kernel->mr ? p.w - x : r->kernel->mr;
                 int mr = mls__tile_rows(r->kernel->mr, count);
@@ -1319,9 +1334,8 @@ static void mls__wide_scales(const mls__run *r)
 }
 
 static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, mls__phase p,
-                          const uint8_t *packed)
+                          const uint8_t *packed, float *to)
 {
-    int32_t side_h = r->direction == MLS_FORWARD ? r->out.h : r->c.in.h;
     int32_t side_w = r->direction == MLS_FORWARD ? r->out.w : r->c.in.w;
     int32_t pairs = r->merged ? 1 : r->data.c, c = r->data.c;
     /* A pair of its own for each channel walks over the taps of that channel only. */
@@ -1333,10 +1347,9 @@ static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, ml
             const int32_t *a = image + ((size_t)(p.row + y * p.stride) * (size_t)r->cols +
                                         (size_t)(p.col + x * p.stride)) *
                                            (size_t)c;
-            float *out = r->output + (((size_t)n * (size_t)side_h + (size_t)(p.y + y * p.step)) *
-                                          (size_t)side_w +
-                                      (size_t)(p.x + x * p.step)) *
-                                         (size_t)r->lanes;
+            float *out =
+                to + ((size_t)(p.y + y * p.step) * (size_t)side_w + (size_t)(p.x + x * p.step)) *
+                         (size_t)r->lanes;
             for (int32_t block = 0; block < r->blocks; block++) {
                 const int32_t *b = (const int32_t *)(const void *)packed +
                                    (size_t)block * (size_t)pairs * pair_lanes;
@@ -1395,10 +1408,10 @@ static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image,
 
 /* Chooses the class of an integer convolution from what the tensors really hold. */
 static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_direction direction,
-                                  const mls_tensor *first, const mls_tensor *second)
+                                  const mls_tensor *first, const mls_tensor *second, int by_peak)
 {
     mls_conv c = mls__conv_defaults(conv);
-    int k1 = mls__k_used(first), k2 = mls__k_used(second);
+    int k1 = mls__k_used(first, by_peak), k2 = mls__k_used(second, by_peak);
     uint64_t b = mls__folded_max(first->format, k1), a = mls__folded_max(second->format, k2);
     int kind = mls__unit() ? mls__class(&c, direction, first->format, second->format, a, b)
                            : MLS__REFERENCE;
@@ -1445,10 +1458,12 @@ MLS__INLINE int32_t mls__block_first(int32_t block, int32_t blocks, int32_t n)
 static void mls__run_all(mls__run *r)
 {
     int32_t n = r->out.n;
+    size_t image = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
     mls__run_first(r);
     if (r->direction != MLS_BACKWARD_WEIGHT) {
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots))
-        for (int32_t i = 0; i < n; i++) mls__run_image(r, i, MLS__THREAD());
+        for (int32_t i = 0; i < n; i++)
+            mls__run_image(r, i, MLS__THREAD(), r->output + (size_t)i * image);
     } else {
         int32_t blocks = n < MLS__BLOCKS ? n : MLS__BLOCKS;
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots))
@@ -1489,19 +1504,27 @@ static mls_status mls__conv_integer(const mls_conv *conv, mls_direction directio
     }
     status = mls_conv_check(&c, direction, first->format, second->format, 0, 0);
     if (status != MLS_OK) return status;
-    status = mls__run_choose(&r, &c, direction, first, second);
+    status = mls__run_choose(&r, &c, direction, first, second, 0);
     if (status != MLS_OK) return status;
     r.output = output;
     if (r.kind == MLS__REFERENCE) {
-        if (direction == MLS_FORWARD)
-            mls__forward_reference(&c, first, second, output);
-        else if (direction == MLS_BACKWARD_DATA)
-            mls__backward_data_reference(&c, first, second, output);
-        else
+        int32_t n = out.n;
+        size_t image = mls__image(direction == MLS_FORWARD ? out : c.in);
+        if (direction == MLS_BACKWARD_WEIGHT) {
             mls__backward_weight_reference(&c, first, second, output);
+            return MLS_OK;
+        }
+        MLS__OMP(omp parallel for schedule(static))
+        for (int32_t i = 0; i < n; i++) {
+            float *to = output + (size_t)i * image;
+            if (direction == MLS_FORWARD)
+                mls__forward_image(&c, first, second, i, to);
+            else
+                mls__backward_data_image(&c, first, second, i, to);
+        }
         return MLS_OK;
     }
-    status = mls__run_place(&r, workspace, size);
+    status = mls__run_place(&r, workspace, size, MLS__THREADS());
     if (status == MLS_OK) mls__run_all(&r);
     return status;
 }
@@ -1515,7 +1538,7 @@ static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, 
     if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
     mls__run_begin(&r, conv, direction, MLS__F32);
     r.first32 = first, r.second32 = second, r.output = output;
-    status = mls__run_place(&r, workspace, size);
+    status = mls__run_place(&r, workspace, size, MLS__THREADS());
     if (status == MLS_OK) mls__run_all(&r);
     return status;
 }

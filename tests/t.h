@@ -42,10 +42,9 @@
         t_state.skip = (reason); \
         return;                  \
     } while (0)
-#define T_TEST(function)    \
-    {                       \
-#function, function \
-    }
+/* clang-format off */
+#define T_TEST(function) {#function, function}
+/* clang-format on */
 #define T_MAIN(...)                                                             \
     int main(int argc, char **argv)                                             \
     {                                                                           \

@@ -1,0 +1,1323 @@
+/* cifar10 - trains a CIFAR-10 ResNet with low-bit integer convolutions, and says how it went.
+
+       cc -O2 -fopenmp -I. examples/cifar10.c -o cifar10 -lm
+       ./cifar10                                    built-in pictures, about a minute
+       ./cifar10 --data cifar-10-batches-bin --epochs 160 --out run
+       ./cifar10 --help
+
+   The file reads from top to bottom: options, formats, pictures, model, checkpoint, files,
+   training, main. Functions that can fail return false and leave a text in a failure; only main
+   prints it. Results go to stdout, progress to stderr. Needs C11, POSIX and stb_image.h (Debian:
+   libstb-dev); with -DNO_PICTURES it does without stb_image and reads no picture files.
+
+   The digest at the end depends on options, seed and data alone: not on the kernel, the number of
+   threads, the compiler, or whether the run was interrupted and resumed.
+
+   On a machine shared with others, OMP_WAIT_POLICY=passive keeps idle threads from spinning. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#define MLS_IMPLEMENTATION
+#include "mls_train.h"
+
+#ifndef NO_PICTURES
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_SIMD        /* the same pixels everywhere */
+#define STBI_MAX_DIMENSIONS 8192
+#include <stb/stb_image.h>
+#pragma GCC diagnostic pop
+#endif
+
+#define SIZE      32
+#define CHANNELS  3
+#define PATH_SIZE 1024
+
+/* What went wrong. status is the exit status: 1 the work failed, 2 it was not started. */
+typedef struct failure {
+    int status;
+    char text[PATH_SIZE + 512];
+} failure;
+
+__attribute__((format(printf, 3, 4))) static bool fail(failure *f, int status, const char *format,
+                                                       ...)
+{
+    va_list list;
+    f->status = status;
+    va_start(list, format);
+    vsnprintf(f->text, sizeof f->text, format, list);
+    va_end(list);
+    return false;
+}
+
+/* The only mutable global: a signal handler has nothing else to write to. */
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int number)
+{
+    (void)number;
+    stop_requested = 1;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- options ---- */
+
+typedef struct options {
+    const char *data, *model, *format, *beside, *schedule, *kernel, *out, *resume, *eval;
+    int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
+    double rate, warmup;
+    uint64_t seed;
+    bool resize, dry_run, help;
+} options;
+
+typedef enum {
+    TEXT,
+    COUNT,
+    REAL,
+    SEED,
+    FLAG
+} option_kind;
+
+typedef struct option {
+    const char *name;
+    option_kind kind;
+    size_t at; /* in options */
+    double low, high;
+} option;
+
+static const option option_table[] = {
+    {"--data", TEXT, offsetof(options, data), 0, 0},
+    {"--resize", FLAG, offsetof(options, resize), 0, 0},
+    {"--limit", COUNT, offsetof(options, limit), 1, 1e7},
+    {"--test-limit", COUNT, offsetof(options, test_limit), 1, 1e7},
+    {"--model", TEXT, offsetof(options, model), 0, 0},
+    {"--width", COUNT, offsetof(options, width), 1, 4096},
+    {"--format", TEXT, offsetof(options, format), 0, 0},
+    {"--beside", TEXT, offsetof(options, beside), 0, 0},
+    {"--epochs", COUNT, offsetof(options, epochs), 1, 1e6},
+    {"--batch", COUNT, offsetof(options, batch), 1, 65536},
+    {"--lr", REAL, offsetof(options, rate), 1e-30, 1000},
+    {"--schedule", TEXT, offsetof(options, schedule), 0, 0},
+    {"--warmup", REAL, offsetof(options, warmup), 0, 1e6},
+    {"--seed", SEED, offsetof(options, seed), 0, 0},
+    {"--seeds", COUNT, offsetof(options, seeds), 1, 1000},
+    {"--out", TEXT, offsetof(options, out), 0, 0},
+    {"--checkpoint-every", COUNT, offsetof(options, every), 1, 1e6},
+    {"--resume", TEXT, offsetof(options, resume), 0, 0},
+    {"--eval", TEXT, offsetof(options, eval), 0, 0},
+    {"--dry-run", FLAG, offsetof(options, dry_run), 0, 0},
+    {"--threads", COUNT, offsetof(options, threads), 1, 1024},
+    {"--kernel", TEXT, offsetof(options, kernel), 0, 0},
+    {"--help", FLAG, offsetof(options, help), 0, 0},
+};
+#define OPTIONS (sizeof option_table / sizeof *option_table)
+
+static const char help_text[] =
+    "cifar10 - trains a CIFAR-10 ResNet with low-bit integers\n\n"
+    "  --data DIR          CIFAR-10 binary files, or pictures DIR/train/CLASS/*.jpg|png and\n"
+    "                      DIR/test/CLASS/*; 'synthetic' (the default): ten built-in classes\n"
+    "  --resize            scale pictures to 32x32 instead of refusing other sizes\n"
+    "  --limit N           at most N training pictures, equally many of each class, the same\n"
+    "                      ones for every --seed (synthetic: 5000)\n"
+    "  --test-limit N      the same for test pictures (synthetic: 1000)\n"
+    "  --model NAME        resnet8, resnet14, resnet20 (default) ... with 6n+2 layers; a final b\n"
+    "                      takes 1x1 convolutions for shortcuts, not zero-padded channels\n"
+    "  --width N           channels of the first stage (16)\n"
+    "  --format SPEC       number formats, see below (2,1:nc:2,0)\n"
+    "  --beside SPEC       train with this format, too, and compare\n"
+    "  --epochs N          passes over the training pictures (10; the paper has 160)\n"
+    "  --batch N           pictures of a step (128)\n"
+    "  --lr X              learning rate at the top (0.1)\n"
+    "  --schedule NAME     paper (default): a tenth after 1/2 and 3/4 of the run; or cosine\n"
+    "  --warmup EPOCHS     rise linearly to the rate first (0)\n"
+    "  --seed N            of weights, order, crops and rounding (1)\n"
+    "  --seeds N           runs with N seeds from --seed on, and their mean (1)\n"
+    "  --out DIR           keep log.jsonl, last.mlsck, best.mlsck and a plot there\n"
+    "  --checkpoint-every N   epochs between checkpoints (1)\n"
+    "  --resume FILE       go on from a checkpoint, with the same options\n"
+    "  --eval FILE         only test a checkpoint\n"
+    "  --dry-run           only show layers, memory, and an estimate of the time\n"
+    "  --threads N         OpenMP threads (all processors)\n"
+    "  --kernel NAME       of the convolutions (auto)\n\n"
+    "SPEC is fp32, a FORMAT for all, or \"w=FORMAT a=FORMAT e=FORMAT\" for weights, activations\n"
+    "and errors; what is left out is 2,1. FORMAT is\n"
+    "  E,M[:none|n|c|nc[:Eg,Mg]][:nearest|stochastic|clipped][:fit|paper]\n"
+    "  2,1         a sign, 2 exponent and 1 fraction bits; the rest, unless said otherwise, is\n"
+    "              :nc:2,0:fit, weights and activations :nearest, errors :stochastic\n"
+    "  mls-2,1     the same, spelled out\n"
+    "  paper-2,1   the rest as in the paper, :nc:8,1:clipped:paper; its rows are paper-2,1,\n"
+    "              paper-1,2, paper-0,4, paper-0,2, paper-2,1:none and so on\n\n"
+    "images_per_second counts training steps with their batches, over this whole process; with\n"
+    "--eval, tested pictures. Accuracies are in percent, those of the result of the last epoch.\n"
+    "With --seeds the result line has means and a digest of the digests. It is about --format;\n"
+    "--beside has its own lines.\n"
+    "Exit status: 0 done, 1 stopped (not a finite number, signal, full disk), 2 not started.\n";
+
+/* Insertions, deletions and replacements from a to b; both shorter than 64. */
+static int edit_distance(const char *a, const char *b)
+{
+    int row[64], length = (int)strlen(b);
+    for (int j = 0; j <= length; j++) row[j] = j;
+    for (int i = 0; a[i]; i++) {
+        int diagonal = row[0];
+        row[0] = i + 1;
+        for (int j = 1; j <= length; j++) {
+            int best = diagonal + (a[i] != b[j - 1]);
+            if (best > row[j] + 1) best = row[j] + 1;
+            if (best > row[j - 1] + 1) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[length];
+}
+
+static bool unknown_option(const char *name, failure *f)
+{
+    size_t nearest = 0;
+    int distance = 64;
+    if (name[0] != '-') return fail(f, 2, "unexpected argument '%s' (see --help)", name);
+    for (size_t i = 0; i < OPTIONS && strlen(name) < 64; i++) {
+        int d = edit_distance(name, option_table[i].name);
+        if (d < distance) distance = d, nearest = i;
+    }
+    if (distance > 5) return fail(f, 2, "unknown option '%s' (see --help)", name);
+    return fail(f, 2, "unknown option '%s': did you mean %s?", name, option_table[nearest].name);
+}
+
+/* The whole text must be a value in range. */
+static bool set_option(options *to, const option *o, const char *text, failure *f)
+{
+    char *end = NULL, *at = (char *)to + o->at;
+    bool good = text[0] && (o->kind == TEXT || strchr("0123456789.", text[0]));
+    errno = 0;
+    if (o->kind == TEXT) {
+        memcpy(at, &text, sizeof text);
+        return good || fail(f, 2, "%s: the value is empty", o->name);
+    }
+    if (o->kind == SEED) {
+        uint64_t seed = strtoull(text, &end, 10);
+        memcpy(at, &seed, sizeof seed);
+        return (good && !*end && !errno) ||
+               fail(f, 2, "%s %s: not an integer from 0 to 2^64 - 1", o->name, text);
+    }
+    if (o->kind == COUNT) {
+        int64_t n = strtoll(text, &end, 10);
+        good = good && !*end && !errno && (double)n >= o->low && (double)n <= o->high;
+        memcpy(at, &n, sizeof n);
+        return good || fail(f, 2, "%s %s: not an integer from %.0f to %.0f", o->name, text, o->low,
+                            o->high);
+    }
+    double x = strtod(text, &end);
+    good = good && !*end && !errno && x >= o->low && x <= o->high;
+    memcpy(at, &x, sizeof x);
+    return good || fail(f, 2, "%s %s: not a number from %g to %g", o->name, text, o->low, o->high);
+}
+
+/* Both "--name value" and "--name=value". */
+static bool parse_options(options *to, int count, char **words, failure *f)
+{
+    const bool yes = true;
+    for (int i = 1; i < count; i++) {
+        const char *word = words[i], *equals = strchr(word, '=');
+        size_t length = equals ? (size_t)(equals - word) : strlen(word);
+        const option *o = NULL;
+        for (size_t k = 0; k < OPTIONS; k++) {
+            const char *name = option_table[k].name;
+            if (strlen(name) == length && memcmp(name, word, length) == 0) o = &option_table[k];
+        }
+        if (!o) return unknown_option(word, f);
+        if (o->kind == FLAG) {
+            if (equals) return fail(f, 2, "%s takes no value", o->name);
+            memcpy((char *)to + o->at, &yes, sizeof yes);
+            continue;
+        }
+        if (!equals && i + 1 == count) return fail(f, 2, "%s needs a value", o->name);
+        if (!set_option(to, o, equals ? equals + 1 : words[++i], f)) return false;
+    }
+    if (to->seeds > 1 || to->beside) {
+        if (to->resume) return fail(f, 2, "--resume is for one run: no --seeds, no --beside");
+        if (to->eval) return fail(f, 2, "--eval is for one run: no --seeds, no --beside");
+    }
+    if (to->resume && to->eval) return fail(f, 2, "--resume and --eval exclude each other");
+    if (strcmp(to->schedule, "paper") != 0 && strcmp(to->schedule, "cosine") != 0) {
+        return fail(f, 2, "--schedule %s: not paper or cosine", to->schedule);
+    }
+    return true;
+}
+
+/* ---- formats ---- */
+
+#define ROLES 3 /* weights, activations, errors */
+typedef struct roles {
+    mls_format of[ROLES];
+} roles;
+
+static mls_format role_default(int role)
+{
+    mls_format format = {2, 1, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
+    if (role == 2) format.rounding = MLS_ROUND_STOCHASTIC;
+    return format;
+}
+
+static bool parse_format(mls_format *to, int role, const char *text, failure *f)
+{
+    mls_format format = role_default(role);
+    const char *rest = text;
+    if (strncmp(text, "paper-", 6) == 0) {
+        const mls_format paper = {
+            2, 1, 8, 1, MLS_GROUP_NC, MLS_ROUND_STOCHASTIC_CLIPPED, MLS_RANGE_PAPER};
+        format = paper, rest += 6;
+    } else if (strncmp(text, "mls-", 4) == 0) {
+        rest += 4;
+    }
+    if (mls_format_parse(&format, rest) != MLS_OK) {
+        return fail(f, 2, "'%s' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ... (see --help)",
+                    text);
+    }
+    *to = format;
+    return true;
+}
+
+static bool is_fp32(mls_format f)
+{
+    return f.ex + f.mx == 0;
+}
+
+static bool parse_roles(roles *to, const char *spec, failure *f)
+{
+    static const char letters[] = "wae";
+    bool given[ROLES] = {false};
+    for (int i = 0; i < ROLES; i++) to->of[i] = role_default(i);
+    if (!strchr(spec, '=')) {
+        for (int i = 0; i < ROLES; i++) {
+            if (!parse_format(&to->of[i], i, spec, f)) return false;
+        }
+        return true;
+    }
+    for (const char *at = spec; *at;) {
+        char word[64] = {0};
+        size_t length = strcspn(at, " ");
+        const char *role = strchr(letters, at[0]);
+        if (length == 0) {
+            at++;
+            continue;
+        }
+        if (length >= sizeof word || !role || at[1] != '=') {
+            return fail(f, 2, "'%s' is not a format: want w=... a=... e=... (see --help)", spec);
+        }
+        memcpy(word, at, length);
+        if (given[role - letters]) return fail(f, 2, "'%s' gives %c= twice", spec, *role);
+        given[role - letters] = true;
+        if (!parse_format(&to->of[role - letters], (int)(role - letters), word + 2, f))
+            return false;
+        at += length;
+    }
+    for (int i = 1; i < ROLES; i++) {
+        if (is_fp32(to->of[i]) != is_fp32(to->of[0])) {
+            return fail(f, 2, "'%s': fp32 is for all of w, a and e or for none", spec);
+        }
+    }
+    return true;
+}
+
+static void format_text(mls_format f, char *text, size_t size)
+{
+    static const char *const grouping[] = {"none", "n", "c", "nc"};
+    static const char *const rounding[] = {"nearest", "stochastic", "clipped"};
+    if (is_fp32(f)) {
+        snprintf(text, size, "fp32");
+    } else {
+        snprintf(text, size, "%d,%d:%s:%d,%d:%s%s", f.ex, f.mx, grouping[f.grouping & 3], f.eg,
+                 f.mg, rounding[f.rounding % 3], f.range == MLS_RANGE_PAPER ? ":paper" : "");
+    }
+}
+
+/* ---- pictures ---- */
+
+#ifndef NO_PICTURES
+/* Length that the spans [a, a + na) and [b, b + nb) share, if they do. */
+static int64_t overlap(int64_t a, int64_t na, int64_t b, int64_t nb)
+{
+    int64_t first = a > b ? a : b;
+    return (a + na < b + nb ? a + na : b + nb) - first;
+}
+
+/* Every new pixel is the mean of the area that it covers, in integers: an old pixel is `to` units
+   wide, a new one `from`. Enlarging by a whole factor repeats pixels. The aspect is not kept. */
+static void resize_area(const uint8_t *from, int64_t fh, int64_t fw, uint8_t *to, int64_t th,
+                        int64_t tw)
+{
+    for (int64_t i = 0; i < th * tw; i++) {
+        int64_t top = i / tw * fh, left = i % tw * fw, sum[CHANNELS] = {0};
+        for (int64_t y = top / th; y * th < top + fh; y++) {
+            int64_t height = overlap(y * th, th, top, fh);
+            for (int64_t x = left / tw; x * tw < left + fw; x++) {
+                int64_t area = height * overlap(x * tw, tw, left, fw);
+                const uint8_t *pixel = from + (y * fw + x) * CHANNELS;
+                for (int c = 0; c < CHANNELS; c++) sum[c] += area * pixel[c];
+            }
+        }
+        for (int c = 0; c < CHANNELS; c++) *to++ = (uint8_t)((sum[c] + fh * fw / 2) / (fh * fw));
+    }
+}
+
+/* An mls_decoder: grey becomes RGB, alpha is dropped. user: whether to resize. */
+static int decode_picture(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
+                          uint8_t *pixels, char *text, size_t size)
+{
+    const bool *resize = user;
+    int width = 0, height = 0, channels = 0;
+    if (*h == 0 || *w == 0) {
+        if (!stbi_info(path, &width, &height, &channels)) {
+            snprintf(text, size, "%s", stbi_failure_reason());
+            return 1;
+        }
+        *h = height, *w = width;
+        return 0;
+    }
+    uint8_t *decoded = stbi_load(path, &width, &height, &channels, CHANNELS);
+    if (!decoded || c != CHANNELS) {
+        snprintf(text, size, "%s", decoded ? "not three channels" : stbi_failure_reason());
+    } else if (height == *h && width == *w) {
+        memcpy(pixels, decoded, (size_t)*h * (size_t)*w * CHANNELS);
+        stbi_image_free(decoded);
+        return 0;
+    } else if (*resize) {
+        resize_area(decoded, height, width, pixels, *h, *w);
+        stbi_image_free(decoded);
+        return 0;
+    } else {
+        snprintf(text, size, "%dx%d pixels, not %dx%d (--resize scales)", width, height, *w, *h);
+    }
+    stbi_image_free(decoded);
+    return 1;
+}
+#endif
+
+static bool exists(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && length < PATH_SIZE && access(path, F_OK) == 0;
+}
+
+static bool load_pictures(const options *o, int part, mls_data *data, failure *f)
+{
+#ifdef NO_PICTURES
+    (void)part, (void)data;
+    return fail(f, 2, "--data %s: this program was built with NO_PICTURES", o->data);
+#else
+    char folder[PATH_SIZE], text[PATH_SIZE] = "";
+    bool resize = o->resize;
+    int length = snprintf(folder, sizeof folder, "%s/%s", o->data, part ? "test" : "train");
+    if (length >= PATH_SIZE) return fail(f, 2, "--data: the name is too long");
+    mls_status status =
+        mls_data_folder(data, folder, SIZE, SIZE, decode_picture, &resize, text, sizeof text);
+    if (status == MLS_OK) return true;
+    return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
+#endif
+}
+
+static bool load_synthetic(mls_data *data, int64_t count, int part, failure *f)
+{
+    data->pixels = malloc((size_t)count * SIZE * SIZE * CHANNELS);
+    data->labels = malloc((size_t)count);
+    if (!data->pixels || !data->labels) {
+        return fail(f, 1, "no memory for %lld pictures", (long long)count);
+    }
+    mls_status status = mls_data_synthetic(data, (int32_t)count, 0, (uint64_t)part);
+    return status == MLS_OK || fail(f, 1, "synthetic pictures: %s", mls_status_string(status));
+}
+
+/* Keeps at most limit pictures, equally many of each class as far as there are, chosen by a fixed
+   shuffle: neither the order of the files nor --seed matters. */
+static bool keep_some(mls_data *data, int64_t limit, failure *f)
+{
+    size_t bytes = (size_t)data->h * (size_t)data->w * (size_t)data->c;
+    int64_t quota[256], kept = 0;
+    if (!limit || limit >= data->count) return true;
+    bool *keep = calloc((size_t)data->count, sizeof *keep);
+    if (!keep) return fail(f, 1, "no memory to choose from %d pictures", (int)data->count);
+    for (int c = 0; c < data->classes; c++) {
+        quota[c] = limit / data->classes + (c < limit % data->classes);
+    }
+    for (int pass = 0; pass < 2; pass++) { /* the second fills up where classes ran short */
+        for (int32_t i = 0; i < data->count && kept < limit; i++) {
+            int32_t picture = mls_data_order(data->count, 0, 0, i);
+            int64_t *left = &quota[data->labels[picture]];
+            if (keep[picture] || (pass == 0 && *left == 0)) continue;
+            keep[picture] = true, kept++, --*left;
+        }
+    }
+    kept = 0;
+    for (int32_t i = 0; i < data->count; i++) {
+        if (!keep[i]) continue;
+        data->labels[kept] = data->labels[i];
+        memmove(data->pixels + (size_t)kept++ * bytes, data->pixels + (size_t)i * bytes, bytes);
+    }
+    data->count = (int32_t)kept;
+    free(keep);
+    return true;
+}
+
+/* part 0: training, 1: test. */
+static bool load_data(const options *o, int part, mls_data *data, failure *f)
+{
+    char text[PATH_SIZE] = "";
+    int64_t limit = part ? o->test_limit : o->limit;
+    if (strcmp(o->data, "synthetic") == 0) {
+        return load_synthetic(data, limit ? limit : part ? 1000 : 5000, part, f);
+    }
+    if (access(o->data, R_OK | X_OK) != 0) {
+        return fail(f, 2, "--data %s: %s", o->data, strerror(errno));
+    }
+    if (exists(o->data, part ? "test_batch.bin" : "data_batch_1.bin")) {
+        mls_status status = mls_data_cifar10(data, o->data, part, text, sizeof text);
+        if (status != MLS_OK) {
+            return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
+        }
+    } else if (exists(o->data, "train") || exists(o->data, "test")) {
+        if (!load_pictures(o, part, data, f)) return false;
+    } else {
+        return fail(f, 2, "--data %s: neither %s nor train/ and test/ in it", o->data,
+                    part ? "test_batch.bin" : "data_batch_1.bin");
+    }
+    return keep_some(data, limit, f);
+}
+
+static bool same_classes(const mls_data *a, const mls_data *b, failure *f)
+{
+    for (int i = 0; i < a->classes || i < b->classes; i++) {
+        if (i < a->classes && i < b->classes && strcmp(a->names[i], b->names[i]) == 0) continue;
+        return fail(f, 2, "--data: train/ and test/ have different classes (%s, %s)",
+                    i < a->classes ? a->names[i] : "none", i < b->classes ? b->names[i] : "none");
+    }
+    return true;
+}
+
+/* FNV-1a of pixels and labels. */
+static uint64_t data_hash(const mls_data *data)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    size_t count = (size_t)data->count, bytes = count * (size_t)(data->h * data->w * data->c);
+    for (size_t i = 0; i < bytes; i++) hash = (hash ^ data->pixels[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < count; i++) hash = (hash ^ data->labels[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* ---- model ---- */
+
+typedef struct model {
+    int32_t blocks; /* of each of the three stages */
+    int32_t width;
+    bool option_b; /* shortcuts: 1x1 convolutions instead of zero-padded channels */
+} model;
+
+static bool parse_model(model *to, const options *o, failure *f)
+{
+    char *end = NULL;
+    const char *digits = o->model + 6;
+    if (strncmp(o->model, "resnet", 6) == 0 && *digits >= '1' && *digits <= '9') {
+        long depth = strtol(digits, &end, 10);
+        to->option_b = *end == 'b';
+        if (depth >= 8 && depth <= 1202 && depth % 6 == 2 && !end[to->option_b]) {
+            to->blocks = (int32_t)(depth / 6);
+            to->width = (int32_t)o->width;
+            return true;
+        }
+    }
+    return fail(f, 2,
+                "--model %s: not resnet8, resnet14, resnet20 ... (6n+2 up to 1202), or with "
+                "a final b",
+                o->model);
+}
+
+static int32_t model_nodes(const model *m)
+{
+    return 8 + 3 * m->blocks * 8 + 4;
+}
+
+static int32_t conv_norm(mls_net *net, int32_t x, int32_t channels, int32_t kernel, int32_t stride)
+{
+    mls_conv_desc conv = {0};
+    conv.c_out = channels, conv.kh = kernel, conv.stride = stride, conv.pad = kernel / 2;
+    return mls_net_batch_norm(net, mls_net_conv(net, x, &conv));
+}
+
+static int32_t residual_block(mls_net *net, int32_t x, int32_t channels, int32_t stride,
+                              bool option_b)
+{
+    int32_t y = mls_net_relu(net, conv_norm(net, x, channels, 3, stride));
+    y = conv_norm(net, y, channels, 3, 1);
+    if (stride != 1 && option_b) {
+        x = conv_norm(net, x, channels, 1, stride);
+    } else if (stride != 1) {
+        x = mls_net_subsample(net, x, stride, channels);
+    }
+    return mls_net_relu(net, mls_net_add(net, y, x));
+}
+
+static void build_resnet(mls_net *net, const model *m, int32_t classes)
+{
+    int32_t x = mls_net_input(net, SIZE, SIZE, CHANNELS);
+    x = mls_net_relu(net, conv_norm(net, x, m->width, 3, 1));
+    for (int32_t stage = 0; stage < 3; stage++) {
+        for (int32_t i = 0; i < m->blocks; i++) {
+            x = residual_block(net, x, m->width << stage, stage && i == 0 ? 2 : 1, m->option_b);
+        }
+    }
+    x = mls_net_linear(net, mls_net_global_pool(net, x), classes);
+    mls_net_loss(net, x);
+}
+
+/* ---- a run: one format, one seed ---- */
+
+/* What all runs of a call share. */
+typedef struct job {
+    options o;
+    model model;
+    mls_data train, test;
+    uint64_t train_hash;
+    mls_augment augment;
+} job;
+
+/* Where a run is. Checkpoints hold it as 64-bit words. */
+typedef struct progress {
+    int64_t epoch, batch;       /* done; batches of the current epoch */
+    int64_t correct, images;    /* of the current epoch */
+    double loss;                /* summed over these images */
+    double last_loss;           /* mean over the last whole epoch */
+    int64_t last_correct, best; /* test pictures right after it, and after the best one */
+    double mean[CHANNELS], scale[CHANNELS]; /* of the pictures, see mls_augment */
+} progress;
+#define PROGRESS (8 + 2 * CHANNELS)
+_Static_assert(sizeof(progress) == 8 * PROGRESS, "64-bit members only");
+
+typedef struct run {
+    const job *job;
+    const char *spec;
+    roles formats;
+    uint64_t seed;
+    char folder[PATH_SIZE]; /* empty: nothing is kept */
+    mls_net net;
+    mls_node *nodes;
+    void *arena;
+    mls_plan plan;
+    float *images; /* (batch, 32, 32, 3) */
+    int32_t *labels;
+    mls_schedule schedule;
+    int64_t batches; /* of an epoch */
+    progress at;
+    int64_t trained; /* pictures in this process, */
+    double seconds;  /* and the time for them */
+    double shown;    /* when the progress line last changed */
+    FILE *log;
+} run;
+
+static void close_run(run *r)
+{
+    if (r->log) fclose(r->log);
+    free(r->labels);
+    free(r->images);
+    free(r->arena);
+    free(r->nodes);
+}
+
+static mls_schedule make_schedule(const options *o, int64_t batches)
+{
+    mls_schedule s = {0};
+    s.kind = strcmp(o->schedule, "cosine") ? MLS_SCHEDULE_STEP : MLS_SCHEDULE_COSINE;
+    s.rate = (float)o->rate;
+    s.updates = o->epochs * batches;
+    s.warmup = (int64_t)(o->warmup * (double)batches + 0.5);
+    s.milestones[0] = s.updates / 2;
+    s.milestones[1] = s.updates * 3 / 4;
+    return s;
+}
+
+/* close_run also after a failure. */
+static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, failure *f)
+{
+    mls_net_desc desc = {0};
+    int32_t capacity = model_nodes(&j->model), batch = (int32_t)j->o.batch;
+    memset(r, 0, sizeof *r);
+    r->job = j, r->spec = spec, r->seed = seed;
+    r->batches = (j->train.count + j->o.batch - 1) / j->o.batch;
+    r->schedule = make_schedule(&j->o, r->batches);
+    for (int c = 0; c < CHANNELS; c++) {
+        r->at.mean[c] = (double)j->augment.mean[c], r->at.scale[c] = (double)j->augment.scale[c];
+    }
+    if (!parse_roles(&r->formats, spec, f)) return false;
+    r->nodes = malloc((size_t)capacity * sizeof *r->nodes);
+    r->images = malloc((size_t)batch * SIZE * SIZE * CHANNELS * sizeof *r->images);
+    r->labels = malloc((size_t)batch * sizeof *r->labels);
+    if (!r->nodes || !r->images || !r->labels) {
+        return fail(f, 1, "no memory for a batch of %d pictures", (int)batch);
+    }
+    desc.batch = batch, desc.seed = seed;
+    desc.weight = r->formats.of[0], desc.data = r->formats.of[1], desc.error = r->formats.of[2];
+    mls_net_begin(&r->net, &desc, r->nodes, capacity);
+    build_resnet(&r->net, &j->model, j->test.classes);
+    if (mls_net_plan(&r->net, &r->plan) != MLS_OK) {
+        return fail(f, 2, "--format '%s', --model %s: %s", spec, j->o.model, r->net.text);
+    }
+    r->arena = malloc(r->plan.arena);
+    if (!r->arena) {
+        return fail(f, 1, "no memory: the network needs %zu bytes (a smaller --batch needs less)",
+                    r->plan.arena);
+    }
+    if (mls_net_bind(&r->net, r->arena, r->plan.arena) == MLS_OK) return true;
+    return fail(f, 1, "%s", r->net.text);
+}
+
+/* ---- settings and checkpoints ---- */
+
+/* What a resumed run must share. The same list is the first line of the log. */
+#define SETTINGS     15
+#define SETTING_SIZE 48
+static const char *const setting_names[SETTINGS] = {"model",
+                                                    "width",
+                                                    "weights",
+                                                    "activations",
+                                                    "errors",
+                                                    "seed",
+                                                    "batch",
+                                                    "lr",
+                                                    "schedule",
+                                                    "warmup",
+                                                    "epochs",
+                                                    "classes",
+                                                    "training pictures",
+                                                    "test pictures",
+                                                    "hash of training pictures"};
+
+static void settings_of(const run *r, char to[SETTINGS][SETTING_SIZE])
+{
+    const job *j = r->job;
+    memset(to, 0, SETTINGS * SETTING_SIZE);
+    snprintf(to[0], SETTING_SIZE, "%s", j->o.model);
+    snprintf(to[1], SETTING_SIZE, "%d", (int)j->model.width);
+    for (int i = 0; i < ROLES; i++) format_text(r->formats.of[i], to[2 + i], SETTING_SIZE);
+    snprintf(to[5], SETTING_SIZE, "%llu", (unsigned long long)r->seed);
+    snprintf(to[6], SETTING_SIZE, "%lld", (long long)j->o.batch);
+    snprintf(to[7], SETTING_SIZE, "%.9g", j->o.rate);
+    snprintf(to[8], SETTING_SIZE, "%s", j->o.schedule);
+    snprintf(to[9], SETTING_SIZE, "%.9g", j->o.warmup);
+    snprintf(to[10], SETTING_SIZE, "%lld", (long long)j->o.epochs);
+    snprintf(to[11], SETTING_SIZE, "%d", (int)j->test.classes);
+    snprintf(to[12], SETTING_SIZE, "%d", (int)j->train.count);
+    snprintf(to[13], SETTING_SIZE, "%d", (int)j->test.count);
+    snprintf(to[14], SETTING_SIZE, "%016llx", (unsigned long long)j->train_hash);
+}
+
+/* The note in a checkpoint: version, settings, progress in little-endian words. */
+#define NOTE_VERSION 1
+#define NOTE_SIZE    (1 + SETTINGS * SETTING_SIZE + 8 * PROGRESS)
+
+static bool save_run(run *r, const char *name, failure *f)
+{
+    char settings[SETTINGS][SETTING_SIZE], path[PATH_SIZE + 16];
+    uint64_t word[PROGRESS];
+    uint8_t note[NOTE_SIZE] = {NOTE_VERSION}, *to = note + 1 + sizeof settings;
+    settings_of(r, settings);
+    memcpy(note + 1, settings, sizeof settings);
+    memcpy(word, &r->at, sizeof word);
+    for (int i = 0; i < 8 * PROGRESS; i++) *to++ = (uint8_t)(word[i / 8] >> (i % 8 * 8));
+    snprintf(path, sizeof path, "%s/%s", r->folder, name);
+    return mls_net_save(&r->net, path, note, sizeof note) == MLS_OK ||
+           fail(f, 1, "%s", r->net.text);
+}
+
+/* Resuming needs the same settings. Testing needs the same network; another format is a choice. */
+static bool load_run(run *r, const char *path, bool resume, failure *f)
+{
+    char here[SETTINGS][SETTING_SIZE], there[SETTINGS][SETTING_SIZE];
+    uint64_t word[PROGRESS] = {0};
+    uint8_t note[NOTE_SIZE], *from = note + 1 + sizeof there;
+    if (mls_net_load(&r->net, path, note, sizeof note) != MLS_OK) {
+        return fail(f, 2, "%s (here: --model %s --width %d, %d classes)", r->net.text,
+                    r->job->o.model, (int)r->job->model.width, (int)r->job->test.classes);
+    }
+    if (note[0] != NOTE_VERSION) return fail(f, 2, "%s: of another version of cifar10", path);
+    memcpy(there, note + 1, sizeof there);
+    settings_of(r, here);
+    for (int i = 0; i < SETTINGS; i++) {
+        if (memcmp(there[i], here[i], SETTING_SIZE) == 0) continue;
+        if (resume) {
+            return fail(f, 2, "%s: was made with %s %.47s, this run has %s", path, setting_names[i],
+                        there[i], here[i]);
+        }
+        if (i == 2 || i == 3) {
+            fprintf(stderr, "%s trained with %.47s, tested with %s\n", setting_names[i], there[i],
+                    here[i]);
+        }
+    }
+    for (int i = 0; i < 8 * PROGRESS; i++) word[i / 8] |= (uint64_t)*from++ << (i % 8 * 8);
+    memcpy(&r->at, word, sizeof word);
+    return true;
+}
+
+/* ---- files of a run ---- */
+
+static bool make_folder(const char *name, failure *f)
+{
+    char path[PATH_SIZE];
+    size_t length = strlen(name);
+    if (length > sizeof path - 64) return fail(f, 2, "--out: the name is too long");
+    for (size_t i = 1; i <= length; i++) {
+        if (name[i] != '/' && name[i]) continue;
+        snprintf(path, sizeof path, "%.*s", (int)i, name);
+        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+            return fail(f, 2, "--out: cannot create %s: %s", path, strerror(errno));
+        }
+    }
+    if (access(name, W_OK | X_OK) == 0) return true;
+    return fail(f, 2, "--out: cannot write to %s: %s", name, strerror(errno));
+}
+
+static bool in_folder(const char *file, const char *folder)
+{
+    struct stat a, b;
+    char path[PATH_SIZE];
+    const char *slash = strrchr(file, '/');
+    snprintf(path, sizeof path, "%.*s.", slash ? (int)(slash - file) + 1 : 0, file);
+    if (stat(path, &a) != 0 || stat(folder, &b) != 0) return false;
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Never overwrites the checkpoints of another run. */
+static bool claim_folder(const char *folder, const char *resume, failure *f)
+{
+    if (!make_folder(folder, f)) return false;
+    if (!exists(folder, "last.mlsck") || (resume && in_folder(resume, folder))) return true;
+    return fail(f, 2, "--out: %s/last.mlsck is there: --resume it, or take another folder", folder);
+}
+
+/* Drops what comes after an epoch, and a line that a crash cut off. */
+static bool trim_log(const char *path, int64_t epoch, failure *f)
+{
+    char copy[PATH_SIZE + 32], *line = NULL;
+    size_t size = 0;
+    long long number;
+    FILE *to = NULL, *from = fopen(path, "r");
+    if (!from && errno == ENOENT) return true;
+    snprintf(copy, sizeof copy, "%s.tmp", path);
+    if (from) to = fopen(copy, "w");
+    bool good = to != NULL;
+    for (ssize_t length; good && (length = getline(&line, &size, from)) > 0;) {
+        if (line[length - 1] != '\n') break;
+        if (sscanf(line, "{\"epoch\":%lld", &number) == 1 && number > epoch) break;
+        good = fputs(line, to) >= 0;
+    }
+    free(line);
+    if (from) fclose(from);
+    if (to && fclose(to) != 0) good = false;
+    if (good && rename(copy, path) == 0) return true;
+    return fail(f, 2, "%s: %s", path, strerror(errno));
+}
+
+static bool open_log(run *r, failure *f)
+{
+    char path[PATH_SIZE + 16], settings[SETTINGS][SETTING_SIZE];
+    bool resumed = r->job->o.resume != NULL;
+    snprintf(path, sizeof path, "%s/log.jsonl", r->folder);
+    if (resumed && !trim_log(path, r->at.epoch, f)) return false;
+    r->log = fopen(path, resumed ? "a" : "w");
+    if (!r->log) return fail(f, 2, "%s: %s", path, strerror(errno));
+    fseek(r->log, 0, SEEK_END);
+    settings_of(r, settings);
+    for (int i = 0; i < SETTINGS && (i || ftell(r->log) == 0); i++) {
+        fprintf(r->log, "%s\"%s\":\"%s\"%s", i ? "," : "{\"config\":{", setting_names[i],
+                settings[i], i + 1 == SETTINGS ? "}}\n" : "");
+    }
+    return fflush(r->log) == 0 || fail(f, 2, "%s: %s", path, strerror(errno));
+}
+
+/* ---- training ---- */
+
+static double percent(int64_t part, int64_t whole)
+{
+    return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static double ratio(double a, double b)
+{
+    return b > 0 ? a / b : 0;
+}
+
+/* The line on a terminal, ten times a second; on a pipe, one line for each epoch. */
+static void show_progress(run *r, bool epoch_done)
+{
+    const progress *p = &r->at;
+    const options *o = &r->job->o;
+    int64_t pictures = (o->epochs - p->epoch) * r->job->train.count - (epoch_done ? 0 : p->images);
+    double speed = ratio((double)r->trained, r->seconds);
+    int64_t left = (int64_t)ratio((double)pictures, speed);
+    bool terminal = isatty(STDERR_FILENO);
+    if (terminal ? epoch_done || now() - r->shown < 0.1 : !epoch_done) return;
+    r->shown = now();
+    if (terminal) {
+        fprintf(stderr, "\r\033[Kepoch %lld/%lld  batch %lld/%lld  loss %.4f  accuracy %.2f",
+                (long long)p->epoch + 1, (long long)o->epochs, (long long)p->batch,
+                (long long)r->batches, ratio(p->loss, (double)p->images),
+                percent(p->correct, p->images));
+    } else {
+        fprintf(stderr, "epoch %lld/%lld", (long long)p->epoch, (long long)o->epochs);
+    }
+    fprintf(stderr, "  %.0f images/s  %lld:%02lld:%02lld left%s", speed, (long long)left / 3600,
+            (long long)left / 60 % 60, (long long)left % 60, terminal ? "" : "\n");
+}
+
+static void clear_progress(void)
+{
+    if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
+}
+
+/* Between steps: the checkpoint holds the batch, too. */
+static bool interrupted(run *r, failure *f)
+{
+    const progress *p = &r->at;
+    if (!r->folder[0]) return fail(f, 1, "interrupted; without --out nothing is kept");
+    if (!save_run(r, "last.mlsck", f)) return false;
+    return fail(f, 1,
+                "interrupted in epoch %lld after batch %lld of %lld; go on with the same "
+                "options and --resume %s/last.mlsck",
+                (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches, r->folder);
+}
+
+static bool train_batch(run *r, failure *f)
+{
+    const job *j = r->job;
+    progress *p = &r->at;
+    int64_t first = p->batch * j->o.batch, left = j->train.count - first;
+    int32_t count = (int32_t)(left < j->o.batch ? left : j->o.batch);
+    mls_sgd sgd = {0, 0.9f, 5e-4f, 0};
+    mls_result result;
+    double start = now();
+    sgd.rate = mls_schedule_rate(&r->schedule, p->epoch * r->batches + p->batch);
+    mls_status status = mls_data_batch(&j->train, &j->augment, r->seed, p->epoch, first, count,
+                                       r->images, r->labels);
+    if (status != MLS_OK) return fail(f, 1, "batch: %s", mls_status_string(status));
+    if (mls_net_step(&r->net, r->images, r->labels, count, &sgd, &result) != MLS_OK) {
+        return fail(f, 1, "training stopped in epoch %lld, batch %lld: %s", (long long)p->epoch + 1,
+                    (long long)p->batch + 1, r->net.text);
+    }
+    if (!isfinite(result.loss)) {
+        return fail(f, 1, "training stopped in epoch %lld, batch %lld: the loss is %g",
+                    (long long)p->epoch + 1, (long long)p->batch + 1, result.loss);
+    }
+    r->seconds += now() - start, r->trained += count;
+    p->loss += result.loss * count, p->correct += result.correct, p->images += count, p->batch++;
+    return true;
+}
+
+static bool test_net(run *r, int64_t *correct, failure *f)
+{
+    const mls_data *test = &r->job->test;
+    mls_augment plain = {0};
+    for (int c = 0; c < CHANNELS; c++) {
+        plain.mean[c] = (float)r->at.mean[c], plain.scale[c] = (float)r->at.scale[c];
+    }
+    *correct = 0;
+    for (int64_t first = 0; first < test->count; first += r->job->o.batch) {
+        int64_t left = test->count - first;
+        int32_t count = (int32_t)(left < r->job->o.batch ? left : r->job->o.batch);
+        mls_result result;
+        if (stop_requested) return interrupted(r, f);
+        if (mls_data_batch(test, &plain, 0, 0, first, count, r->images, r->labels) != MLS_OK ||
+            mls_net_evaluate(&r->net, r->images, r->labels, count, &result) != MLS_OK) {
+            return fail(f, 1, "test after epoch %lld: %s", (long long)r->at.epoch + 1, r->net.text);
+        }
+        *correct += result.correct;
+    }
+    return true;
+}
+
+/* The log comes before the checkpoint: a crash between them leaves a line too many, which
+   resuming drops, and never one too few. */
+static bool finish_epoch(run *r, double speed, failure *f)
+{
+    const options *o = &r->job->o;
+    progress *p = &r->at;
+    int64_t correct;
+    if (!test_net(r, &correct, f)) return false;
+    double rate = (double)mls_schedule_rate(&r->schedule, p->epoch * r->batches);
+    double loss = p->loss / (double)p->images, accuracy = percent(p->correct, p->images);
+    double tested = percent(correct, r->job->test.count);
+    unsigned long long digest = mls_net_digest(&r->net);
+    bool best = correct > p->best || p->epoch == 0;
+    p->epoch++, p->batch = 0, p->loss = 0, p->correct = 0, p->images = 0;
+    p->last_loss = loss, p->last_correct = correct;
+    if (best) p->best = correct;
+    clear_progress();
+    printf("epoch %lld/%lld rate %g train_loss %.6f train_accuracy %.2f test_accuracy %.2f "
+           "images_per_second %.1f digest %016llx\n",
+           (long long)p->epoch, (long long)o->epochs, rate, loss, accuracy, tested, speed, digest);
+    fflush(stdout);
+    show_progress(r, true);
+    if (!r->folder[0]) return true;
+    fprintf(r->log,
+            "{\"epoch\":%lld,\"rate\":%.9g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
+            "\"test_accuracy\":%.4f,\"images_per_second\":%.1f,\"digest\":\"%016llx\"}\n",
+            (long long)p->epoch, rate, loss, accuracy, tested, speed, digest);
+    if (fflush(r->log) != 0) return fail(f, 1, "%s/log.jsonl: %s", r->folder, strerror(errno));
+    if (best && !save_run(r, "best.mlsck", f)) return false;
+    if (p->epoch % o->every != 0 && p->epoch != o->epochs) return true;
+    return save_run(r, "last.mlsck", f);
+}
+
+static bool train(run *r, failure *f)
+{
+    while (r->at.epoch < r->job->o.epochs) {
+        double seconds = r->seconds;
+        int64_t trained = r->trained;
+        while (r->at.batch < r->batches) {
+            if (stop_requested) return interrupted(r, f);
+            if (!train_batch(r, f)) return false;
+            show_progress(r, false);
+        }
+        double speed = ratio((double)(r->trained - trained), r->seconds - seconds);
+        if (!finish_epoch(r, speed, f)) return false;
+    }
+    return true;
+}
+
+/* ---- several runs ---- */
+
+typedef struct entry {
+    const char *spec;
+    uint64_t seed;
+    char name[32], folder[PATH_SIZE]; /* "" in DIR for a single run, else DIR/name */
+    double accuracy, loss, speed;
+    uint64_t digest;
+} entry;
+
+static void name_entry(entry *e, const options *o, int64_t i)
+{
+    bool beside = i >= o->seeds, single = o->seeds == 1 && !o->beside;
+    e->spec = beside ? o->beside : o->format;
+    e->seed = o->seed + (uint64_t)(i % o->seeds);
+    snprintf(e->name, sizeof e->name, "%sseed%llu", beside ? "beside-" : "",
+             (unsigned long long)e->seed);
+    if (o->out && single) snprintf(e->folder, PATH_SIZE, "%s", o->out);
+    if (o->out && !single) snprintf(e->folder, PATH_SIZE, "%s/%s", o->out, e->name);
+}
+
+static bool run_entry(const job *j, entry *e, failure *f)
+{
+    run r;
+    bool good = open_run(&r, j, e->spec, e->seed, f);
+    if (good && j->o.resume) good = load_run(&r, j->o.resume, true, f);
+    if (good && e->folder[0]) {
+        memcpy(r.folder, e->folder, sizeof r.folder);
+        good = open_log(&r, f);
+    }
+    good = good && train(&r, f);
+    if (good) {
+        e->accuracy = percent(r.at.last_correct, j->test.count), e->loss = r.at.last_loss;
+        e->speed = ratio((double)r.trained, r.seconds), e->digest = mls_net_digest(&r.net);
+    }
+    close_run(&r);
+    return good;
+}
+
+static void print_entry(const char *word, const entry *e)
+{
+    char spec[256];
+    snprintf(spec, sizeof spec, "%s", e->spec);
+    for (char *c = spec; *c; c++) *c = *c == ' ' ? '/' : *c; /* one word for programs */
+    printf("%s test_accuracy=%.2f train_loss=%.6f images_per_second=%.1f digest=%016llx "
+           "format=%s seed=%llu\n",
+           word, e->accuracy, e->loss, e->speed, (unsigned long long)e->digest, spec,
+           (unsigned long long)e->seed);
+    fflush(stdout);
+}
+
+/* Means over the seeds of one format, printed as a row of the table. */
+static entry print_row(const entry *e, int64_t seeds)
+{
+    entry mean = e[0];
+    double low = e->accuracy, high = e->accuracy;
+    for (int64_t i = 1; i < seeds; i++) {
+        mean.accuracy += e[i].accuracy, mean.loss += e[i].loss, mean.speed += e[i].speed;
+        mean.digest = mls_seed(mean.digest, e[i].digest);
+        low = e[i].accuracy < low ? e[i].accuracy : low;
+        high = e[i].accuracy > high ? e[i].accuracy : high;
+    }
+    double n = (double)seeds;
+    mean.accuracy /= n, mean.loss /= n, mean.speed /= n;
+    printf("%-24s %5lld %13.2f %7.2f %7.2f %10.4f %9.1f\n", e->spec, (long long)seeds,
+           mean.accuracy, low, high, mean.loss, mean.speed);
+    return mean;
+}
+
+/* Writes plot.gp, and plot.png where gnuplot is installed. A plot is no reason to fail. */
+static void plot(const char *folder, const entry *e, int64_t count)
+{
+    char path[PATH_SIZE];
+    int status = 1;
+    snprintf(path, sizeof path, "%s/plot.gp", folder);
+    FILE *file = fopen(path, "w");
+    if (!file) {
+        fprintf(stderr, "no plot: %s: %s\n", path, strerror(errno));
+        return;
+    }
+    fprintf(file, "set terminal png noenhanced size 1000,450\nset output 'plot.png'\n"
+                  "set datafile separator ':,'\nset xlabel 'epoch'\nset grid\n"
+                  "set multiplot layout 1,2\n");
+    for (int i = 0; i < 2; i++) { /* fields 6 and 10 of a line of the log */
+        fprintf(file, i ? "set ylabel 'test accuracy, %%'\nset key bottom\nplot"
+                        : "set ylabel 'training loss'\nset key top\nplot");
+        for (int64_t k = 0; k < count; k++) {
+            fprintf(file, "%s '%s/log.jsonl' using 2:%d with linespoints pt 7 title '%s seed %llu'",
+                    k ? ", \\\n    " : "", count > 1 ? e[k].name : ".", i ? 10 : 6, e[k].spec,
+                    (unsigned long long)e[k].seed);
+        }
+        fprintf(file, "\n");
+    }
+    if (fclose(file) != 0) return;
+    pid_t child = fork();
+    if (child == 0) {
+        if (chdir(folder) != 0 || !freopen("/dev/null", "w", stderr)) _exit(126);
+        execlp("gnuplot", "gnuplot", "plot.gp", (char *)NULL);
+        _exit(127);
+    }
+    if (child > 0 && waitpid(child, &status, 0) == child && status == 0) return;
+    fprintf(stderr, "no plot.png, only %s: %s\n", path,
+            WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "gnuplot is not installed"
+                                                            : "gnuplot failed");
+}
+
+/* --format and then --beside, each with all seeds. */
+static bool run_all(const job *j, failure *f)
+{
+    const options *o = &j->o;
+    int64_t count = o->seeds * (o->beside ? 2 : 1);
+    entry *entries = calloc((size_t)count, sizeof *entries);
+    if (!entries) return fail(f, 1, "no memory for %lld runs", (long long)count);
+    bool good = true;
+    for (int64_t i = 0; good && i < count; i++) {
+        name_entry(&entries[i], o, i);
+        if (o->out) good = claim_folder(entries[i].folder, o->resume, f);
+    }
+    for (int64_t i = 0; good && i < count; i++) {
+        good = run_entry(j, &entries[i], f);
+        if (good && count > 1) print_entry("run", &entries[i]);
+    }
+    if (good && o->out) plot(o->out, entries, count);
+    if (good) {
+        entry result = entries[0];
+        if (count > 1) {
+            printf("\n%-24s %5s %13s %7s %7s %10s %9s\n", "format", "seeds", "test_accuracy",
+                   "lowest", "highest", "train_loss", "images/s");
+            result = print_row(entries, o->seeds);
+            if (o->beside) print_row(entries + o->seeds, o->seeds);
+            printf("\n");
+        }
+        print_entry("result", &result);
+    }
+    free(entries);
+    return good;
+}
+
+/* ---- the other jobs ---- */
+
+static bool evaluate(const job *j, failure *f)
+{
+    run r;
+    entry e = {0};
+    int64_t correct = 0;
+    bool good = open_run(&r, j, j->o.format, j->o.seed, f) && load_run(&r, j->o.eval, false, f);
+    double start = now();
+    if (good) good = test_net(&r, &correct, f);
+    if (good) {
+        e.spec = j->o.format, e.seed = r.seed, e.loss = r.at.last_loss;
+        e.accuracy = percent(correct, j->test.count), e.digest = mls_net_digest(&r.net);
+        e.speed = ratio((double)j->test.count, now() - start);
+        print_entry("result", &e);
+    }
+    close_run(&r);
+    return good;
+}
+
+static void print_layers(const run *r)
+{
+    printf("%4s %-12s %-12s %8s %10s  %s\n", "node", "kind", "output", "weights", "MACs",
+           "weights, activations, errors");
+    for (int32_t i = 0; i < r->net.count; i++) {
+        mls_layer l;
+        char shape[40], text[ROLES][SETTING_SIZE];
+        if (mls_net_layer(&r->net, i, &l) != MLS_OK) continue;
+        snprintf(shape, sizeof shape, "%dx%dx%d", (int)l.shape.h, (int)l.shape.w, (int)l.shape.c);
+        printf("%4d %-12s %-12s %8lld %10lld", (int)i, l.kind, shape, (long long)l.weights,
+               (long long)l.macs);
+        format_text(l.weight, text[0], sizeof text[0]);
+        format_text(l.data, text[1], sizeof text[1]);
+        format_text(l.error, text[2], sizeof text[2]);
+        if (l.macs && is_fp32(l.weight)) printf("  fp32");
+        if (l.macs && !is_fp32(l.weight)) printf("  %s, %s, %s", text[0], text[1], text[2]);
+        printf("\n");
+    }
+}
+
+/* Seconds of the median of three steps on random numbers, after one to warm up; below 0: failed. */
+static double time_step(run *r, failure *f)
+{
+    double t[4] = {0}, high, low;
+    int32_t batch = (int32_t)r->job->o.batch;
+    const mls_sgd sgd = {1e-3f, 0.9f, 5e-4f, 0};
+    for (int i = 0; i < 4; i++) {
+        for (int64_t k = 0; k < (int64_t)batch * SIZE * SIZE * CHANNELS; k++) {
+            r->images[k] = (float)mls_random16((uint64_t)i, (uint64_t)k) / 32768.0f - 1;
+        }
+        for (int32_t k = 0; k < batch; k++) r->labels[k] = k % r->job->test.classes;
+        t[i] = now();
+        if (mls_net_step(&r->net, r->images, r->labels, batch, &sgd, NULL) != MLS_OK) {
+            return fail(f, 1, "%s", r->net.text), -1;
+        }
+        t[i] = now() - t[i];
+    }
+    high = fmax(t[1], fmax(t[2], t[3])), low = fmin(t[1], fmin(t[2], t[3]));
+    return t[1] + t[2] + t[3] - high - low;
+}
+
+static bool dry_run(const job *j, failure *f)
+{
+    run r;
+    const mls_plan *p = &r.plan;
+    bool good = open_run(&r, j, j->o.format, j->o.seed, f);
+    if (good) {
+        print_layers(&r);
+        printf("\ntrained numbers %lld\n", (long long)p->weights);
+        printf("MACs            %lld an image forward, %.1f %% of them low-bit\n",
+               (long long)p->macs, percent(p->macs_low, p->macs));
+        printf("arena           %zu bytes: parameters %zu, values %zu, scratch %zu\n", p->arena,
+               p->parameters, p->values, p->scratch);
+        printf("batch           %lld pictures, %lld batches an epoch\n", (long long)j->o.batch,
+               (long long)r.batches);
+        fflush(stdout);
+        double seconds = time_step(&r, f), epoch = seconds * (double)r.batches;
+        good = seconds >= 0;
+        if (good) {
+            printf("estimated       %.0f images/s, %.1f s an epoch, %.1f min for %lld epochs "
+                   "(3 steps timed; without tests)\n",
+                   ratio((double)j->o.batch, seconds), epoch, epoch * (double)j->o.epochs / 60,
+                   (long long)j->o.epochs);
+        }
+    }
+    close_run(&r);
+    return good;
+}
+
+/* ---- main ---- */
+
+static bool choose_kernel(const char *name, failure *f)
+{
+    char list[256] = "";
+    if (mls_kernel_use(name) == MLS_OK) return true;
+    for (int i = 0; i < mls_kernel_count(); i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, " %s", mls_kernel_name(i));
+    }
+    return fail(f, 2, "--kernel %s: here are auto%s", name, list);
+}
+
+static bool choose_threads(int64_t threads, int *used, failure *f)
+{
+#ifdef _OPENMP
+    (void)f;
+    if (threads) omp_set_num_threads((int)threads);
+    *used = omp_get_max_threads();
+#else
+    if (threads > 1) return fail(f, 2, "--threads %d: built without OpenMP", (int)threads);
+    *used = 1;
+#endif
+    return true;
+}
+
+static bool prepare_data(job *j, failure *f)
+{
+    if (!load_data(&j->o, 1, &j->test, f)) return false;
+    if (j->o.eval) return true; /* the checkpoint knows the normalisation */
+    if (!load_data(&j->o, 0, &j->train, f) || !same_classes(&j->train, &j->test, f)) return false;
+    j->train_hash = data_hash(&j->train);
+    if (mls_data_normalise(&j->train, &j->augment) != MLS_OK) {
+        return fail(f, 2, "--data: the training pictures cannot be normalised");
+    }
+    j->augment.crop = 4, j->augment.flip = 1, j->augment.shuffle = 1;
+    return true;
+}
+
+static bool work(job *j, int count, char **words, failure *f)
+{
+    options *o = &j->o;
+    roles unused;
+    int threads;
+    o->data = "synthetic", o->model = "resnet20", o->format = "2,1:nc:2,0";
+    o->schedule = "paper", o->kernel = "auto";
+    o->epochs = 10, o->batch = 128, o->width = 16, o->seeds = 1, o->seed = 1, o->every = 1;
+    o->rate = 0.1;
+    if (!parse_options(o, count, words, f)) return false;
+    if (o->help) return fputs(help_text, stdout), true;
+    if (!parse_model(&j->model, o, f) || !parse_roles(&unused, o->format, f) ||
+        (o->beside && !parse_roles(&unused, o->beside, f)) || !choose_kernel(o->kernel, f) ||
+        !choose_threads(o->threads, &threads, f) || !prepare_data(j, f)) {
+        return false;
+    }
+    fprintf(stderr, "%s, kernel %s, %d thread%s, format %s%s%s, %d training and %d test pictures\n",
+            o->model, mls_kernel_used(), threads, threads == 1 ? "" : "s", o->format,
+            o->beside ? " beside " : "", o->beside ? o->beside : "", (int)j->train.count,
+            (int)j->test.count);
+    return o->dry_run ? dry_run(j, f) : o->eval ? evaluate(j, f) : run_all(j, f);
+}
+
+int main(int count, char **words)
+{
+    static job j;
+    static failure f;
+    struct sigaction action = {0};
+    action.sa_handler = request_stop;
+    action.sa_flags = (int)SA_RESETHAND; /* the second signal ends the program at once */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (work(&j, count, words, &f) && (fflush(stdout) != 0 || ferror(stdout))) {
+        fail(&f, 1, "standard output: %s", strerror(errno));
+    }
+    if (f.status) {
+        clear_progress();
+        fprintf(stderr, "cifar10: %s\n", f.text);
+    }
+    mls_data_free(&j.train);
+    mls_data_free(&j.test);
+    return f.status;
+}

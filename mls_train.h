@@ -1,0 +1,3067 @@
+/* mls_train.h - v0.1.0 - training convolutional networks with MLS integers - MIT licence
+
+   DO THIS in exactly one C or C++ file:
+
+       #define MLS_IMPLEMENTATION
+       #include "mls_train.h"         (it includes mls_conv.h and mls.h)
+
+   WHAT IT IS
+       A layer graph whose convolutions run on low-bit integers in all three directions
+       ("Exploring the Potential of Low-bit Training of CNNs", Algorithm 2): W, A and E are
+       quantized right before the convolutions that use them, once a step; everything else is fp32.
+       One arena of an exact size, known before anything is allocated, holds a network.
+
+   EXAMPLE
+       mls_net net;
+       mls_node nodes[32];
+       mls_net_desc desc = {0};
+       desc.batch = 64, desc.seed = 1;
+       mls_format_parse(&desc.weight, "2,1:nc:2,0");  desc.data = desc.error = desc.weight;
+       desc.error.rounding = MLS_ROUND_STOCHASTIC;
+
+       mls_net_begin(&net, &desc, nodes, 32);
+       int32_t x = mls_net_input(&net, 32, 32, 3);
+       mls_conv_desc conv = {0};
+       conv.c_out = 16, conv.kh = 3, conv.pad = 1;
+       x = mls_net_relu(&net, mls_net_batch_norm(&net, mls_net_conv(&net, x, &conv)));
+       x = mls_net_linear(&net, mls_net_global_pool(&net, x), 10);
+       mls_net_loss(&net, x);
+
+       mls_plan plan;
+       if (mls_net_plan(&net, &plan) != MLS_OK) complain(net.text);
+       void *arena = malloc(plan.arena);
+       mls_net_bind(&net, arena, plan.arena);
+       for (...) mls_net_step(&net, images, labels, 64, &sgd, &result);
+
+   ONE ANSWER
+       The same source, seed and data give the same mls_net_digest after any number of steps, with
+       every kernel, thread count, compiler and architecture, and across save and load.
+
+   CONFIGURATION, beyond that of mls.h
+       MLS_MALLOC(size), MLS_FREE(p)   allocator of the loaders of data and files (both or none)
+       MLS_NO_MALLOC                   without the functions that need it
+       MLS_NO_STDIO                    without files: mls_net_save, mls_net_load, mls_data_cifar10,
+                                       mls_data_folder
+
+   SECTIONS (search for ">>name")
+       >>api  >>math  >>build  >>plan  >>layers  >>program  >>step  >>optimizer  >>digest
+       >>checkpoint  >>data  >>files  >>template
+*/
+#if !defined(MLS__UNIT)
+
+/* ------------------------------------------------------------------------------------ >>api */
+#ifdef MLS_CONV_HEADER
+#include MLS_CONV_HEADER
+#else
+#include "mls_conv.h"
+#endif
+
+#ifndef MLS_TRAIN_H_INCLUDED
+#define MLS_TRAIN_H_INCLUDED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A layer. Private: declare an array of them for mls_net_begin, read them with mls_net_layer. */
+enum {
+    MLS__BUFFERS = 10
+};
+typedef struct mls__buffer {
+    size_t size, at;     /* bytes, and where in the arena */
+    int32_t first, last; /* phases of a step that use it */
+} mls__buffer;
+typedef struct mls_node {
+    int32_t kind, in[2], consumers;
+    mls_shape shape; /* n is the batch */
+    mls_conv conv;
+    mls_format format[3];      /* W, A, E; all zero: fp32 */
+    int32_t size, stride, pad; /* pools, subsample */
+    int32_t bias;
+    size_t weights, seconds, at; /* trained numbers, and their place among the parameters */
+    size_t state, constants;     /* places of running statistics, of what a step derives */
+    int32_t value_of, grad_of;   /* nodes whose buffers hold this one's output and its gradient */
+    int32_t data_of;             /* convolution whose quantized input this one shares */
+    int32_t give[2];             /* how the gradient passes to the inputs */
+    int32_t has_grad;
+    mls__buffer buffer[MLS__BUFFERS];
+    mls_tensor q[3];
+} mls_node;
+
+/* Zero means the default everywhere. */
+typedef struct mls_net_desc {
+    int32_t batch;                  /* most images of a step; required */
+    mls_format weight, data, error; /* of the quantized convolutions; all zero: fp32 */
+    int quantize_first;             /* 1: also a convolution that reads an input node */
+    int quantize_last;              /* 1: also linear layers */
+    uint64_t seed;                  /* of the initial weights and of stochastic rounding */
+    float bn_momentum;              /* share of the new batch in the running statistics; 0.1 */
+    float bn_epsilon;               /* 1e-5 */
+} mls_net_desc;
+
+/* A network. status and text are for reading; the rest is private. */
+typedef struct mls_net {
+    mls_status status; /* of the first failed build call, or of the last call */
+    char text[160];    /* what went wrong, naming the layer */
+    mls_net_desc desc;
+    mls_node *nodes;
+    int32_t count, capacity;
+    int64_t step;           /* gradients computed so far */
+    int64_t updates;        /* updates done so far */
+    int64_t images_pending; /* images in the gradient since the last update */
+    int32_t planned;        /* 1: planned, 2: bound */
+    int32_t threads;
+    uint8_t *arena;
+    size_t arena_size, parameters, states, constants; /* numbers of floats */
+    size_t values_at, losses_at, runs_at, slots_at, slot_size, work_at[2], work_size[2];
+    const float *x; /* of the call in progress */
+    const int32_t *labels;
+    int32_t images, training, check, failed;
+    int32_t phase, queued, deferred; /* see >>program */
+    int32_t queue_op[32], queue_node[32];
+} mls_net;
+
+/* Starts a network in caller-owned nodes. Every build call below returns the number of the new
+   node, or -1 after an error: the first one stays in net->status and net->text, later calls with
+   -1 do nothing, so that only mls_net_plan needs a check. */
+MLS_DEF mls_status mls_net_begin(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
+                                 int32_t capacity);
+
+/* Images [batch][h][w][c]. One per network. */
+MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c);
+
+typedef struct mls_conv_desc {
+    int32_t c_out, kh;
+    int32_t kw;     /* 0: kh */
+    int32_t stride; /* 0: 1 */
+    int32_t pad;
+    int fp32;                       /* 1: stays unquantized */
+    int bias;                       /* 1: adds a value per output channel */
+    mls_format weight, data, error; /* all zero: those of the network */
+} mls_conv_desc;
+MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc);
+
+/* Per channel over batch, h, w; scale and shift are trained. In evaluation the running mean and
+   (unbiased) variance are used. */
+MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x);
+MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x);
+MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y); /* same shapes */
+/* size x size windows; padding counts as -infinity, or as absent in the average. stride 0: size. */
+MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
+                                 int32_t pad);
+MLS_DEF int32_t mls_net_average_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
+                                     int32_t pad);
+MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x); /* mean over h and w */
+/* Option A shortcut: every stride-th pixel, channels zero-padded to c on both sides. */
+MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c);
+MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs); /* with a bias */
+/* Softmax cross-entropy, averaged over the images of an update. Last node of a network. */
+MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
+
+/* What a network needs and does. */
+typedef struct mls_plan {
+    size_t arena;      /* bytes for mls_net_bind, at any alignment */
+    size_t parameters; /* of these: weights, gradients, optimizer state, running statistics */
+    size_t values;     /* activations, errors and their quantized copies */
+    size_t scratch;    /* workspace of the threads */
+    int64_t weights;   /* trained numbers */
+    int64_t macs;      /* multiply-accumulates of one image, forward */
+    int64_t macs_low;  /* of these in low-bit integers */
+} mls_plan;
+
+/* Checks the network and lays it out for the current number of OpenMP threads. plan may be null.
+   Errors: what a build call found; RANGE when a layer's sums cannot be exact; STATE. */
+MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan);
+
+/* Takes the arena and sets the initial weights: convolutions normal with variance
+   2 / (kh kw c_out), linear layers uniform in +-1/sqrt(inputs), biases 0, batch norm 1 and 0.
+   The arena stays the caller's, and must stay where it is. Errors: STATE, MEMORY, ARGUMENT. */
+MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size);
+
+/* One layer, for reports. */
+typedef struct mls_layer {
+    const char *kind;
+    mls_shape shape;   /* of its output */
+    int32_t inputs[2]; /* node numbers, -1: none */
+    int64_t weights, macs;
+    mls_format weight, data, error; /* all zero: fp32 */
+} mls_layer;
+MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
+
+/* The input of the loss after the last call: [images][classes]. Null before the first. */
+MLS_DEF const float *mls_net_logits(const mls_net *net);
+
+/* Trained numbers of a node: its weights (conv, linear: [c_out][kh][kw][c_in]; batch norm: scale)
+   and its gradient; null where there are none. For tests, export and surgery. second: the bias, or
+   batch norm's shift. */
+MLS_DEF float *mls_net_weights(mls_net *net, int32_t node, int second, size_t *count);
+MLS_DEF float *mls_net_gradients(mls_net *net, int32_t node, int second, size_t *count);
+
+typedef struct mls_result {
+    double loss;     /* mean over the images */
+    int32_t correct; /* images whose largest logit is the label's */
+    int32_t images;
+} mls_result;
+
+typedef struct mls_sgd {
+    float rate, momentum, decay; /* v = momentum v + (g + decay w); w = w - rate v */
+    int nesterov;                /* 1: w = w - rate (g + decay w + momentum v) */
+} mls_sgd;
+
+/* Forward and backward of images [images][h][w][c] with labels 0 .. classes - 1; images <= batch.
+   Adds to the gradient: several calls before mls_net_update accumulate. result may be null.
+   Errors: ARGUMENT (label out of range, no images), STATE, NONFINITE: net->text names step and
+   layer; weights and optimizer are as before the call, the gradient is not usable: save nothing. */
+MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
+                                    int32_t count, mls_result *result);
+
+/* Applies the mean gradient since the last update, and clears it. */
+MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd);
+
+/* Both. */
+MLS_DEF mls_status mls_net_step(mls_net *net, const float *images, const int32_t *labels,
+                                int32_t count, const mls_sgd *sgd, mls_result *result);
+
+/* Forward only, with running statistics; changes nothing that training depends on. labels may be
+   null (then loss and correct are 0). */
+MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int32_t *labels,
+                                    int32_t count, mls_result *result);
+
+/* Learning rate of an update. */
+typedef enum {
+    MLS_SCHEDULE_CONSTANT,
+    MLS_SCHEDULE_STEP,
+    MLS_SCHEDULE_COSINE
+} mls_schedule_kind;
+typedef struct mls_schedule {
+    mls_schedule_kind kind;
+    float rate;            /* at the top */
+    int64_t updates;       /* of the whole run (cosine) */
+    int64_t warmup;        /* updates of linear warm-up from rate / warmup */
+    int64_t milestones[4]; /* updates at which the rate is divided (step); 0: none */
+    float factor;          /* by this; 0 means 10 */
+} mls_schedule;
+MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
+
+/* 64-bit hash of weights, optimizer state, running statistics and step counts. */
+MLS_DEF uint64_t mls_net_digest(const mls_net *net);
+
+/* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends
+   on, and a note of the program's own (epoch, history ...), 0 bytes if it needs none. Loading
+   checks everything first: on an error (DATA: damaged, truncated, foreign, another network or
+   another note size; net->text says which) the network stays as it was. Saving in the middle of
+   an accumulated gradient is an error (STATE). */
+MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
+MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
+                                            void *to, size_t size);
+MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
+                                           size_t note_size);
+
+/* Pictures in memory, [count][h][w][c] bytes, and their labels. A view: fill it yourself, or with
+   a loader below and give it back to mls_data_free. */
+typedef struct mls_data {
+    int32_t count, h, w, c, classes;
+    uint8_t *pixels;
+    uint8_t *labels;
+    char names[256][32]; /* of the classes, if known */
+} mls_data;
+
+/* How batches are made. */
+typedef struct mls_augment {
+    int32_t crop; /* zero-pad by so many pixels and cut the old size out anywhere; 0: no */
+    int flip;     /* 1: mirror every other picture */
+    int shuffle;  /* 1: another order every epoch */
+    float mean[4], scale[4]; /* value = (byte - mean) * scale per channel; scale 0 means 1/128, with
+                                mean 128 */
+} mls_augment;
+
+/* Mean and 1 / standard deviation of each channel (at most 4), into augment. */
+MLS_DEF mls_status mls_data_normalise(const mls_data *data, mls_augment *augment);
+
+/* Pictures first .. first + count - 1 of an epoch, a pure function of its arguments: images
+   [count][h][w][c], labels [count]. Errors: ARGUMENT. */
+MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augment, uint64_t seed,
+                                  int64_t epoch, int64_t first, int32_t count, float *images,
+                                  int32_t *labels);
+
+/* Picture index of a position in the shuffled order of an epoch. */
+MLS_DEF int32_t mls_data_order(int32_t count, uint64_t seed, int64_t epoch, int32_t position);
+
+/* The built-in ten-class set of 32 x 32 x 3 pictures, generated into caller-owned data->pixels and
+   data->labels (count * 3072 and count bytes); part 0 for training, 1 for testing, and so on. */
+MLS_DEF mls_status mls_data_synthetic(mls_data *data, int32_t count, uint64_t seed, uint64_t part);
+
+#ifndef MLS_NO_MALLOC
+MLS_DEF void mls_data_free(mls_data *data);
+#ifndef MLS_NO_STDIO
+/* Writes to path.tmp, syncs, renames: path is always a whole checkpoint, old or new. */
+MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size);
+MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size_t note_size);
+
+/* CIFAR-10's binary files in folder: data_batch_1.bin .. 5 (part 0) or test_batch.bin (part 1).
+   text, if not null, names the offending file. Errors: IO, DATA, MEMORY. */
+MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part, char *text,
+                                    size_t size);
+
+/* Decodes the picture at path to h * w * c bytes. Returns 0, or after writing a reason to text
+   anything else. h = w = 0: sets the size to the picture's and decodes nothing. */
+typedef int (*mls_decoder)(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
+                           uint8_t *pixels, char *text, size_t size);
+
+/* Pictures folder/<class>/<file>, classes and files in byte order of their names; all must have
+   h x w pixels (0: the size of the first) after the decoder. Names that start with a dot, and
+   files that do not end in .jpg, .jpeg or .png, do not count. Errors: IO (text names the file or
+   folder), DATA (decoder), MEMORY, ARGUMENT (no pictures, over 256 classes). */
+MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h, int32_t w,
+                                   mls_decoder decode, void *user, char *text, size_t size);
+#endif
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MLS_TRAIN_H_INCLUDED */
+
+#ifdef MLS_IMPLEMENTATION
+#ifndef MLS__TRAIN_IMPLEMENTED
+#define MLS__TRAIN_IMPLEMENTED
+
+#ifndef MLS_TRAIN_HEADER
+#define MLS_TRAIN_HEADER "mls_train.h"
+#endif
+#if defined(MLS_MALLOC) != defined(MLS_FREE)
+#error "mls_train.h: define both of MLS_MALLOC and MLS_FREE, or neither"
+#endif
+#if !defined(MLS_NO_MALLOC) && !defined(MLS_MALLOC)
+#include <stdlib.h>
+#define MLS_MALLOC(size) malloc(size)
+#define MLS_FREE(p)      free(p)
+#endif
+
+/* ----------------------------------------------------------------------------------- >>math
+   Own functions, so that every machine has the same: fused multiply-adds in a fixed order. */
+
+/* Correctly rounded square root of x >= 0, by integers. */
+static float mls__sqrt(float x)
+{
+    uint32_t u = mls__bits(x);
+    int e = (int)(u >> 23);
+    uint64_t m = u & 0x7fffffu, root = 0, square;
+    if (u == 0 || u >= 0x7f800000u) return x;
+    if (e)
+        m |= 0x800000u;
+    else
+        e = 1;
+    while (!(m & 0x800000u)) m <<= 1, e--;
+    e -= 127 + 23; /* x = m * 2^e */
+    m <<= 25;      /* 2^48 <= m < 2^49; the root has 25 bits */
+    e -= 25;
+    if (e & 1) m <<= 1, e--;
+    for (uint64_t bit = (uint64_t)1 << 25; bit; bit >>= 1) {
+        square = (root + bit) * (root + bit);
+        if (square <= m) root += bit;
+    }
+    root = root << 1 | (root * root != m); /* a sticky bit rounds the conversion right */
+    e = e / 2 - 1;
+    return (float)root * mls__pow2(e);
+}
+
+/* e^x for x <= 0; about one unit in the last place. */
+static float mls__exp(float x)
+{
+    float n, r, p = 1.0f / 5040;
+    if (!(x > -87.0f)) return x <= -87.0f ? 0.0f : x;
+    n = mls__fma(x, 1.44269504f, 12582912.0f) - 12582912.0f;
+    r = mls__fma(n, -0.693359375f, x); /* ln 2 in two parts */
+    r = mls__fma(n, 2.12194440e-4f, r);
+    p = mls__fma(p, r, 1.0f / 720);
+    p = mls__fma(p, r, 1.0f / 120);
+    p = mls__fma(p, r, 1.0f / 24);
+    p = mls__fma(p, r, 1.0f / 6);
+    p = mls__fma(p, r, 0.5f);
+    p = mls__fma(p, r, 1.0f);
+    p = mls__fma(p, r, 1.0f);
+    return p * mls__pow2((int)n);
+}
+
+/* Natural logarithm of a normal x > 0. */
+static float mls__log(float x)
+{
+    uint32_t u = mls__bits(x) - 0x3f3504f3u; /* from sqrt(1/2) */
+    int e = (int32_t)u >> 23;
+    float m = mls__float((u & 0x7fffffu) + 0x3f3504f3u), t, t2, p = 2.0f / 11;
+    t = (m - 1) / (m + 1);
+    t2 = t * t;
+    p = mls__fma(p, t2, 2.0f / 9);
+    p = mls__fma(p, t2, 2.0f / 7);
+    p = mls__fma(p, t2, 2.0f / 5);
+    p = mls__fma(p, t2, 2.0f / 3);
+    p = mls__fma(p, t2, 2.0f);
+    return mls__fma((float)e, 0.693147181f, p * t);
+}
+
+/* (1 + cos(pi t)) / 2 for 0 <= t <= 1. */
+static float mls__half_cosine(float t)
+{
+    float u = t < 0.5f ? t : 1 - t, x = 3.14159265f * u, x2 = x * x, p = 1.0f / 40320;
+    p = mls__fma(p, x2, -1.0f / 720);
+    p = mls__fma(p, x2, 1.0f / 24);
+    p = mls__fma(p, x2, -0.5f);
+    p = mls__fma(p, x2, 1.0f);
+    return t < 0.5f ? mls__fma(p, 0.5f, 0.5f) : mls__fma(p, -0.5f, 0.5f);
+}
+
+/* Nearly normal with variance 1: twelve uniforms of 16 bits, summed as integers. */
+static float mls__normal(uint64_t seed, uint64_t index)
+{
+    int32_t sum = 0;
+    for (uint64_t i = 0; i < 12; i++) sum += (int32_t)mls_random16(seed, index * 12 + i);
+    return (float)(2 * sum - 12 * 65535) * (1.0f / 131072);
+}
+
+/* ---------------------------------------------------------------------------------- >>build */
+
+enum {
+    MLS__INPUT,
+    MLS__CONV,
+    MLS__BATCH_NORM,
+    MLS__RELU,
+    MLS__ADD,
+    MLS__MAX_POOL,
+    MLS__AVERAGE_POOL,
+    MLS__GLOBAL_POOL,
+    MLS__SUBSAMPLE,
+    MLS__LINEAR,
+    MLS__LOSS
+};
+
+static const char *const mls__kind_names[] = {
+    "input",        "convolution", "batch norm", "relu",   "add", "max pool",
+    "average pool", "global pool", "subsample",  "linear", "loss"};
+
+/* Buffers of a node. */
+enum {
+    MLS__VALUE,
+    MLS__GRAD, /* output and its gradient, fp32 */
+    MLS__MASK, /* relu: sign bits; max pool: positions */
+    MLS__QW,
+    MLS__QA,
+    MLS__QE, /* quantized operands of a convolution */
+    MLS__FW,
+    MLS__FA,
+    MLS__FE,   /* the same as fp32, where only one operand is quantized */
+    MLS__STATS /* sums of each image */
+};
+
+/* How a node's gradient reaches an input. */
+enum {
+    MLS__NOTHING,
+    MLS__WRITE,
+    MLS__ACCUMULATE,
+    MLS__HAND_OVER
+};
+
+static int mls__quantized(mls_format f)
+{
+    return f.ex + f.mx > 0;
+}
+
+/* Sets the first error of a network. */
+static mls_status mls__fail(mls_net *net, mls_status status, int32_t node, const char *what)
+{
+    net->status = status;
+    net->text[0] = 0;
+    if (node >= 0) {
+        mls__say(net->text, sizeof net->text, "node ");
+        mls__say_int(net->text, sizeof net->text, node);
+        mls__say(net->text, sizeof net->text, " (");
+        mls__say(net->text, sizeof net->text, mls__kind_names[net->nodes[node].kind]);
+        mls__say(net->text, sizeof net->text, "): ");
+    }
+    mls__say(net->text, sizeof net->text, what ? what : mls_status_string(status));
+    return status;
+}
+
+MLS_DEF mls_status mls_net_begin(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
+                                 int32_t capacity)
+{
+    if (!net) return MLS_ERROR_ARGUMENT;
+    memset(net, 0, sizeof *net);
+    if (!desc || !nodes || capacity < 1) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
+    net->desc = *desc;
+    net->nodes = nodes;
+    net->capacity = capacity;
+    if (desc->bn_momentum == 0) net->desc.bn_momentum = 0.1f;
+    if (desc->bn_epsilon == 0) net->desc.bn_epsilon = 1e-5f;
+    if (desc->batch < 1) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "batch must be positive");
+    if (!(net->desc.bn_momentum > 0) || net->desc.bn_momentum > 1 || !(net->desc.bn_epsilon > 0)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "bn_momentum or bn_epsilon out of range");
+    }
+    return MLS_OK;
+}
+
+/* A new node reading x (and y, or -1), or null after an error; shape as x's. */
+static mls_node *mls__node_new(mls_net *net, int32_t kind, int32_t x, int32_t y)
+{
+    mls_node *node;
+    if (!net || net->status != MLS_OK) return 0;
+    if (net->planned) {
+        mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned: nothing can be added");
+        return 0;
+    }
+    if (net->count == net->capacity) {
+        mls__fail(net, MLS_ERROR_MEMORY, -1, "more nodes than mls_net_begin was given");
+        return 0;
+    }
+    if (kind != MLS__INPUT &&
+        (x < 0 || x >= net->count || y < -1 || y >= net->count || net->nodes[x].kind == MLS__LOSS ||
+         (y >= 0 && net->nodes[y].kind == MLS__LOSS))) {
+        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "an input node does not exist or is the loss");
+        return 0;
+    }
+    node = &net->nodes[net->count];
+    memset(node, 0, sizeof *node);
+    node->kind = kind;
+    node->in[0] = kind == MLS__INPUT ? -1 : x;
+    node->in[1] = y;
+    if (kind != MLS__INPUT) {
+        node->shape = net->nodes[x].shape;
+        net->nodes[x].consumers++;
+        if (y >= 0) net->nodes[y].consumers++;
+    }
+    return node;
+}
+
+/* Accepts the node under construction, or refuses its shape. */
+static int32_t mls__node_done(mls_net *net, mls_node *node)
+{
+    if (!node) return -1;
+    net->count++;
+    if (!mls__elements(node->shape)) {
+        mls__fail(net, MLS_ERROR_SHAPE, net->count - 1, "its output would have no elements");
+        return -1;
+    }
+    return net->count - 1;
+}
+
+MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
+{
+    mls_node *node = mls__node_new(net, MLS__INPUT, -1, -1);
+    if (!node) return -1;
+    if (net->count) {
+        mls__fail(net, MLS_ERROR_STATE, -1, "the input must be the first node");
+        return -1;
+    }
+    node->shape.n = net->desc.batch;
+    node->shape.h = h, node->shape.w = w, node->shape.c = c;
+    return mls__node_done(net, node);
+}
+
+/* Gives a node its formats: those of desc, or of the network where they are all zero. */
+static void mls__node_formats(mls_net *net, mls_node *node, const mls_conv_desc *desc, int fp32)
+{
+    const mls_format *from[3];
+    if (fp32) return;
+    from[0] = mls__quantized(desc->weight) ? &desc->weight : &net->desc.weight;
+    from[1] = mls__quantized(desc->data) ? &desc->data : &net->desc.data;
+    from[2] = mls__quantized(desc->error) ? &desc->error : &net->desc.error;
+    for (int i = 0; i < 3; i++) node->format[i] = *from[i];
+}
+
+MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
+{
+    mls_node *node = mls__node_new(net, MLS__CONV, x, -1);
+    if (!node) return -1;
+    if (!desc) {
+        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_conv without a description");
+        return -1;
+    }
+    node->conv.in = node->shape;
+    node->conv.c_out = desc->c_out, node->conv.kh = desc->kh;
+    node->conv.kw = desc->kw ? desc->kw : desc->kh;
+    node->conv.stride = desc->stride ? desc->stride : 1;
+    node->conv.pad = desc->pad;
+    node->shape = mls_conv_output(&node->conv);
+    node->bias = desc->bias;
+    node->weights = mls__elements(mls__weight_shape(&node->conv));
+    node->seconds = desc->bias ? (size_t)desc->c_out : 0;
+    mls__node_formats(net, node, desc,
+                      desc->fp32 ||
+                          (net->nodes[x].kind == MLS__INPUT && !net->desc.quantize_first));
+    return mls__node_done(net, node);
+}
+
+MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
+{
+    mls_node *node = mls__node_new(net, MLS__BATCH_NORM, x, -1);
+    if (node) node->weights = node->seconds = (size_t)node->shape.c;
+    return mls__node_done(net, node);
+}
+
+MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
+{
+    return mls__node_done(net, mls__node_new(net, MLS__RELU, x, -1));
+}
+
+MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y)
+{
+    mls_node *node = mls__node_new(net, MLS__ADD, x, y < 0 ? net ? net->count : 0 : y);
+    int32_t done;
+    if (!node) return -1;
+    done = mls__node_done(net, node);
+    if (!mls__same_shape(net->nodes[x].shape, net->nodes[y].shape)) {
+        mls__fail(net, MLS_ERROR_SHAPE, done, "its inputs differ in shape");
+        return -1;
+    }
+    return done;
+}
+
+static int32_t mls__pool(mls_net *net, int32_t kind, int32_t x, int32_t size, int32_t stride,
+                         int32_t pad)
+{
+    mls_node *node = mls__node_new(net, kind, x, -1);
+    mls_conv window;
+    mls_shape out;
+    if (!node) return -1;
+    node->size = size, node->stride = stride ? stride : size, node->pad = pad;
+    window.in = node->shape;
+    window.c_out = 1, window.kh = window.kw = size, window.stride = node->stride, window.pad = pad;
+    out = mls_conv_output(&window);
+    if (size < 1 || size > 255 || pad < 0 || pad >= size) memset(&out, 0, sizeof out);
+    out.c = node->shape.c;
+    node->shape = out;
+    return mls__node_done(net, node);
+}
+
+MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride, int32_t pad)
+{
+    return mls__pool(net, MLS__MAX_POOL, x, size, stride, pad);
+}
+
+MLS_DEF int32_t mls_net_average_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
+                                     int32_t pad)
+{
+    return mls__pool(net, MLS__AVERAGE_POOL, x, size, stride, pad);
+}
+
+MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x)
+{
+    mls_node *node = mls__node_new(net, MLS__GLOBAL_POOL, x, -1);
+    if (node) node->shape.h = node->shape.w = 1;
+    return mls__node_done(net, node);
+}
+
+MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c)
+{
+    mls_node *node = mls__node_new(net, MLS__SUBSAMPLE, x, -1);
+    if (!node) return -1;
+    node->stride = stride;
+    node->pad = (c - node->shape.c) / 2;
+    if (stride < 1 || c < node->shape.c) {
+        memset(&node->shape, 0, sizeof node->shape);
+    } else {
+        node->shape.h = (node->shape.h - 1) / stride + 1;
+        node->shape.w = (node->shape.w - 1) / stride + 1;
+        node->shape.c = c;
+    }
+    return mls__node_done(net, node);
+}
+
+/* A 1 x 1 convolution of an image with one pixel. */
+MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs)
+{
+    mls_node *node = mls__node_new(net, MLS__LINEAR, x, -1);
+    mls_conv_desc desc;
+    size_t inputs;
+    if (!node) return -1;
+    inputs = mls__image(node->shape);
+    memset(&desc, 0, sizeof desc);
+    node->conv.in.n = node->shape.n, node->conv.in.h = node->conv.in.w = 1;
+    node->conv.in.c = inputs <= INT32_MAX ? (int32_t)inputs : 0;
+    node->conv.c_out = outputs, node->conv.kh = node->conv.kw = node->conv.stride = 1;
+    node->shape = mls_conv_output(&node->conv);
+    node->bias = 1;
+    node->weights = mls__elements(mls__weight_shape(&node->conv));
+    node->seconds = outputs > 0 ? (size_t)outputs : 0;
+    mls__node_formats(net, node, &desc, !net->desc.quantize_last);
+    return mls__node_done(net, node);
+}
+
+MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
+{
+    mls_node *node = mls__node_new(net, MLS__LOSS, x, -1);
+    if (!node) return -1;
+    if (mls__image(node->shape) != (size_t)node->shape.c || node->shape.c < 2) {
+        memset(&node->shape, 0, sizeof node->shape); /* needs [n][1][1][classes] */
+    }
+    return mls__node_done(net, node);
+}
+
+MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *layer)
+{
+    const mls_node *node;
+    if (!net || !layer || index < 0 || index >= net->count) return MLS_ERROR_ARGUMENT;
+    node = &net->nodes[index];
+    memset(layer, 0, sizeof *layer);
+    layer->kind = mls__kind_names[node->kind];
+    layer->shape = node->shape;
+    layer->inputs[0] = node->in[0], layer->inputs[1] = node->in[1];
+    layer->weights = (int64_t)(node->weights + node->seconds);
+    if (node->kind == MLS__CONV || node->kind == MLS__LINEAR) {
+        layer->macs = (int64_t)(node->weights * (size_t)node->shape.h * (size_t)node->shape.w);
+    }
+    layer->weight = node->format[0], layer->data = node->format[1], layer->error = node->format[2];
+    return MLS_OK;
+}
+
+/* -------------------------------------------------------------------------------- >>layers
+   The arithmetic of the fp32 layers, one image at a time. */
+
+typedef struct mls__layers {
+    /* sum[ch], square[ch]: sums over the pixels, in double; a product of floats is exact there */
+    void (*stats)(const float *x, size_t pixels, size_t c, double *sum, double *square);
+    /* y = x * scale + shift */
+    void (*scale)(const float *x, size_t pixels, size_t c, const float *scale, const float *shift,
+                  float *y);
+    /* sum of dy, and of dy * (x - mean) */
+    void (*reduce)(const float *dy, const float *x, size_t pixels, size_t c, const float *mean,
+                   double *sum, double *product);
+    /* dx = dy * a + (x * b + d) */
+    void (*scale_back)(const float *dy, const float *x, size_t pixels, size_t c, const float *a,
+                       const float *b, const float *d, float *dx);
+    /* keeps the positive; mask: a bit for each element */
+    void (*relu)(const float *x, size_t count, float *y, uint8_t *mask);
+    void (*relu_back)(const float *dy, size_t count, const uint8_t *mask, float *dx);
+    void (*add)(const float *a, const float *b, size_t count, float *y);
+    void (*sgd)(float *w, float *g, float *v, size_t count, float share, const mls_sgd *s);
+} mls__layers;
+
+#define MLS__EACH MLS_TRAIN_HEADER
+#include MLS_HEADER
+#undef MLS__EACH
+
+#define MLS__ROW(unit)                                                                        \
+    {mls__bn_stats_##unit, mls__bn_scale_##unit,  mls__bn_reduce_##unit, mls__bn_back_##unit, \
+     mls__relu_##unit,     mls__relu_back_##unit, mls__add_##unit,       mls__sgd_##unit},
+static const mls__layers mls__layer_kernels[] = {MLS__UNITS(MLS__ROW)};
+#undef MLS__ROW
+
+static void mls__bias_add(float *y, size_t pixels, size_t c, const float *bias)
+{
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t ch = 0; ch < c; ch++) y[p * c + ch] += bias[ch];
+    }
+}
+
+static void mls__global_pool(const float *x, size_t pixels, size_t c, float *y)
+{
+    float share = 1.0f / (float)pixels;
+    for (size_t ch = 0; ch < c; ch++) y[ch] = 0;
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t ch = 0; ch < c; ch++) y[ch] += x[p * c + ch];
+    }
+    for (size_t ch = 0; ch < c; ch++) y[ch] *= share;
+}
+
+static void mls__global_pool_back(const float *dy, size_t pixels, size_t c, float *dx)
+{
+    float share = 1.0f / (float)pixels;
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t ch = 0; ch < c; ch++) dx[p * c + ch] = dy[ch] * share;
+    }
+}
+
+/* The window of output row or column i: first and last + 1 input, inside 0 .. side. */
+static void mls__window(const mls_node *node, int32_t i, int32_t side, int32_t *first,
+                        int32_t *last)
+{
+    *first = i * node->stride - node->pad;
+    *last = *first + node->size;
+    if (*last > side) *last = side;
+    if (*first < 0) *first = 0;
+}
+
+/* back: dx from dy (x is dx, y is dy), else y from x. The position of the maximum is its index in
+   the input image; the first one wins, and a NaN always does. */
+static void mls__pool_image(const mls_node *node, mls_shape in, int back, float *x, float *y,
+                            uint32_t *position)
+{
+    size_t c = (size_t)in.c;
+    if (back) memset(x, 0, mls__image(in) * sizeof(float));
+    for (int32_t oy = 0; oy < node->shape.h; oy++)
+        for (int32_t ox = 0; ox < node->shape.w; ox++) {
+            size_t out = ((size_t)oy * (size_t)node->shape.w + (size_t)ox) * c;
+            int32_t y0, y1, x0, x1;
+            mls__window(node, oy, in.h, &y0, &y1);
+            mls__window(node, ox, in.w, &x0, &x1);
+            for (size_t ch = 0; ch < c; ch++) {
+                float share = 1.0f / (float)((y1 - y0) * (x1 - x0)), sum = 0;
+                size_t best = ((size_t)y0 * (size_t)in.w + (size_t)x0) * c + ch;
+                if (back && node->kind == MLS__MAX_POOL) {
+                    x[position[out + ch]] += y[out + ch];
+                    continue;
+                }
+                for (int32_t iy = y0; iy < y1; iy++)
+                    for (int32_t ix = x0; ix < x1; ix++) {
+                        size_t at = ((size_t)iy * (size_t)in.w + (size_t)ix) * c + ch;
+                        if (node->kind == MLS__MAX_POOL) {
+                            if (x[at] > x[best] || (x[at] != x[at] && x[best] == x[best]))
+                                best = at;
+                        } else if (back) {
+                            float part = y[out + ch] * share;
+                            volatile float kept =
+                                part; /* a product, kept from fusing with the sum */
+                            x[at] += kept;
+                        } else {
+                            sum += x[at];
+                        }
+                    }
+                if (back) continue;
+                if (node->kind == MLS__MAX_POOL) {
+                    position[out + ch] = (uint32_t)best;
+                    y[out + ch] = x[best];
+                } else {
+                    y[out + ch] = sum * share;
+                }
+            }
+        }
+}
+
+static void mls__subsample_image(const mls_node *node, mls_shape in, int back, float *x, float *y)
+{
+    size_t from = (size_t)in.c, to = (size_t)node->shape.c, pad = (size_t)node->pad;
+    if (back)
+        memset(x, 0, mls__image(in) * sizeof(float));
+    else
+        memset(y, 0, mls__image(node->shape) * sizeof(float));
+    for (int32_t oy = 0; oy < node->shape.h; oy++)
+        for (int32_t ox = 0; ox < node->shape.w; ox++) {
+            float *here =
+                x +
+                ((size_t)(oy * node->stride) * (size_t)in.w + (size_t)(ox * node->stride)) * from;
+            float *there = y + ((size_t)oy * (size_t)node->shape.w + (size_t)ox) * to + pad;
+            if (back)
+                memcpy(here, there, from * sizeof(float));
+            else
+                memcpy(there, here, from * sizeof(float));
+        }
+}
+
+/* Loss of one image, and its gradient p - [label] if wanted. */
+static float mls__loss_image(const float *z, int32_t classes, int32_t label, float *grad,
+                             uint8_t *correct)
+{
+    float most = z[0], sum = 0;
+    int32_t best = 0;
+    for (int32_t i = 1; i < classes; i++) {
+        if (z[i] > most) most = z[i], best = i;
+    }
+    *correct = best == label;
+    for (int32_t i = 0; i < classes; i++) {
+        float e = mls__exp(z[i] - most);
+        if (grad) grad[i] = e;
+        sum += e;
+    }
+    for (int32_t i = 0; grad && i < classes; i++) {
+        float p = grad[i] / sum;
+        grad[i] = i == label ? p - 1 : p;
+    }
+    return mls__log(sum) - (z[label] - most);
+}
+
+/* --------------------------------------------------------------------------------- >>program
+   A step is a walk over the nodes, forward and then backward, that emits two sorts of work: image
+   operations, which touch one image only, and serial ones, which need all images before them.
+   Image operations queue up and run together, image by image, while its data are still in the
+   cache: one parallel loop over blocks of images. Planning is the same walk without the work: it
+   numbers the loops (phases) and notes which phases use a buffer. */
+
+enum {
+    MLS__PEAK_DATA,
+    MLS__PEAK_ERROR,
+    MLS__CODES_DATA,
+    MLS__CODES_ERROR,
+    MLS__CONVOLVE,
+    MLS__CONV_DATA,
+    MLS__CONV_WEIGHT,
+    MLS__BN_STATS,
+    MLS__BN_APPLY,
+    MLS__BN_REDUCE,
+    MLS__BN_DX,
+    MLS__SIMPLE,
+    MLS__SIMPLE_BACK,
+    MLS__LOSS_EACH,
+    MLS__SERIAL, /* from here on */
+    MLS__CONV_BEGIN = MLS__SERIAL,
+    MLS__CONV_BACK,
+    MLS__CODES_ALL,
+    MLS__ERRORS_ALL,
+    MLS__BN_FINISH,
+    MLS__BN_BACK,
+    MLS__LOSS_SUM
+};
+
+static size_t mls__up(size_t floats)
+{
+    return mls__align(floats, MLS__ALIGN / sizeof(float));
+}
+static float *mls__floats(const mls_net *net, size_t at)
+{
+    return (float *)(void *)(net->arena + at);
+}
+static float *mls__weights_at(const mls_net *net, const mls_node *node)
+{
+    return mls__floats(net, 0) + node->at;
+}
+static float *mls__gradients_at(const mls_net *net, const mls_node *node)
+{
+    return mls__weights_at(net, node) + net->parameters;
+}
+static float *mls__state_at(const mls_net *net, const mls_node *node)
+{
+    return mls__floats(net, 0) + 3 * net->parameters + node->state;
+}
+/* Constants that a step derives for batch norm: rows of mls__up(c) floats. */
+static float *mls__constant_at(const mls_net *net, const mls_node *node, size_t row)
+{
+    return mls__floats(net, 0) + 3 * net->parameters + net->states + node->constants +
+           row * mls__up((size_t)node->shape.c);
+}
+static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
+{
+    return net->arena + net->values_at + net->nodes[node].buffer[which].at;
+}
+/* Output of a node, and its gradient, for image n. */
+static float *mls__value(const mls_net *net, int32_t i, int32_t n)
+{
+    const mls_node *node = &net->nodes[i];
+    size_t at = (size_t)n * mls__image(node->shape);
+    if (node->kind == MLS__INPUT) return (float *)(uintptr_t)(net->x + at); /* never written */
+    return (float *)mls__buffer_at(net, node->value_of, MLS__VALUE) + at;
+}
+static float *mls__grad(const mls_net *net, int32_t i, int32_t n)
+{
+    const mls_node *node = &net->nodes[i];
+    return (float *)mls__buffer_at(net, node->grad_of, MLS__GRAD) +
+           (size_t)n * mls__image(node->shape);
+}
+static double *mls__stats(const mls_net *net, int32_t i, int32_t n)
+{
+    return (double *)mls__buffer_at(net, i, MLS__STATS) +
+           (size_t)n * 2 * (size_t)net->nodes[i].shape.c;
+}
+static mls__run *mls__net_run(const mls_net *net, int which)
+{
+    return (mls__run *)(void *)(net->arena + net->runs_at) + which;
+}
+static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int role)
+{
+    uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
+    return mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + (uint64_t)role);
+}
+
+/* Which of a convolution's three products run in integers. */
+static int mls__integer(const mls_node *node, mls_direction direction)
+{
+    int w = mls__quantized(node->format[0]), a = mls__quantized(node->format[1]);
+    int e = mls__quantized(node->format[2]);
+    return direction == MLS_FORWARD ? w && a : direction == MLS_BACKWARD_DATA ? w && e : e && a;
+}
+
+/* Whether role 0 W, 1 A, 2 E must be turned back into fp32 for a product with an fp32 operand. */
+static int mls__turned_back(const mls_node *node, int role)
+{
+    int others = 0;
+    if (!mls__quantized(node->format[role])) return 0;
+    for (int i = 0; i < 3; i++) others += i != role && !mls__quantized(node->format[i]);
+    return others > 0;
+}
+
+/* Image codes can be written by threads only if no two images share a vector or a byte. */
+static int mls__codes_serial(mls_shape s)
+{
+    return mls__image(s) % 16 != 0;
+}
+
+/* The shape for the images at hand. */
+static mls_shape mls__shape_now(const mls_net *net, mls_shape s)
+{
+    s.n = net->images;
+    return s;
+}
+
+static mls_shape mls__operand_shape(const mls_net *net, const mls_node *node, int role)
+{
+    if (role == 0) return mls__weight_shape(&node->conv);
+    return mls__shape_now(net, role == 1 ? node->conv.in : node->shape);
+}
+
+/* Points the tensor of a role at its buffer. */
+static mls_tensor *mls__operand_place(mls_net *net, int32_t i, int role)
+{
+    mls_node *node = &net->nodes[i];
+    mls__tensor_place(&node->q[role], node->format[role], mls__operand_shape(net, node, role),
+                      mls__buffer_at(net, i, MLS__QW + role));
+    return &node->q[role];
+}
+
+static const mls_tensor *mls__operand(const mls_net *net, int32_t i, int role)
+{
+    return &net->nodes[role == 1 ? net->nodes[i].data_of : i].q[role];
+}
+
+/* The fp32 form of an operand for a product that is not integer. */
+static const float *mls__operand_fp32(const mls_net *net, int32_t i, int role)
+{
+    const mls_node *node = &net->nodes[i];
+    if (mls__quantized(node->format[role])) {
+        return (const float *)mls__buffer_at(net, role == 1 ? node->data_of : i, MLS__FW + role);
+    }
+    if (role == 0) return mls__weights_at(net, node);
+    return role == 1 ? mls__value(net, node->in[0], 0) : mls__grad(net, i, 0);
+}
+
+/* Finds scale and groups of an operand whose peaks are known. */
+static void mls__operand_scales(mls_net *net, int32_t i, int role)
+{
+    mls_status status = mls__quantize_scales(&net->nodes[i].q[role]);
+    if (status != MLS_OK) {
+        mls__fail(net, status, i,
+                  role == 2 ? "its error is not finite" : "its input is not finite");
+    }
+}
+
+static void mls__operand_codes(mls_net *net, int32_t i, int role, const float *x, size_t first,
+                               size_t last)
+{
+    mls_tensor *t = &net->nodes[i].q[role];
+    mls__quantize_codes(t, x, mls__rounding_seed(net, i, role), first, last);
+    if (mls__turned_back(&net->nodes[i], role)) {
+        float *to = (float *)mls__buffer_at(net, i, MLS__FW + role);
+        mls__dequantize_range(t, to, first, last);
+    }
+}
+
+/* Prepares one of the two convolution runs. */
+static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, int which)
+{
+    mls_node *node = &net->nodes[i];
+    mls__run *r = mls__net_run(net, which);
+    static const int roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
+    int a = roles[direction][0], b = roles[direction][1];
+    mls_conv conv = node->conv;
+    mls_status status = MLS_OK;
+    conv.in.n = net->images;
+    if (mls__integer(node, direction)) {
+        const mls_tensor *first = mls__operand(net, i, a), *second = mls__operand(net, i, b);
+        status = mls__run_choose(r, &conv, direction, first, second, 1);
+    } else {
+        mls__run_begin(r, &conv, direction, MLS__F32);
+        r->first32 = mls__operand_fp32(net, i, a), r->second32 = mls__operand_fp32(net, i, b);
+    }
+    if (status == MLS_OK) {
+        status = mls__run_place(r, net->arena + net->work_at[which], net->work_size[which],
+                                net->threads);
+    }
+    if (status != MLS_OK) {
+        mls__fail(net, status, i, "the product of its scales is not finite");
+        return;
+    }
+    if (r->kind != MLS__REFERENCE) mls__run_first(r);
+}
+
+/* One image of a convolution; the reference computes the whole batch with the first image. */
+static void mls__conv_image(const mls_net *net, const mls__run *r, int32_t n, int slot,
+                            int32_t part, float *to)
+{
+    if (r->kind == MLS__REFERENCE) {
+        if (r->direction == MLS_FORWARD) mls__forward_image(&r->c, r->first, r->second, n, to);
+        if (r->direction == MLS_BACKWARD_DATA) {
+            mls__backward_data_image(&r->c, r->first, r->second, n, to);
+        }
+    } else if (r->direction == MLS_BACKWARD_WEIGHT) {
+        mls__run_weight_image(r, n, slot, r->kind == MLS__F32 ? part : slot);
+    } else {
+        mls__run_image(r, n, slot, to);
+    }
+    (void)net;
+}
+
+/* Where image n of the gradient for input j of node i is to be written: in place, or into the
+   thread's own memory, from where mls__gave adds it. */
+static float *mls__give(const mls_net *net, int32_t i, int j, int32_t n, int slot)
+{
+    const mls_node *node = &net->nodes[i];
+    if (node->give[j] == MLS__WRITE || node->give[j] == MLS__HAND_OVER) {
+        return mls__grad(net, node->in[j], n);
+    }
+    return mls__floats(net, net->slots_at + (size_t)slot * net->slot_size);
+}
+
+static void mls__gave(const mls_net *net, int32_t i, int j, int32_t n, const float *from)
+{
+    const mls_node *node = &net->nodes[i];
+    if (node->give[j] == MLS__ACCUMULATE) {
+        float *to = mls__grad(net, node->in[j], n);
+        mls__layer_kernels[mls__unit()].add(to, from, mls__image(net->nodes[node->in[j]].shape),
+                                            to);
+    }
+}
+
+static void mls__simple_image(const mls_net *net, int32_t i, int32_t n)
+{
+    const mls_node *node = &net->nodes[i];
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    mls_shape in = net->nodes[node->in[0]].shape;
+    size_t count = mls__image(node->shape);
+    float *x = mls__value(net, node->in[0], n), *y = mls__value(net, i, n);
+    uint8_t *mask = (uint8_t *)mls__buffer_at(net, i, MLS__MASK);
+    switch (node->kind) {
+    case MLS__RELU:
+        k->relu(x, count, y, mask + (size_t)n * ((count + 7) / 8));
+        break;
+    case MLS__ADD:
+        k->add(x, mls__value(net, node->in[1], n), count, y);
+        break;
+    case MLS__MAX_POOL:
+    case MLS__AVERAGE_POOL:
+        mls__pool_image(node, in, 0, x, y, (uint32_t *)(void *)mask + (size_t)n * count);
+        break;
+    case MLS__GLOBAL_POOL:
+        mls__global_pool(x, count ? mls__image(in) / count : 0, count, y);
+        break;
+    case MLS__SUBSAMPLE:
+        mls__subsample_image(node, in, 0, x, y);
+        break;
+    default:
+        MLS_ASSERT(0);
+    }
+}
+
+static void mls__simple_back_image(const mls_net *net, int32_t i, int32_t n, int slot)
+{
+    const mls_node *node = &net->nodes[i];
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    mls_shape in = net->nodes[node->in[0]].shape;
+    size_t count = mls__image(node->shape);
+    float *dy = mls__grad(net, i, n);
+    uint8_t *mask = (uint8_t *)mls__buffer_at(net, i, MLS__MASK);
+    for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+        float *dx;
+        if (node->give[j] == MLS__NOTHING) continue;
+        dx = mls__give(net, i, j, n, slot);
+        switch (node->kind) {
+        case MLS__RELU:
+            k->relu_back(dy, count, mask + (size_t)n * ((count + 7) / 8), dx);
+            break;
+        case MLS__ADD:
+            if (node->give[j] == MLS__ACCUMULATE)
+                dx = dy;
+            else if (dx != dy)
+                memcpy(dx, dy, count * sizeof(float));
+            break;
+        case MLS__MAX_POOL:
+        case MLS__AVERAGE_POOL:
+            mls__pool_image(node, in, 1, dx, dy, (uint32_t *)(void *)mask + (size_t)n * count);
+            break;
+        case MLS__GLOBAL_POOL:
+            mls__global_pool_back(dy, mls__image(in) / count, count, dx);
+            break;
+        case MLS__SUBSAMPLE:
+            mls__subsample_image(node, in, 1, dx, dy);
+            break;
+        default:
+            MLS_ASSERT(0);
+        }
+        mls__gave(net, i, j, n, dx);
+    }
+}
+
+/* Work on image n, done by thread slot, in block part. */
+static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int slot, int32_t part)
+{
+    const mls_node *node = &net->nodes[i];
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    size_t c = (size_t)node->shape.c, count = mls__image(node->shape), pixels = count / c;
+    float *to;
+    switch (op) {
+    case MLS__PEAK_DATA:
+        mls__quantize_peaks((mls_tensor *)(uintptr_t)&node->q[1], mls__value(net, node->in[0], 0),
+                            (size_t)n, (size_t)n + 1);
+        break;
+    case MLS__PEAK_ERROR:
+        mls__quantize_peaks((mls_tensor *)(uintptr_t)&node->q[2], mls__grad(net, i, 0), (size_t)n,
+                            (size_t)n + 1);
+        break;
+    case MLS__CODES_DATA: {
+        size_t image = mls__image(node->conv.in);
+        mls__operand_codes((mls_net *)(uintptr_t)net, i, 1, mls__value(net, node->in[0], 0),
+                           (size_t)n * image, ((size_t)n + 1) * image);
+        break;
+    }
+    case MLS__CODES_ERROR:
+        mls__operand_codes((mls_net *)(uintptr_t)net, i, 2, mls__grad(net, i, 0), (size_t)n * count,
+                           ((size_t)n + 1) * count);
+        break;
+    case MLS__CONVOLVE:
+        mls__conv_image(net, mls__net_run(net, 0), n, slot, part, mls__value(net, i, n));
+        if (node->bias) {
+            mls__bias_add(mls__value(net, i, n), pixels, c,
+                          mls__weights_at(net, node) + mls__up(node->weights));
+        }
+        break;
+    case MLS__CONV_DATA:
+        to = mls__give(net, i, 0, n, slot);
+        mls__conv_image(net, mls__net_run(net, 0), n, slot, part, to);
+        mls__gave(net, i, 0, n, to);
+        break;
+    case MLS__CONV_WEIGHT:
+        mls__conv_image(net, mls__net_run(net, 1), n, slot, part, 0);
+        if (node->bias) {
+            double *sums = mls__stats(net, i, n);
+            k->stats(mls__grad(net, i, n), pixels, c, sums, sums + c);
+        }
+        break;
+    case MLS__BN_STATS: {
+        double *sums = mls__stats(net, i, n);
+        k->stats(mls__value(net, node->in[0], n), pixels, c, sums, sums + c);
+        break;
+    }
+    case MLS__BN_APPLY:
+        k->scale(mls__value(net, node->in[0], n), pixels, c, mls__constant_at(net, node, 2),
+                 mls__constant_at(net, node, 3), mls__value(net, i, n));
+        break;
+    case MLS__BN_REDUCE: {
+        double *sums = mls__stats(net, i, n);
+        k->reduce(mls__grad(net, i, n), mls__value(net, node->in[0], n), pixels, c,
+                  mls__constant_at(net, node, 0), sums, sums + c);
+        break;
+    }
+    case MLS__BN_DX:
+        to = mls__give(net, i, 0, n, slot);
+        k->scale_back(mls__grad(net, i, n), mls__value(net, node->in[0], n), pixels, c,
+                      mls__constant_at(net, node, 2), mls__constant_at(net, node, 3),
+                      mls__constant_at(net, node, 4), to);
+        mls__gave(net, i, 0, n, to);
+        break;
+    case MLS__SIMPLE:
+        mls__simple_image(net, i, n);
+        break;
+    case MLS__SIMPLE_BACK:
+        mls__simple_back_image(net, i, n, slot);
+        break;
+    case MLS__LOSS_EACH: {
+        float *losses = mls__floats(net, net->losses_at);
+        uint8_t *correct = (uint8_t *)(losses + net->desc.batch);
+        losses[n] =
+            mls__loss_image(mls__value(net, node->in[0], n), node->shape.c, net->labels[n],
+                            net->training ? mls__grad(net, node->in[0], n) : 0, correct + n);
+        break;
+    }
+    default:
+        MLS_ASSERT(0);
+    }
+}
+
+/* Weight gradient of a convolution, when all its images are done: adds to what is there. */
+static void mls__weight_finish(mls_net *net, int32_t i)
+{
+    const mls_node *node = &net->nodes[i];
+    mls__run *r = mls__net_run(net, 1);
+    float *fresh = mls__floats(net, net->slots_at), *grad = mls__gradients_at(net, node);
+    r->output = fresh;
+    if (r->kind == MLS__REFERENCE) {
+        mls__backward_weight_reference(&r->c, r->first, r->second, fresh);
+    } else {
+        MLS__OMP(omp parallel for schedule(static) num_threads(net->threads))
+        for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
+    }
+    mls__layer_kernels[mls__unit()].add(grad, fresh, node->weights, grad);
+    for (size_t ch = 0; ch < node->seconds; ch++) {
+        double sum = 0;
+        for (int32_t n = 0; n < net->images; n++) sum += mls__stats(net, i, n)[ch];
+        grad[mls__up(node->weights) + ch] += (float)sum;
+    }
+}
+
+/* Mean and variance of a batch, and y = x * scale + shift that stands for the normalisation. */
+static void mls__bn_finish(mls_net *net, int32_t i)
+{
+    const mls_node *node = &net->nodes[i];
+    size_t c = (size_t)node->shape.c;
+    double m = (double)net->images * node->shape.h * node->shape.w;
+    const float *gamma = mls__weights_at(net, node), *beta = gamma + mls__up(c);
+    float *state = mls__state_at(net, node), *mean = mls__constant_at(net, node, 0);
+    float *inverse = mls__constant_at(net, node, 1), *scale = mls__constant_at(net, node, 2);
+    float *shift = mls__constant_at(net, node, 3);
+    for (size_t ch = 0; ch < c; ch++) {
+        float variance = state[mls__up(c) + ch];
+        mean[ch] = state[ch];
+        if (net->training) {
+            double sum = 0, square = 0, v;
+            float unbiased;
+            for (int32_t n = 0; n < net->images; n++) {
+                sum += mls__stats(net, i, n)[ch];
+                square += mls__stats(net, i, n)[c + ch];
+            }
+            mean[ch] = (float)(sum / m);
+            v = square / m - (double)mean[ch] * (double)mean[ch]; /* an exact product */
+            variance = (float)(v > 0 ? v : v <= 0 ? 0 : v);
+            unbiased = m > 1 ? (float)((double)variance * m / (m - 1)) : variance;
+            if (!net->check) {
+                state[ch] = mls__fma(net->desc.bn_momentum, mean[ch] - state[ch], state[ch]);
+                state[mls__up(c) + ch] =
+                    mls__fma(net->desc.bn_momentum, unbiased - state[mls__up(c) + ch],
+                             state[mls__up(c) + ch]);
+            }
+        }
+        inverse[ch] = 1 / mls__sqrt(variance + net->desc.bn_epsilon);
+        scale[ch] = gamma[ch] * inverse[ch];
+        shift[ch] = mls__fma(-mean[ch], scale[ch], beta[ch]);
+    }
+}
+
+/* dgamma, dbeta, and the constants of dx = dy * a + (x * b + d). */
+static void mls__bn_back(mls_net *net, int32_t i)
+{
+    const mls_node *node = &net->nodes[i];
+    size_t c = (size_t)node->shape.c;
+    double m = (double)net->images * node->shape.h * node->shape.w;
+    float *grad = mls__gradients_at(net, node);
+    const float *mean = mls__constant_at(net, node, 0), *inverse = mls__constant_at(net, node, 1);
+    const float *a = mls__constant_at(net, node, 2); /* gamma / sigma: the forward scale */
+    float *b = mls__constant_at(net, node, 3), *d = mls__constant_at(net, node, 4);
+    for (size_t ch = 0; ch < c; ch++) {
+        double sum = 0, product = 0;
+        float mean_dy, mean_product, fresh;
+        for (int32_t n = 0; n < net->images; n++) {
+            sum += mls__stats(net, i, n)[ch];
+            product += mls__stats(net, i, n)[c + ch];
+        }
+        mean_dy = (float)(sum / m);
+        mean_product = (float)(product / m) * inverse[ch]; /* of dy * xhat */
+        fresh = (float)product * inverse[ch];
+        grad[ch] = mls__fma(1.0f, fresh, grad[ch]); /* explicit: fresh is a product */
+        grad[mls__up(c) + ch] += (float)sum;
+        b[ch] = (-a[ch] * inverse[ch]) * mean_product;
+        d[ch] = mls__fma(-b[ch], mean[ch], -a[ch] * mean_dy);
+    }
+}
+
+static void mls__serial_op(mls_net *net, int op, int32_t i)
+{
+    mls_node *node = &net->nodes[i];
+    int own = node->data_of == i;
+    switch (op) {
+    case MLS__CONV_BEGIN:
+        if (mls__quantized(node->format[0])) {
+            mls_tensor *w = mls__operand_place(net, i, 0);
+            mls_status status =
+                mls_quantize(w, mls__weights_at(net, node), mls__rounding_seed(net, i, 0));
+            if (status != MLS_OK)
+                mls__fail(net, status, i, "its weights are not finite");
+            else if (mls__turned_back(node, 0)) {
+                mls_dequantize(w, (float *)mls__buffer_at(net, i, MLS__FW));
+            }
+        }
+        if (net->status == MLS_OK && own) mls__operand_scales(net, i, 1);
+        if (net->status == MLS_OK) mls__conv_prepare(net, i, MLS_FORWARD, 0);
+        break;
+    case MLS__CONV_BACK:
+        if (mls__quantized(node->format[2])) mls__operand_scales(net, i, 2);
+        if (net->status == MLS_OK && node->give[0] != MLS__NOTHING) {
+            mls__conv_prepare(net, i, MLS_BACKWARD_DATA, 0);
+        }
+        if (net->status == MLS_OK) mls__conv_prepare(net, i, MLS_BACKWARD_WEIGHT, 1);
+        break;
+    case MLS__CODES_ALL:
+        mls__operand_codes(net, i, 1, mls__value(net, node->in[0], 0), 0,
+                           mls__elements(node->q[1].shape));
+        break;
+    case MLS__ERRORS_ALL:
+        mls__operand_codes(net, i, 2, mls__grad(net, i, 0), 0, mls__elements(node->q[2].shape));
+        break;
+    case MLS__BN_FINISH:
+        mls__bn_finish(net, i);
+        break;
+    case MLS__BN_BACK:
+        mls__bn_back(net, i);
+        break;
+    default:
+        break; /* MLS__LOSS_SUM only waits */
+    }
+}
+
+/* Notes that a phase uses a buffer. */
+static void mls__touch(mls_net *net, int32_t i, int which)
+{
+    mls__buffer *b = &net->nodes[i].buffer[which];
+    if (!b->last) b->first = net->phase;
+    b->last = net->phase;
+}
+
+static void mls__touch_value(mls_net *net, int32_t i)
+{
+    if (net->nodes[i].kind != MLS__INPUT) mls__touch(net, net->nodes[i].value_of, MLS__VALUE);
+}
+
+static void mls__touch_grad(mls_net *net, int32_t i)
+{
+    mls__touch(net, net->nodes[i].grad_of, MLS__GRAD);
+}
+
+/* The operand of a role as a product uses it: quantized, turned back, or fp32. */
+static void mls__touch_operand(mls_net *net, int32_t i, int role, int integer)
+{
+    const mls_node *node = &net->nodes[i];
+    int32_t owner = role == 1 ? node->data_of : i;
+    if (integer)
+        mls__touch(net, owner, MLS__QW + role);
+    else if (mls__quantized(node->format[role]))
+        mls__touch(net, owner, MLS__FW + role);
+    else if (role == 1)
+        mls__touch_value(net, node->in[0]);
+    else if (role == 2)
+        mls__touch_grad(net, i);
+}
+
+/* The buffers of an operation, for planning. */
+static void mls__touch_op(mls_net *net, int op, int32_t i)
+{
+    const mls_node *node = &net->nodes[i];
+    int forward = mls__integer(node, MLS_FORWARD), data = mls__integer(node, MLS_BACKWARD_DATA);
+    int weight = mls__integer(node, MLS_BACKWARD_WEIGHT);
+    switch (op) {
+    case MLS__PEAK_DATA:
+    case MLS__CODES_DATA:
+    case MLS__CODES_ALL:
+        mls__touch_value(net, node->in[0]);
+        mls__touch(net, i, MLS__QA);
+        if (mls__turned_back(node, 1)) mls__touch(net, i, MLS__FA);
+        break;
+    case MLS__PEAK_ERROR:
+    case MLS__CODES_ERROR:
+    case MLS__ERRORS_ALL:
+        mls__touch_grad(net, i);
+        mls__touch(net, i, MLS__QE);
+        if (mls__turned_back(node, 2)) mls__touch(net, i, MLS__FE);
+        break;
+    case MLS__CONV_BEGIN:
+    case MLS__CONVOLVE:
+        if (mls__quantized(node->format[0])) mls__touch(net, i, MLS__QW);
+        if (mls__turned_back(node, 0)) mls__touch(net, i, MLS__FW);
+        mls__touch_operand(net, i, 1, forward);
+        if (op == MLS__CONVOLVE) mls__touch_value(net, i);
+        break;
+    case MLS__CONV_BACK:
+    case MLS__CONV_DATA:
+    case MLS__CONV_WEIGHT:
+        if (node->give[0] != MLS__NOTHING) {
+            mls__touch_operand(net, i, 0, data);
+            mls__touch_operand(net, i, 2, data);
+            if (op == MLS__CONV_DATA) mls__touch_grad(net, node->in[0]);
+        }
+        mls__touch_operand(net, i, 2, weight);
+        mls__touch_operand(net, i, 1, weight);
+        mls__touch_grad(net, i);
+        if (node->bias) mls__touch(net, i, MLS__STATS);
+        break;
+    case MLS__BN_STATS:
+    case MLS__BN_APPLY:
+        mls__touch_value(net, node->in[0]);
+        mls__touch(net, i, MLS__STATS);
+        if (op == MLS__BN_APPLY) mls__touch_value(net, i);
+        break;
+    case MLS__BN_REDUCE:
+    case MLS__BN_DX:
+        mls__touch_grad(net, i);
+        mls__touch_value(net, node->in[0]);
+        mls__touch(net, i, MLS__STATS);
+        if (op == MLS__BN_DX && node->give[0] != MLS__NOTHING) mls__touch_grad(net, node->in[0]);
+        break;
+    case MLS__SIMPLE:
+    case MLS__SIMPLE_BACK:
+        if (node->buffer[MLS__MASK].size) mls__touch(net, i, MLS__MASK);
+        if (op == MLS__SIMPLE)
+            mls__touch_value(net, i);
+        else
+            mls__touch_grad(net, i);
+        for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+            if (op == MLS__SIMPLE)
+                mls__touch_value(net, node->in[j]);
+            else if (node->give[j] != MLS__NOTHING)
+                mls__touch_grad(net, node->in[j]);
+        }
+        break;
+    case MLS__LOSS_EACH:
+    case MLS__LOSS_SUM:
+        mls__touch_value(net, node->in[0]);
+        mls__touch_grad(net, node->in[0]);
+        break;
+    default:
+        mls__touch(net, i, MLS__STATS);
+    }
+}
+
+static int mls__finite(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((mls__bits(x[i]) & 0x7fffffffu) >= 0x7f800000u) return 0;
+    }
+    return 1;
+}
+
+/* Runs the queue. */
+static void mls__flush(mls_net *net)
+{
+    if (net->queued && net->planned == 2 && net->status == MLS_OK) {
+        int32_t parts = net->images < MLS__BLOCKS ? net->images : MLS__BLOCKS;
+        int threads = net->threads < parts ? net->threads : parts;
+        if (net->check) threads = 1;
+        MLS__OMP(omp parallel for schedule(static) num_threads(threads))
+        for (int32_t part = 0; part < parts; part++) {
+            int32_t last = mls__block_first(part + 1, parts, net->images);
+            for (int32_t n = mls__block_first(part, parts, net->images); n < last; n++) {
+                for (int32_t j = 0; j < net->queued; j++) {
+                    int32_t op = net->queue_op[j], i = net->queue_node[j];
+                    mls__image_op(net, op, i, n, MLS__THREAD(), part);
+                    if (net->check && !net->failed &&
+                        (op == MLS__CONVOLVE || op == MLS__BN_APPLY || op == MLS__SIMPLE) &&
+                        !mls__finite(mls__value(net, i, n), mls__image(net->nodes[i].shape))) {
+                        net->failed = i + 1;
+                    }
+                }
+            }
+        }
+        (void)threads;
+    }
+    if (net->queued) net->phase++;
+    net->queued = 0;
+    if (net->deferred) {
+        if (net->planned == 2 && net->status == MLS_OK) mls__weight_finish(net, net->deferred - 1);
+        net->deferred = 0;
+    }
+}
+
+static void mls__emit(mls_net *net, int op, int32_t i)
+{
+    if (net->status != MLS_OK || net->failed) return;
+    if (op >= MLS__SERIAL) {
+        mls__flush(net);
+        if (net->status != MLS_OK) return;
+        if (net->planned < 2)
+            mls__touch_op(net, op, i);
+        else
+            mls__serial_op(net, op, i);
+        net->phase++;
+        return;
+    }
+    if (net->queued == (int32_t)(sizeof net->queue_op / sizeof net->queue_op[0])) mls__flush(net);
+    if (net->planned < 2) mls__touch_op(net, op, i);
+    net->queue_op[net->queued] = op, net->queue_node[net->queued++] = i;
+}
+
+static void mls__walk_forward(mls_net *net)
+{
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_node *node = &net->nodes[i];
+        switch (node->kind) {
+        case MLS__INPUT:
+            break;
+        case MLS__CONV:
+        case MLS__LINEAR:
+            if (node->data_of == i) {
+                if (net->planned == 2) mls__operand_place(net, i, 1);
+                mls__emit(net, MLS__PEAK_DATA, i);
+            }
+            mls__emit(net, MLS__CONV_BEGIN, i);
+            if (node->data_of == i) {
+                int serial = mls__codes_serial(node->conv.in);
+                mls__emit(net, serial ? MLS__CODES_ALL : MLS__CODES_DATA, i);
+            }
+            mls__emit(net, MLS__CONVOLVE, i);
+            break;
+        case MLS__BATCH_NORM:
+            if (net->training) mls__emit(net, MLS__BN_STATS, i);
+            mls__emit(net, MLS__BN_FINISH, i);
+            mls__emit(net, MLS__BN_APPLY, i);
+            break;
+        case MLS__LOSS:
+            if (net->labels || net->planned < 2) mls__emit(net, MLS__LOSS_EACH, i);
+            mls__emit(net, MLS__LOSS_SUM, i);
+            break;
+        default:
+            mls__emit(net, MLS__SIMPLE, i);
+        }
+    }
+    mls__flush(net);
+}
+
+static void mls__walk_backward(mls_net *net)
+{
+    for (int32_t i = net->count - 2; i >= 0; i--) {
+        mls_node *node = &net->nodes[i];
+        switch (node->kind) {
+        case MLS__INPUT:
+        case MLS__LOSS:
+            break;
+        case MLS__CONV:
+        case MLS__LINEAR:
+            if (mls__quantized(node->format[2])) {
+                if (net->planned == 2) mls__operand_place(net, i, 2);
+                mls__emit(net, MLS__PEAK_ERROR, i);
+            }
+            mls__emit(net, MLS__CONV_BACK, i);
+            if (mls__quantized(node->format[2])) {
+                int serial = mls__codes_serial(node->shape);
+                mls__emit(net, serial ? MLS__ERRORS_ALL : MLS__CODES_ERROR, i);
+            }
+            if (node->give[0] != MLS__NOTHING) mls__emit(net, MLS__CONV_DATA, i);
+            mls__emit(net, MLS__CONV_WEIGHT, i);
+            net->deferred = i + 1;
+            break;
+        case MLS__BATCH_NORM:
+            mls__emit(net, MLS__BN_REDUCE, i);
+            mls__emit(net, MLS__BN_BACK, i);
+            if (node->give[0] != MLS__NOTHING) mls__emit(net, MLS__BN_DX, i);
+            break;
+        default:
+            mls__emit(net, MLS__SIMPLE_BACK, i);
+        }
+    }
+    mls__flush(net);
+}
+
+/* ----------------------------------------------------------------------------------- >>plan */
+
+/* Whether a node's backward changes the gradient that it is given. */
+static int mls__in_place(const mls_node *node)
+{
+    return node->kind == MLS__RELU || node->kind == MLS__ADD;
+}
+
+/* Whether inputs a and b of an addition may share its gradient: nothing may write to it for one of
+   them (its own backward in place, or another consumer of it) before the other has read it. The
+   walk goes from high numbers to low ones. */
+static int mls__may_share(const mls_net *net, int32_t add, int32_t a, int32_t b)
+{
+    int32_t pair[2];
+    pair[0] = a, pair[1] = b;
+    for (int j = 0; j < 2; j++) {
+        int32_t self = pair[j], other = pair[1 - j];
+        if (self == other) return 0;
+        if (mls__in_place(&net->nodes[self]) && self > other) return 0;
+        for (int32_t k = 0; k < add; k++) {
+            const mls_node *node = &net->nodes[k];
+            if ((node->in[0] == self || node->in[1] == self) && k >= other) return 0;
+        }
+    }
+    return 1;
+}
+
+/* Decides where gradients live, in the order of the backward walk. */
+static void mls__plan_gradients(mls_net *net)
+{
+    for (int32_t i = 0; i < net->count; i++) net->nodes[i].grad_of = i, net->nodes[i].has_grad = 0;
+    for (int32_t i = net->count - 1; i >= 0; i--) {
+        mls_node *node = &net->nodes[i];
+        for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+            mls_node *x = &net->nodes[node->in[j]];
+            node->give[j] = MLS__NOTHING;
+            if (x->kind == MLS__INPUT) continue;
+            node->give[j] = x->has_grad ? MLS__ACCUMULATE : MLS__WRITE;
+            if (!x->has_grad && mls__in_place(node) &&
+                (node->kind == MLS__RELU || j == 0 || node->give[0] != MLS__HAND_OVER ||
+                 mls__may_share(net, i, node->in[0], node->in[1]))) {
+                node->give[j] = MLS__HAND_OVER;
+                x->grad_of = node->grad_of;
+            }
+            x->has_grad = 1;
+        }
+    }
+}
+
+/* Which convolutions quantize, which outputs are computed in place. */
+static void mls__plan_sharing(mls_net *net)
+{
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_node *node = &net->nodes[i];
+        node->value_of = i;
+        node->data_of = -1;
+        if (mls__in_place(node)) {
+            const mls_node *x = &net->nodes[node->in[0]];
+            if (x->consumers == 1 && x->kind != MLS__INPUT) node->value_of = x->value_of;
+        }
+        if (!mls__quantized(node->format[1])) continue;
+        node->data_of = i;
+        for (int32_t j = 0; j < i; j++) {
+            const mls_node *other = &net->nodes[j];
+            if (other->data_of == j && other->in[0] == node->in[0] &&
+                mls__same_shape(other->conv.in, node->conv.in) &&
+                memcmp(&other->format[1], &node->format[1], sizeof(mls_format)) == 0 &&
+                mls__turned_back(other, 1) == mls__turned_back(node, 1)) {
+                node->data_of = j;
+                break;
+            }
+        }
+    }
+}
+
+/* Bytes of every buffer of a node; 0: not used. */
+static void mls__plan_buffers(mls_net *net, int32_t i)
+{
+    mls_node *node = &net->nodes[i];
+    size_t elements = mls__elements(node->shape), count = mls__image(node->shape);
+    size_t batch = (size_t)node->shape.n;
+    memset(node->buffer, 0, sizeof node->buffer);
+    net->images = net->desc.batch;
+    if (node->kind == MLS__INPUT || node->kind == MLS__LOSS) return;
+    if (node->value_of == i) node->buffer[MLS__VALUE].size = elements * sizeof(float);
+    if (node->grad_of == i) node->buffer[MLS__GRAD].size = elements * sizeof(float);
+    if (node->kind == MLS__RELU) node->buffer[MLS__MASK].size = batch * ((count + 7) / 8);
+    if (node->kind == MLS__MAX_POOL) node->buffer[MLS__MASK].size = elements * sizeof(uint32_t);
+    if (node->kind == MLS__BATCH_NORM || node->bias) {
+        node->buffer[MLS__STATS].size = batch * 2 * (size_t)node->shape.c * sizeof(double);
+    }
+    for (int role = 0; role < 3; role++) {
+        mls_shape s = mls__operand_shape(net, node, role);
+        if (!mls__quantized(node->format[role]) || (role == 1 && node->data_of != i)) continue;
+        node->buffer[MLS__QW + role].size = mls_tensor_size(node->format[role], s);
+        if (mls__turned_back(node, role)) {
+            node->buffer[MLS__FW + role].size = mls__elements(s) * sizeof(float);
+        }
+    }
+}
+
+/* Places buffers, the largest first, each at the lowest address that is free during its phases.
+   Returns the size of the region. */
+static size_t mls__plan_place(mls_net *net)
+{
+    size_t total = 0;
+    enum {
+        UNPLACED = 1
+    };
+    for (int32_t i = 0; i < net->count; i++) {
+        for (int b = 0; b < MLS__BUFFERS; b++) net->nodes[i].buffer[b].at = UNPLACED;
+    }
+    for (;;) {
+        mls__buffer *most = 0;
+        size_t at = 0;
+        int moved = 1;
+        for (int32_t i = 0; i < net->count; i++) {
+            for (int b = 0; b < MLS__BUFFERS; b++) {
+                mls__buffer *buffer = &net->nodes[i].buffer[b];
+                if (buffer->size && buffer->at == UNPLACED &&
+                    (!most || buffer->size > most->size)) {
+                    most = buffer;
+                }
+            }
+        }
+        if (!most) return total;
+        while (moved) {
+            moved = 0;
+            for (int32_t i = 0; i < net->count; i++) {
+                for (int b = 0; b < MLS__BUFFERS; b++) {
+                    const mls__buffer *o = &net->nodes[i].buffer[b];
+                    size_t end = o->at + mls__align(o->size, MLS__ALIGN);
+                    if (!o->size || o->at == UNPLACED || o == most) continue;
+                    if (o->last < most->first || most->last < o->first) continue;
+                    if (at < end && o->at < at + mls__align(most->size, MLS__ALIGN))
+                        at = end, moved = 1;
+                }
+            }
+        }
+        most->at = at;
+        at += mls__align(most->size, MLS__ALIGN);
+        if (at > total) total = at;
+    }
+}
+
+/* Checks formats and sums of a convolution, and the workspace that it needs. */
+static mls_status mls__plan_conv(mls_net *net, int32_t i)
+{
+    mls_node *node = &net->nodes[i];
+    static const int roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
+    char text[120];
+    for (int role = 0; role < 3; role++) {
+        if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
+            return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
+        }
+    }
+    for (int d = 0; d < 3; d++) {
+        mls_direction direction = (mls_direction)d;
+        int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
+        const mls_format *f = &node->format[roles[d][0]], *g = &node->format[roles[d][1]];
+        size_t size;
+        if (integer) {
+            mls_status status = mls_conv_check(&node->conv, direction, *f, *g, text, sizeof text);
+            if (status != MLS_OK) return mls__fail(net, status, i, text);
+        }
+        /* A batch that is not full has fewer images for the same threads. */
+        size = mls__direction_workspace(&node->conv, direction, integer ? f : 0, integer ? g : 0,
+                                        net->threads);
+        if (size > net->work_size[which]) net->work_size[which] = size;
+    }
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
+{
+    size_t at, values, image = 1;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    if (net->status != MLS_OK) return net->status;
+    if (net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned already");
+    if (!net->count || net->nodes[net->count - 1].kind != MLS__LOSS) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "the last node must be a loss");
+    }
+    net->threads = MLS__THREADS();
+    if (net->threads > MLS__BLOCKS) net->threads = MLS__BLOCKS;
+    net->parameters = net->states = net->constants = 0;
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_node *node = &net->nodes[i];
+        size_t c = mls__up((size_t)node->shape.c);
+        if (!node->consumers && i != net->count - 1) {
+            return mls__fail(net, MLS_ERROR_STATE, i, "nothing uses it");
+        }
+        node->at = net->parameters;
+        net->parameters += mls__up(node->weights) + mls__up(node->seconds);
+        node->state = net->states, node->constants = net->constants;
+        if (node->kind == MLS__BATCH_NORM) net->states += 2 * c, net->constants += 5 * c;
+        if (mls__image(node->shape) > image) image = mls__image(node->shape);
+        if (node->weights > image) image = node->weights;
+        if (node->kind == MLS__CONV || node->kind == MLS__LINEAR) {
+            mls_status status = mls__plan_conv(net, i);
+            if (status != MLS_OK) return status;
+        }
+    }
+    mls__plan_sharing(net);
+    mls__plan_gradients(net);
+    for (int32_t i = 0; i < net->count; i++) mls__plan_buffers(net, i);
+    net->phase = 1, net->queued = net->deferred = 0;
+    net->training = 1;
+    mls__walk_forward(net);
+    mls__walk_backward(net);
+    at = MLS__ALIGN;
+    at = mls__align((3 * net->parameters + net->states + net->constants) * sizeof(float),
+                    MLS__ALIGN);
+    net->losses_at = at;
+    at += mls__align((size_t)net->desc.batch * (sizeof(float) + 1), MLS__ALIGN);
+    net->runs_at = at;
+    at += mls__align(2 * sizeof(mls__run), MLS__ALIGN);
+    net->values_at = at;
+    values = mls__plan_place(net);
+    at += values;
+    net->slots_at = at;
+    net->slot_size = mls__align(image * sizeof(float), MLS__ALIGN);
+    at += (size_t)net->threads * net->slot_size;
+    for (int i = 0; i < 2; i++) {
+        net->work_at[i] = at;
+        net->work_size[i] = mls__align(net->work_size[i], MLS__ALIGN);
+        at += net->work_size[i];
+    }
+    net->arena_size = at + MLS__ALIGN - 1;
+    net->planned = 1;
+    if (plan) {
+        memset(plan, 0, sizeof *plan);
+        plan->arena = net->arena_size;
+        plan->parameters = net->values_at;
+        plan->values = values;
+        plan->scratch = at - net->slots_at;
+        for (int32_t i = 0; i < net->count; i++) {
+            mls_layer layer;
+            mls_net_layer(net, i, &layer);
+            plan->weights += layer.weights;
+            plan->macs += layer.macs;
+            if (mls__integer(&net->nodes[i], MLS_FORWARD)) plan->macs_low += layer.macs;
+        }
+    }
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
+{
+    uint8_t *p = (uint8_t *)arena;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    if (net->status != MLS_OK) return net->status;
+    if (!net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_plan comes first");
+    if (!p) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no arena");
+    if (size < net->arena_size) {
+        return mls__fail(net, MLS_ERROR_MEMORY, -1, "the arena is smaller than the plan says");
+    }
+    net->arena = p + (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
+    net->step = net->updates = net->images_pending = 0;
+    net->planned = 2;
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        float *w = mls__weights_at(net, node);
+        uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
+        if (node->kind == MLS__BATCH_NORM) {
+            float *state = mls__state_at(net, node);
+            for (size_t ch = 0; ch < node->weights; ch++) {
+                w[ch] = 1, state[mls__up(node->weights) + ch] = 1;
+            }
+        } else if (node->kind == MLS__CONV) {
+            float fan = (float)node->conv.kh * (float)node->conv.kw * (float)node->conv.c_out;
+            float deviation = mls__sqrt(2 / fan);
+            for (size_t j = 0; j < node->weights; j++) w[j] = mls__normal(seed, j) * deviation;
+        } else if (node->kind == MLS__LINEAR) {
+            float bound = 1 / mls__sqrt((float)node->conv.in.c);
+            for (size_t j = 0; j < node->weights; j++) {
+                int32_t u = 2 * (int32_t)mls_random16(seed, j) - 65535;
+                w[j] = (float)u * (1.0f / 65536) * bound;
+            }
+        }
+    }
+    return MLS_OK;
+}
+
+MLS_DEF const float *mls_net_logits(const mls_net *net)
+{
+    if (!net || net->planned != 2 || !net->images) return 0;
+    return mls__value(net, net->nodes[net->count - 1].in[0], 0);
+}
+
+static float *mls__numbers(mls_net *net, int32_t i, int second, size_t *count, size_t offset)
+{
+    const mls_node *node;
+    if (count) *count = 0;
+    if (!net || net->planned != 2 || i < 0 || i >= net->count) return 0;
+    node = &net->nodes[i];
+    if (!(second ? node->seconds : node->weights)) return 0;
+    if (count) *count = second ? node->seconds : node->weights;
+    return mls__weights_at(net, node) + offset + (second ? mls__up(node->weights) : 0);
+}
+
+MLS_DEF float *mls_net_weights(mls_net *net, int32_t i, int second, size_t *count)
+{
+    return mls__numbers(net, i, second, count, 0);
+}
+
+MLS_DEF float *mls_net_gradients(mls_net *net, int32_t i, int second, size_t *count)
+{
+    return mls__numbers(net, i, second, count, net ? net->parameters : 0);
+}
+
+/* ----------------------------------------------------------------------------------- >>step */
+
+/* Starts a call: arguments, and a clean status. */
+static mls_status mls__call(mls_net *net, const float *images, const int32_t *labels, int32_t count)
+{
+    int32_t classes;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    net->status = MLS_OK;
+    net->text[0] = 0;
+    if (net->planned != 2) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (!images || count < 1 || count > net->desc.batch) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no images, or more than the batch");
+    }
+    classes = net->nodes[net->count - 1].shape.c;
+    for (int32_t n = 0; labels && n < count; n++) {
+        if (labels[n] < 0 || labels[n] >= classes) {
+            mls__fail(net, MLS_ERROR_ARGUMENT, -1, "label ");
+            mls__say_int(net->text, sizeof net->text, labels[n]);
+            mls__say(net->text, sizeof net->text, " of image ");
+            mls__say_int(net->text, sizeof net->text, n);
+            mls__say(net->text, sizeof net->text, " is out of range");
+            return net->status;
+        }
+    }
+    net->x = images, net->labels = labels, net->images = count;
+    net->failed = net->check = 0;
+    return MLS_OK;
+}
+
+/* Puts the step in front of a text that names a layer. */
+static void mls__name_step(mls_net *net)
+{
+    char text[sizeof net->text];
+    memcpy(text, net->text, sizeof text);
+    net->text[0] = 0;
+    mls__say(net->text, sizeof net->text, "step ");
+    mls__say_int(net->text, sizeof net->text, net->step);
+    mls__say(net->text, sizeof net->text, ", ");
+    mls__say(net->text, sizeof net->text, text);
+}
+
+static mls_status mls__forward(mls_net *net, int training, mls_result *result)
+{
+    const float *losses = mls__floats(net, net->losses_at);
+    const uint8_t *correct = (const uint8_t *)(losses + net->desc.batch);
+    double loss = 0;
+    int32_t right = 0;
+    net->training = training;
+    mls__walk_forward(net);
+    for (int32_t n = 0; net->status == MLS_OK && net->labels && n < net->images; n++) {
+        loss += (double)losses[n];
+        right += correct[n];
+    }
+    if (net->status == MLS_OK && !(loss - loss == 0)) {
+        /* Walk again and look at every output. */
+        net->check = 1;
+        mls__walk_forward(net);
+        if (net->status == MLS_OK) {
+            mls__fail(net, MLS_ERROR_NONFINITE, net->failed ? net->failed - 1 : net->count - 1,
+                      "its output is not finite");
+        }
+        net->check = net->failed = 0;
+    }
+    if (net->status != MLS_OK) {
+        mls__name_step(net);
+        return net->status;
+    }
+    if (result) {
+        result->loss = loss / net->images;
+        result->correct = right;
+        result->images = net->images;
+    }
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
+                                    int32_t count, mls_result *result)
+{
+    mls_result mine;
+    mls_status status = mls__call(net, images, labels, count);
+    if (status != MLS_OK) return status;
+    if (!labels) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "training needs labels");
+    status = mls__forward(net, 1, &mine);
+    if (status != MLS_OK) return status;
+    mls__walk_backward(net);
+    if (net->status != MLS_OK) {
+        mls__name_step(net);
+        return net->status;
+    }
+    net->step++;
+    net->images_pending += count;
+    if (result) *result = mine;
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int32_t *labels,
+                                    int32_t count, mls_result *result)
+{
+    mls_status status = mls__call(net, images, labels, count);
+    return status != MLS_OK ? status : mls__forward(net, 0, result);
+}
+
+/* ------------------------------------------------------------------------------ >>optimizer */
+
+MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
+{
+    enum {
+        BLOCK = 1 << 13
+    };
+    int64_t blocks;
+    float share, *w, *g, *v;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
+    if (net->planned != 2 || !net->images_pending) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "there is no gradient to apply");
+    }
+    share = 1.0f / (float)net->images_pending;
+    blocks = (int64_t)((net->parameters + BLOCK - 1) / BLOCK);
+    w = mls__floats(net, 0), g = w + net->parameters, v = g + net->parameters;
+    MLS__OMP(omp parallel for schedule(static) num_threads(net->threads))
+    for (int64_t b = 0; b < blocks; b++) {
+        size_t first = (size_t)b * BLOCK, count = net->parameters - first;
+        if (count > BLOCK) count = BLOCK;
+        mls__layer_kernels[mls__unit()].sgd(w + first, g + first, v + first, count, share, sgd);
+    }
+    net->images_pending = 0;
+    net->updates++;
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_step(mls_net *net, const float *images, const int32_t *labels,
+                                int32_t count, const mls_sgd *sgd, mls_result *result)
+{
+    mls_status status = mls_net_gradient(net, images, labels, count, result);
+    return status != MLS_OK ? status : mls_net_update(net, sgd);
+}
+
+MLS_DEF float mls_schedule_rate(const mls_schedule *s, int64_t update)
+{
+    float rate = s->rate, factor = s->factor > 0 ? s->factor : 10;
+    if (update < s->warmup) return rate * ((float)(update + 1) / (float)s->warmup);
+    if (s->kind == MLS_SCHEDULE_STEP) {
+        for (int i = 0; i < 4; i++) {
+            if (s->milestones[i] > 0 && update >= s->milestones[i]) rate /= factor;
+        }
+    } else if (s->kind == MLS_SCHEDULE_COSINE && s->updates > s->warmup) {
+        int64_t most = s->updates - s->warmup, done = update - s->warmup;
+        rate *= mls__half_cosine(done < most ? (float)done / (float)most : 1.0f);
+    }
+    return rate;
+}
+
+/* --------------------------------------------------------------------------------- >>digest */
+
+MLS__INLINE uint64_t mls__hash(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0x9fb21c651e98df25u;
+    return h ^ h >> 32;
+}
+
+static uint64_t mls__hash_floats(uint64_t h, const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) h = mls__hash(h, mls__bits(x[i]));
+    return h;
+}
+
+static uint64_t mls__hash_bytes(uint64_t h, const uint8_t *p, size_t count)
+{
+    for (size_t i = 0; i < count; i++) h = mls__hash(h, p[i]);
+    return h;
+}
+
+MLS_DEF uint64_t mls_net_digest(const mls_net *net)
+{
+    uint64_t h = 0;
+    const float *w;
+    if (!net || net->planned != 2) return 0;
+    w = mls__floats(net, 0);
+    h = mls__hash(h, (uint64_t)net->step);
+    h = mls__hash(h, (uint64_t)net->updates);
+    h = mls__hash_floats(h, w, net->parameters);
+    h = mls__hash_floats(h, w + 2 * net->parameters, net->parameters + net->states);
+    return mls__mix(h);
+}
+
+/* ----------------------------------------------------------------------------- >>checkpoint
+   magic 8, version 4, note size 4, network 8, parameters 8, states 8, seed 8, step 8, updates 8,
+   note, weights, momentum, states as fp32, checksum 8; all little-endian. */
+
+enum {
+    MLS__CHECKPOINT_HEAD = 64,
+    MLS__CHECKPOINT_VERSION = 1
+};
+
+static void mls__put(uint8_t *p, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++) p[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t mls__get(const uint8_t *p, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++) value |= (uint64_t)p[i] << (8 * i);
+    return value;
+}
+
+/* What makes a network the same: its nodes, but neither batch nor formats. */
+static uint64_t mls__net_identity(const mls_net *net)
+{
+    uint64_t h = 0;
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        const int32_t facts[] = {node->kind,        node->in[0],    node->in[1],   node->shape.h,
+                                 node->shape.w,     node->shape.c,  node->conv.kh, node->conv.kw,
+                                 node->conv.stride, node->conv.pad, node->size,    node->stride,
+                                 node->pad,         node->bias};
+        for (size_t j = 0; j < sizeof facts / sizeof facts[0]; j++) {
+            h = mls__hash(h, (uint64_t)(int64_t)facts[j]);
+        }
+    }
+    return mls__mix(h);
+}
+
+MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
+{
+    if (!net || net->planned != 2 || note_size > UINT32_MAX) return 0;
+    return MLS__CHECKPOINT_HEAD + note_size + 4 * (2 * net->parameters + net->states) + 8;
+}
+
+MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
+                                            void *to, size_t size)
+{
+    uint8_t *p = (uint8_t *)to, *q;
+    const float *w, *from[2];
+    size_t need, count[2];
+    if (!net) return MLS_ERROR_ARGUMENT;
+    need = mls_net_checkpoint_size(net, note_size);
+    if (!need) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
+    if (size < need) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
+    if (net->images_pending) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is pending: mls_net_update first");
+    }
+    memcpy(p, "MLSCKPT\n", 8);
+    mls__put(p + 8, MLS__CHECKPOINT_VERSION, 4);
+    mls__put(p + 12, note_size, 4);
+    mls__put(p + 16, mls__net_identity(net), 8);
+    mls__put(p + 24, net->parameters, 8);
+    mls__put(p + 32, net->states, 8);
+    mls__put(p + 40, net->desc.seed, 8);
+    mls__put(p + 48, (uint64_t)net->step, 8);
+    mls__put(p + 56, (uint64_t)net->updates, 8);
+    q = p + MLS__CHECKPOINT_HEAD;
+    if (note_size) memcpy(q, note, note_size);
+    q += note_size;
+    w = mls__floats(net, 0);
+    from[0] = w, count[0] = net->parameters;
+    from[1] = w + 2 * net->parameters, count[1] = net->parameters + net->states;
+    for (int part = 0; part < 2; part++) {
+        for (size_t i = 0; i < count[part]; i++, q += 4) mls__put(q, mls__bits(from[part][i]), 4);
+    }
+    mls__put(q, mls__mix(mls__hash_bytes(0, p, (size_t)(q - p))), 8);
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
+                                           size_t note_size)
+{
+    const uint8_t *p = (const uint8_t *)from, *q;
+    const char *wrong = 0;
+    size_t need, count[2];
+    float *w, *to[2];
+    if (!net) return MLS_ERROR_ARGUMENT;
+    need = mls_net_checkpoint_size(net, note_size);
+    if (!need) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
+    if (size < MLS__CHECKPOINT_HEAD)
+        wrong = "too short for a checkpoint";
+    else if (memcmp(p, "MLSCKPT\n", 8) != 0)
+        wrong = "not a checkpoint";
+    else if (mls__get(p + 8, 4) != MLS__CHECKPOINT_VERSION)
+        wrong = "a checkpoint of another version";
+    else if (mls__get(p + 12, 4) != note_size)
+        wrong = "a checkpoint of another program";
+    else if (mls__get(p + 16, 8) != mls__net_identity(net) ||
+             mls__get(p + 24, 8) != net->parameters || mls__get(p + 32, 8) != net->states) {
+        wrong = "a checkpoint of another network";
+    } else if (size < need)
+        wrong = "truncated";
+    else if (size > need)
+        wrong = "longer than a checkpoint of this network";
+    else if (mls__get(p + need - 8, 8) != mls__mix(mls__hash_bytes(0, p, need - 8))) {
+        wrong = "damaged: its checksum does not match";
+    } else if (mls__get(p + 48, 8) >> 63 || mls__get(p + 56, 8) >> 63)
+        wrong = "damaged";
+    if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
+    q = p + MLS__CHECKPOINT_HEAD;
+    if (note_size) memcpy(note, q, note_size);
+    q += note_size;
+    net->desc.seed = mls__get(p + 40, 8);
+    net->step = (int64_t)mls__get(p + 48, 8);
+    net->updates = (int64_t)mls__get(p + 56, 8);
+    net->images_pending = 0;
+    w = mls__floats(net, 0);
+    memset(w + net->parameters, 0, net->parameters * sizeof(float));
+    to[0] = w, count[0] = net->parameters;
+    to[1] = w + 2 * net->parameters, count[1] = net->parameters + net->states;
+    for (int part = 0; part < 2; part++) {
+        for (size_t i = 0; i < count[part]; i++, q += 4) {
+            to[part][i] = mls__float((uint32_t)mls__get(q, 4));
+        }
+    }
+    net->status = MLS_OK;
+    net->text[0] = 0;
+    return MLS_OK;
+}
+
+/* ----------------------------------------------------------------------------------- >>data */
+
+static int mls__data_ok(const mls_data *d)
+{
+    return d && d->pixels && d->labels && d->count > 0 && d->h > 0 && d->w > 0 && d->c > 0 &&
+           d->c <= 4;
+}
+
+MLS_DEF mls_status mls_data_normalise(const mls_data *data, mls_augment *augment)
+{
+    size_t pixels;
+    if (!mls__data_ok(data) || !augment) return MLS_ERROR_ARGUMENT;
+    pixels = (size_t)data->count * (size_t)data->h * (size_t)data->w;
+    for (size_t ch = 0; ch < (size_t)data->c; ch++) {
+        uint64_t sum = 0, square = 0;
+        double variance;
+        for (size_t i = 0; i < pixels; i++) {
+            uint64_t v = data->pixels[i * (size_t)data->c + ch];
+            sum += v, square += v * v;
+        }
+        augment->mean[ch] = (float)((double)sum / (double)pixels);
+        variance =
+            (double)square / (double)pixels - (double)augment->mean[ch] * (double)augment->mean[ch];
+        augment->scale[ch] = variance > 0 ? 1 / mls__sqrt((float)variance) : 1.0f;
+    }
+    return MLS_OK;
+}
+
+/* A permutation of 0 .. count - 1 as a function: four Feistel rounds on the next power of four,
+   repeated until the result is inside. */
+MLS_DEF int32_t mls_data_order(int32_t count, uint64_t seed, int64_t epoch, int32_t position)
+{
+    uint64_t key = mls_seed(mls_seed(seed, 0x0de5), (uint64_t)epoch);
+    uint32_t half = 1, mask, x = (uint32_t)position;
+    while (half < 16 && ((uint64_t)1 << (2 * half)) < (uint64_t)count) half++;
+    mask = (1u << half) - 1;
+    do {
+        uint32_t left = x >> half, right = x & mask;
+        for (uint64_t round = 0; round < 4; round++) {
+            uint32_t next = left ^ ((uint32_t)mls_seed(key + round, right) & mask);
+            left = right, right = next;
+        }
+        x = left << half | right;
+    } while (x >= (uint32_t)count);
+    return (int32_t)x;
+}
+
+MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augment, uint64_t seed,
+                                  int64_t epoch, int64_t first, int32_t count, float *images,
+                                  int32_t *labels)
+{
+    mls_augment a;
+    uint64_t key = mls_seed(mls_seed(seed, 0xa139), (uint64_t)epoch);
+    memset(&a, 0, sizeof a);
+    if (augment) a = *augment;
+    if (!mls__data_ok(data) || !images || !labels || first < 0 || count < 1 || a.crop < 0 ||
+        a.crop > 1 << 20 || first + count > data->count) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    for (int ch = 0; ch < 4; ch++) {
+        if (a.scale[ch] == 0) a.mean[ch] = 128, a.scale[ch] = 1.0f / 128;
+    }
+    MLS__OMP(omp parallel for schedule(static))
+    for (int32_t n = 0; n < count; n++) {
+        int32_t at = (int32_t)first + n, h = data->h, w = data->w, c = data->c;
+        int32_t index = a.shuffle ? mls_data_order(data->count, seed, epoch, at) : at;
+        uint64_t random = mls_seed(key, (uint64_t)index);
+        uint32_t span = 2 * (uint32_t)a.crop + 1;
+        int32_t dy = (int32_t)((uint32_t)(random & 0xffffff) % span) - a.crop;
+        int32_t dx = (int32_t)((uint32_t)(random >> 24 & 0xffffff) % span) - a.crop;
+        int mirror = a.flip && random >> 63;
+        const uint8_t *from = data->pixels + (size_t)index * (size_t)h * (size_t)w * (size_t)c;
+        float *to = images + (size_t)n * (size_t)h * (size_t)w * (size_t)c;
+        labels[n] = data->labels[index];
+        for (int32_t y = 0; y < h; y++) {
+            for (int32_t x = 0; x < w; x++, to += c) {
+                int32_t sy = y + dy, sx = (mirror ? w - 1 - x : x) + dx;
+                int inside = sy >= 0 && sy < h && sx >= 0 && sx < w;
+                for (int32_t ch = 0; ch < c; ch++) {
+                    /* the padding is 0 after normalisation: the mean colour */
+                    float v = 0;
+                    if (inside) {
+                        v = (float)from[((size_t)sy * (size_t)w + (size_t)sx) * (size_t)c +
+                                        (size_t)ch] -
+                            a.mean[ch];
+                    }
+                    to[ch] = v * a.scale[ch];
+                }
+            }
+        }
+    }
+    return MLS_OK;
+}
+
+/* A wave of integers: period 256, values -64 .. 64. */
+static int32_t mls__wave(int32_t phase)
+{
+    phase &= 255;
+    return phase < 128 ? phase - 64 : 192 - phase;
+}
+
+/* A class is a texture: one of five directions and one of two colourings. The texture fills a disc
+   somewhere in the picture; around it lies the texture of another class, fainter; noise covers
+   both. */
+MLS_DEF mls_status mls_data_synthetic(mls_data *data, int32_t count, uint64_t seed, uint64_t part)
+{
+    static const int8_t direction[5][2] = {{12, 0}, {0, 12}, {9, 9}, {9, -9}, {6, 11}};
+    static const int8_t colour[2][3] = {{6, -3, 3}, {-3, 6, 3}};
+    uint64_t base = mls_seed(mls_seed(seed, 0x5e7), part);
+    if (!data || !data->pixels || !data->labels || count < 1) return MLS_ERROR_ARGUMENT;
+    data->count = count, data->h = data->w = 32, data->c = 3, data->classes = 10;
+    memset(data->names, 0, sizeof data->names);
+    for (int32_t i = 0; i < 10; i++) {
+        mls__say(data->names[i], sizeof data->names[i], "texture ");
+        mls__say_int(data->names[i], sizeof data->names[i], i);
+    }
+    for (int32_t n = 0; n < count; n++) {
+        uint64_t key = mls_seed(base, (uint64_t)n);
+        uint8_t *to = data->pixels + (size_t)n * 3072;
+        int32_t r[10], label = n % 10, other;
+        for (uint64_t i = 0; i < 10; i++) r[i] = (int32_t)mls_random16(key, i);
+        other = (label + 1 + r[0] % 9) % 10;
+        data->labels[n] = (uint8_t)label;
+        for (int32_t y = 0; y < 32; y++)
+            for (int32_t x = 0; x < 32; x++, to += 3) {
+                int32_t cy = 10 + r[1] % 12, cx = 10 + r[2] % 12, radius = 8 + r[3] % 4;
+                int inside = (y - cy) * (y - cy) + (x - cx) * (x - cx) <= radius * radius;
+                int32_t texture = inside ? label : other,
+                        strength = inside ? 5 + r[4] % 6 : 3 + r[5] % 4;
+                int32_t phase = direction[texture % 5][0] * x * (12 + r[6] % 5) / 12 +
+                                direction[texture % 5][1] * y * (12 + r[6] % 5) / 12 +
+                                r[inside ? 7 : 8];
+                int32_t wave = mls__wave(phase), light = r[9] % 60 - 30;
+                for (int32_t ch = 0; ch < 3; ch++) {
+                    uint64_t at = 16 + (uint64_t)((y * 32 + x) * 3 + ch);
+                    int32_t noise = (int32_t)(mls_random16(key, at) & 127) - 64;
+                    int32_t v =
+                        128 + light + noise + wave * colour[texture / 5][ch] * strength / 32;
+                    to[ch] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+                }
+            }
+    }
+    return MLS_OK;
+}
+
+/* ---------------------------------------------------------------------------------- >>files */
+#ifndef MLS_NO_MALLOC
+
+MLS_DEF void mls_data_free(mls_data *data)
+{
+    if (!data) return;
+    if (data->pixels) MLS_FREE(data->pixels);
+    if (data->labels) MLS_FREE(data->labels);
+    memset(data, 0, sizeof *data);
+}
+
+#ifndef MLS_NO_STDIO
+#include <stdio.h>
+#if defined(__unix__) || defined(__APPLE__)
+#define MLS__POSIX 1
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+#ifdef __cplusplus
+extern "C"
+#else
+extern
+#endif
+    int
+    fsync(int); /* strict C11 hides it */
+#else
+#define MLS__POSIX 0
+#endif
+
+/* text = what: name */
+static mls_status mls__file_error(char *text, size_t size, mls_status status, const char *what,
+                                  const char *name)
+{
+    if (text && size) text[0] = 0;
+    mls__say(text, size, what);
+    mls__say(text, size, ": ");
+    mls__say(text, size, name);
+    return status;
+}
+
+/* a/b in new memory; null: none left. */
+static char *mls__path(const char *a, const char *middle, const char *b)
+{
+    size_t size = strlen(a) + strlen(middle) + strlen(b) + 1;
+    char *p = (char *)MLS_MALLOC(size);
+    if (!p) return 0;
+    p[0] = 0;
+    mls__say(p, size, a);
+    mls__say(p, size, middle);
+    mls__say(p, size, b);
+    return p;
+}
+
+/* The whole file in new memory, at most limit bytes. */
+static mls_status mls__file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    long end = -1;
+    mls_status status = MLS_ERROR_IO;
+    *bytes = 0, *size = 0;
+    if (!f) return status;
+    if (fseek(f, 0, SEEK_END) == 0) end = ftell(f);
+    if (end >= 0 && fseek(f, 0, SEEK_SET) == 0) {
+        status = (unsigned long)end > limit ? MLS_ERROR_DATA : MLS_OK;
+    }
+    if (status == MLS_OK) {
+        *size = (size_t)end;
+        *bytes = (uint8_t *)MLS_MALLOC(*size ? *size : 1);
+        if (!*bytes)
+            status = MLS_ERROR_MEMORY;
+        else if (fread(*bytes, 1, *size, f) != *size)
+            status = MLS_ERROR_IO;
+    }
+    if (status != MLS_OK && *bytes) {
+        MLS_FREE(*bytes);
+        *bytes = 0;
+    }
+    fclose(f);
+    return status;
+}
+
+/* Writes and syncs a new file. */
+static int mls__file_write(const char *path, const uint8_t *bytes, size_t size)
+{
+#if MLS__POSIX
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666), good = fd >= 0;
+    while (good && size) {
+        ssize_t n = write(fd, bytes, size);
+        good = n > 0;
+        if (good) bytes += n, size -= (size_t)n;
+    }
+    if (good) good = fsync(fd) == 0;
+    if (fd >= 0) good = close(fd) == 0 && good;
+    return good;
+#else
+    FILE *f = fopen(path, "wb");
+    int good = f && fwrite(bytes, 1, size, f) == size;
+    if (f) good = fclose(f) == 0 && good;
+    return good;
+#endif
+}
+
+/* Makes a rename in the folder of path last. */
+static void mls__folder_sync(const char *path)
+{
+#if MLS__POSIX
+    char *folder = mls__path(path, "", "");
+    size_t n = folder ? strlen(folder) : 0;
+    int fd;
+    while (n && folder[n - 1] != '/') n--;
+    if (!folder) return;
+    folder[n > 1 ? n - 1 : n] = 0;
+    fd = open(n ? folder : ".", O_RDONLY);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    MLS_FREE(folder);
+#else
+    (void)path;
+#endif
+}
+
+MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size)
+{
+    size_t size;
+    uint8_t *bytes;
+    char *temporary;
+    mls_status status;
+    if (!net || !path) return MLS_ERROR_ARGUMENT;
+    size = mls_net_checkpoint_size(net, note_size);
+    if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    bytes = (uint8_t *)MLS_MALLOC(size);
+    temporary = mls__path(path, "", ".tmp");
+    status = bytes && temporary ? mls_net_checkpoint_write(net, note, note_size, bytes, size)
+                                : mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
+    if (status == MLS_OK) {
+        if (!mls__file_write(temporary, bytes, size) || rename(temporary, path) != 0) {
+            remove(temporary);
+            status =
+                mls__file_error(net->text, sizeof net->text, MLS_ERROR_IO, "cannot write", path);
+            net->status = status;
+        } else {
+            mls__folder_sync(path);
+        }
+    }
+    if (bytes) MLS_FREE(bytes);
+    if (temporary) MLS_FREE(temporary);
+    return status;
+}
+
+MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size_t note_size)
+{
+    uint8_t *bytes;
+    size_t size;
+    mls_status status;
+    if (!net || !path) return MLS_ERROR_ARGUMENT;
+    size = mls_net_checkpoint_size(net, note_size);
+    if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    status = mls__file_read(path, SIZE_MAX / 4, &bytes, &size);
+    if (status != MLS_OK) {
+        net->status = status;
+        return mls__file_error(net->text, sizeof net->text, status,
+                               status == MLS_ERROR_MEMORY ? "no memory for" : "cannot read", path);
+    }
+    status = mls_net_checkpoint_read(net, bytes, size, note, note_size);
+    if (status != MLS_OK) {
+        char text[sizeof net->text];
+        memcpy(text, net->text, sizeof text);
+        mls__file_error(net->text, sizeof net->text, status, path, text);
+    }
+    MLS_FREE(bytes);
+    return status;
+}
+
+/* Memory for count pictures. */
+static mls_status mls__data_new(mls_data *data, size_t count, int32_t h, int32_t w, int32_t c)
+{
+    size_t size;
+    memset(data, 0, sizeof *data);
+    if (h < 1 || w < 1 || count < 1 || count > INT32_MAX ||
+        !mls__mul((size_t)h, (size_t)w, &size) || !mls__mul(size, (size_t)c, &size) ||
+        !mls__mul(size, count, &size)) {
+        return MLS_ERROR_SHAPE;
+    }
+    data->pixels = (uint8_t *)MLS_MALLOC(size);
+    data->labels = (uint8_t *)MLS_MALLOC(count);
+    if (!data->pixels || !data->labels) {
+        mls_data_free(data);
+        return MLS_ERROR_MEMORY;
+    }
+    data->count = (int32_t)count, data->h = h, data->w = w, data->c = c;
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part, char *text,
+                                    size_t size)
+{
+    static const char *const classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                          "dog",      "frog",       "horse", "ship", "truck"};
+    enum {
+        PICTURES = 10000,
+        BYTES = 3073
+    };
+    int files = part ? 1 : 5;
+    mls_status status;
+    if (!data || !folder || part < 0 || part > 1) return MLS_ERROR_ARGUMENT;
+    status = mls__data_new(data, (size_t)files * PICTURES, 32, 32, 3);
+    if (status != MLS_OK) return mls__file_error(text, size, status, "no memory for", folder);
+    data->classes = 10;
+    for (int i = 0; i < 10; i++) mls__say(data->names[i], sizeof data->names[i], classes[i]);
+    for (int file = 0; file < files && status == MLS_OK; file++) {
+        char name[24] = {0};
+        char *path;
+        uint8_t *bytes = 0;
+        size_t got = 0;
+        mls__say(name, sizeof name, part ? "test_batch" : "data_batch_");
+        if (!part) mls__say_int(name, sizeof name, file + 1);
+        mls__say(name, sizeof name, ".bin");
+        path = mls__path(folder, "/", name);
+        status =
+            path ? mls__file_read(path, (size_t)PICTURES * BYTES, &bytes, &got) : MLS_ERROR_MEMORY;
+        if (status == MLS_OK && got != (size_t)PICTURES * BYTES) status = MLS_ERROR_DATA;
+        for (int32_t n = 0; n < PICTURES && status == MLS_OK; n++) {
+            const uint8_t *record = bytes + (size_t)n * BYTES;
+            size_t at = (size_t)file * PICTURES + (size_t)n;
+            if (record[0] > 9) status = MLS_ERROR_DATA;
+            data->labels[at] = record[0];
+            for (size_t i = 0; i < 1024; i++) { /* planes to channels-last */
+                for (size_t ch = 0; ch < 3; ch++) {
+                    data->pixels[at * 3072 + i * 3 + ch] = record[1 + ch * 1024 + i];
+                }
+            }
+        }
+        if (status != MLS_OK) {
+            mls__file_error(text, size, status,
+                            status == MLS_ERROR_DATA ? "not a file of 10000 CIFAR-10 pictures"
+                                                     : "cannot read",
+                            path ? path : folder);
+        }
+        if (bytes) MLS_FREE(bytes);
+        if (path) MLS_FREE(path);
+    }
+    if (status != MLS_OK) mls_data_free(data);
+    return status;
+}
+
+#if MLS__POSIX
+/* Sorted names in a folder: offsets into bytes. */
+typedef struct mls__names {
+    char *bytes;
+    size_t used, room;
+    size_t *at;
+    size_t count, slots;
+} mls__names;
+
+static void mls__names_free(mls__names *names)
+{
+    if (names->bytes) MLS_FREE(names->bytes);
+    if (names->at) MLS_FREE(names->at);
+    memset(names, 0, sizeof *names);
+}
+
+/* Doubles a block; 0: no memory, the old one stays. */
+static int mls__grow(void **p, size_t used, size_t *room, size_t unit)
+{
+    size_t more = *room ? *room * 2 : 256;
+    void *fresh = MLS_MALLOC(more * unit);
+    if (!fresh) return 0;
+    if (*p) {
+        memcpy(fresh, *p, used * unit);
+        MLS_FREE(*p);
+    }
+    *p = fresh, *room = more;
+    return 1;
+}
+
+static int mls__is_picture(const char *name)
+{
+    static const char *const ends[] = {".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t m = strlen(ends[i]);
+        if (n > m && strcmp(name + n - m, ends[i]) == 0) return 1;
+    }
+    return 0;
+}
+
+static mls_status mls__names_read(mls__names *names, const char *folder, int pictures)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    mls_status status = MLS_OK;
+    memset(names, 0, sizeof *names);
+    if (!dir) return MLS_ERROR_IO;
+    while (status == MLS_OK && (entry = readdir(dir)) != 0) {
+        size_t n = strlen(entry->d_name) + 1;
+        if (entry->d_name[0] == '.' || (pictures && !mls__is_picture(entry->d_name))) continue;
+        while (status == MLS_OK && names->used + n > names->room) {
+            void *p = names->bytes;
+            if (!mls__grow(&p, names->used, &names->room, 1)) status = MLS_ERROR_MEMORY;
+            names->bytes = (char *)p;
+        }
+        if (status == MLS_OK && names->count == names->slots) {
+            void *p = names->at;
+            if (!mls__grow(&p, names->count, &names->slots, sizeof names->at[0])) {
+                status = MLS_ERROR_MEMORY;
+            }
+            names->at = (size_t *)p;
+        }
+        if (status != MLS_OK) break;
+        memcpy(names->bytes + names->used, entry->d_name, n);
+        names->at[names->count++] = names->used;
+        names->used += n;
+    }
+    closedir(dir);
+    /* Shell sort: directory order is the file system's business, training order is ours */
+    for (size_t gap = names->count / 2; gap && status == MLS_OK; gap /= 2) {
+        for (size_t i = gap; i < names->count; i++) {
+            size_t moving = names->at[i], j = i;
+            while (j >= gap &&
+                   strcmp(names->bytes + names->at[j - gap], names->bytes + moving) > 0) {
+                names->at[j] = names->at[j - gap];
+                j -= gap;
+            }
+            names->at[j] = moving;
+        }
+    }
+    if (status != MLS_OK) mls__names_free(names);
+    return status;
+}
+
+MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h, int32_t w,
+                                   mls_decoder decode, void *user, char *text, size_t size)
+{
+    mls__names classes, files;
+    mls_status status;
+    size_t total = 0, at = 0;
+    if (text && size) text[0] = 0;
+    if (!data || !folder || !decode || h < 0 || w < 0) return MLS_ERROR_ARGUMENT;
+    memset(data, 0, sizeof *data);
+    status = mls__names_read(&classes, folder, 0);
+    if (status != MLS_OK) return mls__file_error(text, size, status, "cannot read folder", folder);
+    /* first pass: how many, and how large; second: the pictures */
+    for (int pass = 0; pass < 2 && status == MLS_OK; pass++) {
+        int32_t label = 0;
+        for (size_t i = 0; i < classes.count && status == MLS_OK; i++) {
+            const char *name = classes.bytes + classes.at[i];
+            char *path = mls__path(folder, "/", name);
+            if (!path) status = MLS_ERROR_MEMORY;
+            if (status == MLS_OK) status = mls__names_read(&files, path, 1);
+            if (status == MLS_ERROR_IO) { /* a file beside the class folders */
+                status = MLS_OK;
+                MLS_FREE(path);
+                continue;
+            }
+            if (status != MLS_OK) {
+                mls__file_error(text, size, status, "no memory for", folder);
+                if (path) MLS_FREE(path);
+                break;
+            }
+            if (files.count && label == 256) {
+                status =
+                    mls__file_error(text, size, MLS_ERROR_ARGUMENT, "over 256 classes", folder);
+            }
+            for (size_t j = 0; j < files.count && status == MLS_OK; j++) {
+                char *file = mls__path(path, "/", files.bytes + files.at[j]);
+                char reason[100] = {0};
+                if (!file) {
+                    status = mls__file_error(text, size, MLS_ERROR_MEMORY, "no memory for", path);
+                    break;
+                }
+                if (pass == 0 && (h == 0 || w == 0) &&
+                    decode(user, file, &h, &w, 3, 0, reason, sizeof reason) != 0) {
+                    status = MLS_ERROR_DATA;
+                }
+                if (pass == 1 && status == MLS_OK) {
+                    uint8_t *to = data->pixels + at * (size_t)h * (size_t)w * 3;
+                    int32_t ph = h, pw = w;
+                    if (decode(user, file, &ph, &pw, 3, to, reason, sizeof reason) != 0) {
+                        status = MLS_ERROR_DATA;
+                    }
+                    data->labels[at++] = (uint8_t)label;
+                }
+                if (status == MLS_ERROR_DATA) {
+                    mls__file_error(text, size, status, reason[0] ? reason : "cannot decode", file);
+                }
+                MLS_FREE(file);
+            }
+            if (status == MLS_OK && files.count) {
+                if (pass == 0)
+                    total += files.count;
+                else
+                    mls__say(data->names[label], sizeof data->names[label], name);
+                label++;
+            }
+            mls__names_free(&files);
+            MLS_FREE(path);
+        }
+        if (pass == 0 && status == MLS_OK) {
+            if (!total) {
+                status = mls__file_error(text, size, MLS_ERROR_ARGUMENT,
+                                         "no pictures in class folders of", folder);
+            } else {
+                status = mls__data_new(data, total, h, w, 3);
+                if (status != MLS_OK) mls__file_error(text, size, status, "no memory for", folder);
+            }
+        }
+        data->classes = label;
+    }
+    mls__names_free(&classes);
+    if (status != MLS_OK) mls_data_free(data);
+    return status;
+}
+#endif /* MLS__POSIX */
+#endif /* MLS_NO_STDIO */
+#endif /* MLS_NO_MALLOC */
+
+#endif /* MLS__TRAIN_IMPLEMENTED */
+#endif /* MLS_IMPLEMENTATION */
+
+/* ------------------------------------------------------------------------------- >>template
+   The fp32 layers, for every vector unit including the scalar one. Channels lie in the lanes:
+   every channel is a chain of its own, whatever the vector length. */
+#else
+
+/* Doubles, half as many a vector, so that both fill the same register. */
+#if MLS__LANES > 1
+enum {
+    MLS__FN(mls__pairs) = MLS__LANES / 2
+};
+typedef double MLS__FN(mls__d) __attribute__((vector_size(4 * MLS__LANES)));
+typedef float MLS__FN(mls__half) __attribute__((vector_size(2 * MLS__LANES)));
+#else
+enum {
+    MLS__FN(mls__pairs) = 1
+};
+typedef double MLS__FN(mls__d);
+typedef float MLS__FN(mls__half);
+#endif
+
+/* The first n of MLS__LANES / 2 floats, as doubles. */
+MLS__INLINE MLS__TARGET MLS__FN(mls__d) MLS__FN(mls__load_d)(const float *p, size_t n)
+{
+#if MLS__LANES > 1
+    float some[MLS__LANES / 2] = {0};
+    MLS__FN(mls__half) v;
+    if (n < MLS__LANES / 2) {
+        memcpy(some, p, n * sizeof(float));
+        p = some;
+    }
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, MLS__FN(mls__d));
+#else
+    (void)n;
+    return (double)*p;
+#endif
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__load_some)(const float *p, size_t n)
+{
+    return n >= MLS__LANES ? MLS__LOAD(p) : MLS__LOAD_N(p, n);
+}
+
+MLS__INLINE MLS__TARGET void MLS__FN(mls__store_some)(float *p, MLS__F v, size_t n)
+{
+    if (n >= MLS__LANES)
+        MLS__STORE(p, v);
+    else
+        MLS__STORE_N(p, v, n);
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, size_t c, double *sum,
+                                               double *square)
+{
+    enum {
+        STEP = MLS__FN(mls__pairs),
+        AT_ONCE = 4
+    };
+    for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
+        MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
+        memset(s, 0, sizeof s);
+        memset(q, 0, sizeof q);
+        for (size_t p = 0; p < pixels; p++) {
+            MLS__UNROLL
+            for (size_t j = 0; j < AT_ONCE; j++) {
+                size_t at = c0 + j * STEP;
+                MLS__FN(mls__d) v;
+                if (at >= c) continue;
+                v = MLS__FN(mls__load_d)(x + p * c + at, c - at);
+                s[j] += v;
+                q[j] += v * v;
+            }
+        }
+        for (size_t j = 0; j < AT_ONCE; j++) {
+            size_t at = c0 + j * STEP, n = at < c ? c - at : 0;
+            if (n > STEP) n = STEP;
+            if (!n) continue;
+            memcpy(sum + at, &s[j], n * sizeof(double));
+            memcpy(square + at, &q[j], n * sizeof(double));
+        }
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x, size_t pixels,
+                                                size_t c, const float *mean, double *sum,
+                                                double *product)
+{
+    enum {
+        STEP = MLS__FN(mls__pairs),
+        AT_ONCE = 4
+    };
+    for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
+        MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
+        memset(s, 0, sizeof s);
+        memset(q, 0, sizeof q);
+        for (size_t p = 0; p < pixels; p++) {
+            MLS__UNROLL
+            for (size_t j = 0; j < AT_ONCE; j++) {
+                size_t at = c0 + j * STEP;
+                float centred[STEP];
+                MLS__FN(mls__d) g;
+                if (at >= c) continue;
+                /* x - mean rounds to float, so that the product with dy is exact in double */
+                for (size_t i = 0; i < STEP; i++) {
+                    centred[i] = at + i < c ? x[p * c + at + i] - mean[at + i] : 0;
+                }
+                g = MLS__FN(mls__load_d)(dy + p * c + at, c - at);
+                s[j] += g;
+                q[j] += g * MLS__FN(mls__load_d)(centred, STEP);
+            }
+        }
+        for (size_t j = 0; j < AT_ONCE; j++) {
+            size_t at = c0 + j * STEP, n = at < c ? c - at : 0;
+            if (n > STEP) n = STEP;
+            if (!n) continue;
+            memcpy(sum + at, &s[j], n * sizeof(double));
+            memcpy(product + at, &q[j], n * sizeof(double));
+        }
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_scale)(const float *x, size_t pixels, size_t c,
+                                               const float *scale, const float *shift, float *y)
+{
+    for (size_t c0 = 0; c0 < c; c0 += MLS__LANES) {
+        size_t n = c - c0;
+        MLS__F a = MLS__FN(mls__load_some)(scale + c0, n),
+               b = MLS__FN(mls__load_some)(shift + c0, n);
+        for (size_t p = 0; p < pixels; p++) {
+            MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, n);
+            MLS__FN(mls__store_some)(y + p * c + c0, MLS__FMA(v, a, b), n);
+        }
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_back)(const float *dy, const float *x, size_t pixels,
+                                              size_t c, const float *a, const float *b,
+                                              const float *d, float *dx)
+{
+    for (size_t c0 = 0; c0 < c; c0 += MLS__LANES) {
+        size_t n = c - c0;
+        MLS__F av = MLS__FN(mls__load_some)(a + c0, n), bv = MLS__FN(mls__load_some)(b + c0, n);
+        MLS__F dv = MLS__FN(mls__load_some)(d + c0, n);
+        for (size_t p = 0; p < pixels; p++) {
+            MLS__F g = MLS__FN(mls__load_some)(dy + p * c + c0, n);
+            MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, n);
+            MLS__FN(mls__store_some)(dx + p * c + c0, MLS__FMA(g, av, MLS__FMA(v, bv, dv)), n);
+        }
+    }
+}
+
+/* Bit i of the result: lane i of x is above zero, or a NaN. */
+MLS__INLINE MLS__TARGET uint32_t MLS__FN(mls__kept)(MLS__F x)
+{
+#if MLS__LANES == 16
+    return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_NLE_UQ);
+#elif MLS__LANES == 8
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_NLE_UQ));
+#elif MLS__LANES == 4
+    return (uint32_t)_mm_movemask_ps(_mm_cmpnle_ps((__m128)x, _mm_setzero_ps()));
+#else
+    return !(x <= 0);
+#endif
+}
+
+/* x where the bit is set, else 0. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__keep)(MLS__F x, uint32_t bits)
+{
+#if MLS__LANES == 16
+    return (MLS__F)_mm512_maskz_mov_ps((__mmask16)bits, (__m512)x);
+#elif MLS__LANES > 1
+    MLS__I lane, zero = MLS__SETI(0);
+    for (int j = 0; j < MLS__LANES; j++) lane[j] = 1 << j;
+    return MLS__FLOAT(MLS__WHERE(MLS__SETI((int32_t)bits) & lane, MLS__BITS(x), zero));
+#else
+    return bits & 1 ? x : 0;
+#endif
+}
+
+static MLS__TARGET void MLS__FN(mls__relu)(const float *x, size_t count, float *y, uint8_t *mask)
+{
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        uint32_t bits = 0;
+        for (int j = 0; j < 16; j += MLS__LANES) {
+            MLS__F v = MLS__LOAD(x + i + j);
+            uint32_t some = MLS__FN(mls__kept)(v);
+            MLS__STORE(y + i + j, MLS__FN(mls__keep)(v, some));
+            bits |= some << j;
+        }
+        mask[i / 8] = (uint8_t)bits, mask[i / 8 + 1] = (uint8_t)(bits >> 8);
+    }
+    for (; i < count; i++) {
+        int keep = !(x[i] <= 0);
+        if (i % 8 == 0) mask[i / 8] = 0;
+        mask[i / 8] = (uint8_t)(mask[i / 8] | keep << i % 8);
+        y[i] = keep ? x[i] : 0;
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__relu_back)(const float *dy, size_t count, const uint8_t *mask,
+                                                float *dx)
+{
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        uint32_t bits = mask[i / 8] | (uint32_t)mask[i / 8 + 1] << 8;
+        for (int j = 0; j < 16; j += MLS__LANES) {
+            MLS__STORE(dx + i + j, MLS__FN(mls__keep)(MLS__LOAD(dy + i + j), bits >> j));
+        }
+    }
+    for (; i < count; i++) dx[i] = mask[i / 8] >> i % 8 & 1 ? dy[i] : 0;
+}
+
+static MLS__TARGET void MLS__FN(mls__add)(const float *a, const float *b, size_t count, float *y)
+{
+    size_t i = 0;
+    for (; i + MLS__LANES <= count; i += MLS__LANES)
+        MLS__STORE(y + i, MLS__LOAD(a + i) + MLS__LOAD(b + i));
+    for (; i < count; i++) y[i] = a[i] + b[i];
+}
+
+/* Clears the gradient on the way. */
+static MLS__TARGET void MLS__FN(mls__sgd)(float *w, float *g, float *v, size_t count, float share,
+                                          const mls_sgd *s)
+{
+    MLS__F zero = MLS__SET(0);
+    for (size_t i = 0; i < count; i += MLS__LANES) { /* counts are multiples of 16 */
+        MLS__F wv = MLS__LOAD(w + i), vv = MLS__LOAD(v + i),
+               gv = MLS__LOAD(g + i) * MLS__SET(share);
+        gv = MLS__FMA(MLS__SET(s->decay), wv, gv);
+        vv = MLS__FMA(MLS__SET(s->momentum), vv, gv);
+        MLS__STORE(v + i, vv);
+        if (s->nesterov) vv = MLS__FMA(MLS__SET(s->momentum), vv, gv);
+        MLS__STORE(w + i, MLS__FMA(MLS__SET(-s->rate), vv, wv));
+        MLS__STORE(g + i, zero);
+    }
+}
+
+#endif /* template */
