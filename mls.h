@@ -568,11 +568,11 @@ MLS__INLINE uint32_t mls__code_get(const uint8_t *code, int bits, size_t i)
     return code[2 * i] | (uint32_t)code[2 * i + 1] << 8;
 }
 
+/* In rising order of i: an even one clears its whole byte. */
 MLS__INLINE void mls__code_put(uint8_t *code, int bits, size_t i, uint32_t value)
 {
     if (bits <= 4) {
-        code[i / 2] =
-            (uint8_t)(i % 2 ? (code[i / 2] & 15u) | value << 4 : (code[i / 2] & 240u) | value);
+        code[i / 2] = (uint8_t)(i % 2 ? code[i / 2] | value << 4 : value);
     } else if (bits <= 8) {
         code[i] = (uint8_t)value;
     } else {
@@ -721,7 +721,9 @@ static void mls__peaks_scalar(const float *x, size_t pixels, size_t channels, fl
 static uint16_t mls__group_code(mls_format f, float ratio)
 {
     int k_max = mls__k_max(f), k;
-    for (k = k_max; k >= 0; k--) {
+    /* 2^-k is at most the ratio from here on, or this is the bottom */
+    k = 127 - (int)(mls__bits(ratio) >> 23);
+    for (k = k < k_max ? k : k_max; k >= 0; k--) {
         for (int m = 0; m <= f.mg; m++) {
             if ((m ? 1.5f : 1.0f) * mls__pow2(-k) >= ratio) return (uint16_t)(k << f.mg | m);
         }
@@ -737,7 +739,7 @@ static uint16_t mls__group_code(mls_format f, float ratio)
 #define MLS__X86 1
 #include <immintrin.h>
 /* All lanes: the masked forms spare g++ 12 a false warning about the unmasked ones. */
-#define MLS__ALL16 ((__mmask16)0xffff)
+#define MLS__ALL16    ((__mmask16)0xffff)
 #define MLS__UNITS(X) X(scalar) X(sse41) X(avx2) X(avx512vnni)
 #else
 #define MLS__X86      0
@@ -971,7 +973,8 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
         float error = (float)(d < 0 ? -d : d);
         if (size > 0) relative += (double)error / size, nonzero++;
         if (size > 0 && q == 0) flushed++;
-        if (size > (double)mls__decode(t, top, g)) clipped++;
+        /* the scales are rounded: a quarter of an ulp is not beyond */
+        if (size > (double)mls__decode(t, top, g) * (1 + 1.0 / (1 << 22))) clipped++;
         signal += size * size; /* products of floats are exact in double */
         noise += (double)error * (double)error;
     }
@@ -1273,9 +1276,9 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c, const 
     int bits = 1 + f.ex + f.mx, mx = f.mx, mg = f.mg;
     float q_max = c->q_max;
     uint32_t r0 = mls__bits(c->r[0]), r1 = mls__bits(c->r[1]);
-    MLS__I zero = MLS__SETI(0), one = MLS__SETI(1), lane = zero;
-    MLS__FN(mls__u32) pair;
-    for (int j = 0; j < MLS__LANES; j++) lane[j] = j;
+    MLS__I zero = MLS__SETI(0);
+    MLS__FN(mls__u32) lane, random = {0};
+    for (int j = 0; j < MLS__LANES; j++) lane[j] = (uint32_t)j;
     for (size_t i = first; i < last; i += MLS__LANES) {
         size_t lanes = last - i < MLS__LANES ? last - i : MLS__LANES;
         MLS__I g, s = zero, v, k;
@@ -1310,14 +1313,18 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c, const 
             MLS__F big = MLS__SET(12582912.0f);
             v = MLS__TO_INT((y * MLS__FLOAT((127 - s) << 23) + big) - big);
         } else {
-            pair = (MLS__FN(mls__u32))(lane >> 1) + (uint32_t)(i >> 1);
-            pair = pair ^ keys.a;
-            pair = (pair ^ pair >> 16) * 0x7feb352du;
-            pair = ((pair ^ pair >> 15) + keys.b) * 0x846ca68bu;
-            pair = pair ^ pair >> 16;
+            /* a vector of 32-bit words serves two vectors of elements, as 16-bit words in order */
+            size_t odd = (i - first) / MLS__LANES % 2;
+            MLS__FN(mls__u16) u;
+            if (!odd) {
+                random = (lane + (uint32_t)(i >> 1)) ^ keys.a;
+                random = (random ^ random >> 16) * 0x7feb352du;
+                random = ((random ^ random >> 15) + keys.b) * 0x846ca68bu;
+                random = random ^ random >> 16;
+            }
+            memcpy(&u, (const char *)&random + odd * sizeof u, sizeof u);
             v = MLS__TO_INT(y * MLS__FLOAT((127 + 16 - s) << 23));
-            v = v + MLS__WHERE(lane & one, (MLS__I)(pair >> 16), (MLS__I)(pair & 0xffff));
-            v = v >> 16;
+            v = (v + __builtin_convertvector(u, MLS__I)) >> 16;
         }
         if (rounding == MLS_ROUND_STOCHASTIC_CLIPPED && f.ex) {
             MLS__I smallest = MLS__SETI((int32_t)mls__bits((float)(1 << mx)));

@@ -445,6 +445,7 @@ enum {
 enum {
     MLS__LANE = 16,    /* outputs side by side in a packed operand, whatever the vector length */
     MLS__WORD = 4,     /* bytes that one lane takes at a time: 4 int8, 2 int16 or 1 float */
+    MLS__AHEAD = 64,   /* elements that folding takes at a time */
     MLS__ROWS = 8,     /* most rows of a tile; row counts are padded to it */
     MLS__SLACK = 1024, /* readable bytes behind an image: what vector tails touch */
     MLS__BLOCKS = 8    /* blocks of images of the fp32 backward-weight sum */
@@ -468,10 +469,24 @@ typedef struct mls__dot {
 typedef struct mls__fold {
     const uint8_t *code;
     mls_format format;
-    const int32_t *multiplier; /* of channel ch at [ch], repeated for MLS__LANE more */
+    const int16_t *multiplier; /* of channel ch at [ch], repeated for MLS__AHEAD more */
     size_t channels;
     uint32_t flip; /* xor to every byte: 0x80 makes the bytes of the a operand unsigned */
 } mls__fold;
+
+/* Neighbouring pixels to words: word i of step q holds element i of the 4 / size pixels from
+   q * 4 / size on; pixels beyond the last one count as zeros. */
+typedef struct mls__mix_pixels {
+    const uint8_t *from; /* the first pixel */
+    size_t pixel;        /* bytes from pixel to pixel */
+    size_t pixels;       /* that exist */
+    size_t count;        /* elements of a pixel to take */
+    int size;            /* bytes of an element */
+    size_t steps;
+    uint8_t *to;
+    size_t to_step; /* bytes from step to step */
+    const uint8_t *zeros;
+} mls__mix_pixels;
 
 typedef struct mls__kernel {
     int mr, nb;    /* largest tile */
@@ -479,8 +494,7 @@ typedef struct mls__kernel {
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
     void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, int size, uint8_t *to);
-    /* to[i] = the word made of element i of 4 / size streams of size-byte elements */
-    void (*interleave)(uint8_t *to, const uint8_t *const *from, size_t count, int size);
+    void (*interleave)(const mls__mix_pixels *x);
     /* v = hi * 256 + lo, lo in -128 .. 127 */
     void (*split)(const int16_t *v, int16_t *hi, int16_t *lo, size_t count);
     /* out[m][lane] = ((float)c * fold * tensor) * units */
@@ -496,7 +510,7 @@ static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, siz
     int bits = 1 + f->format.ex + f->format.mx;
     for (size_t i = 0; i < count; i++) {
         uint32_t code = mls__code_get(f->code, bits, first + i);
-        int32_t v = (int32_t)mls__grid_signed(f->format, code) * f->multiplier[ch];
+        int32_t v = (int32_t)mls__grid_signed(f->format, code) * (int32_t)f->multiplier[ch];
         int16_t v16 = (int16_t)v;
         if (size == 1) to[i] = (uint8_t)((uint32_t)v ^ f->flip);
         if (size == 2) memcpy(to + 2 * i, &v16, 2);
@@ -505,14 +519,25 @@ static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, siz
     }
 }
 
-static void mls__interleave_scalar(uint8_t *to, const uint8_t *const *from, size_t count, int size)
+/* Pixel at of a row, which may be beyond its end. */
+static const uint8_t *mls__mix_pixel(const mls__mix_pixels *x, size_t at)
 {
-    for (size_t i = 0; i < count; i++) {
-        for (int j = 0; j < MLS__WORD / size; j++) {
-            memcpy(to + i * MLS__WORD + (size_t)(j * size), from[j] + i * (size_t)size,
-                   (size_t)size);
-        }
+    return at < x->pixels ? x->from + at * x->pixel : x->zeros;
+}
+
+static void mls__mix_rest(const mls__mix_pixels *x, size_t step, size_t first)
+{
+    size_t size = (size_t)x->size, each = MLS__WORD / size;
+    for (size_t j = 0; j < each; j++) {
+        const uint8_t *from = mls__mix_pixel(x, step * each + j);
+        uint8_t *to = x->to + step * x->to_step + j * size;
+        for (size_t i = first; i < x->count; i++) memcpy(to + i * MLS__WORD, from + i * size, size);
     }
+}
+
+static void mls__interleave_scalar(const mls__mix_pixels *x)
+{
+    for (size_t step = 0; step < x->steps; step++) mls__mix_rest(x, step, 0);
 }
 
 /* The scalar kernel computes integers by the reference; this is its fp32. */
@@ -665,7 +690,8 @@ static size_t mls__run_size(mls__run *r, int slots)
     }
     r->slot_bytes =
         r->image_bytes + r->mixed_bytes + r->error_bytes +
-        mls__align(((size_t)r->data.c + (size_t)c->c_out + 2 * MLS__LANE) * 4, MLS__ALIGN);
+        mls__align(((size_t)r->data.c + (size_t)c->c_out + MLS__AHEAD) * sizeof(int16_t),
+                   MLS__ALIGN);
     return total + (size_t)slots * r->slot_bytes;
 }
 
@@ -892,17 +918,17 @@ static void mls__pack_weights(mls__run *r)
 }
 
 /* Multipliers of the channels of image n, and their repetition. */
-static void mls__multipliers(const mls_tensor *t, int32_t n, int k_used, int wide, int32_t *to)
+static void mls__multipliers(const mls_tensor *t, int32_t n, int k_used, int wide, int16_t *to)
 {
     int32_t c = t->shape.c;
     for (int32_t ch = 0; ch < c; ch++) {
-        to[ch] = mls__multiplier(t->format, mls__group(t, n, ch), k_used, wide);
+        to[ch] = (int16_t)mls__multiplier(t->format, mls__group(t, n, ch), k_used, wide);
     }
-    for (int32_t ch = c; ch < c + MLS__LANE; ch++) to[ch] = to[ch - c];
+    for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) to[ch] = to[ch - c];
 }
 
 /* Image n of the second operand, folded, with its padding. */
-static void mls__pad_image(const mls__run *r, int32_t n, uint8_t *image, int32_t *multiplier)
+static void mls__pad_image(const mls__run *r, int32_t n, uint8_t *image, int16_t *multiplier)
 {
     size_t size = (size_t)r->size, c = (size_t)r->data.c;
     size_t row_bytes = (size_t)r->cols * c * size;
@@ -1008,7 +1034,7 @@ static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, ml
 static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
 {
     uint8_t *image = r->slot + (size_t)slot * r->slot_bytes;
-    int32_t *multiplier = (int32_t *)(void *)(image + r->image_bytes);
+    int16_t *multiplier = (int16_t *)(void *)(image + r->image_bytes);
     size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
     int32_t side_w = r->direction == MLS_FORWARD ? r->out.w : r->c.in.w;
     mls__pad_image(r, n, image, multiplier);
@@ -1126,7 +1152,7 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
     uint8_t *image = r->slot + (size_t)slot * r->slot_bytes, *mixed = image + r->image_bytes;
     uint8_t *error = mixed + r->mixed_bytes, *zeros = error + pixels * co * 4;
     uint8_t *packed = error + mls__align(pixels * co * 4 + co * 4 + MLS__SLACK, MLS__ALIGN);
-    int32_t *multiplier = (int32_t *)(void *)(error + r->error_bytes);
+    int16_t *multiplier = (int16_t *)(void *)(error + r->error_bytes);
     int32_t ones[MLS__ROWS], none[2 * MLS__LANE] = {0}, tile[2 * MLS__LANE];
     size_t plane_bytes =
         mls__align((size_t)r->out.h * (((size_t)r->out.w + 3) / 4 * 4) * lanes * 4, MLS__ALIGN);
@@ -1156,23 +1182,17 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
                              (int16_t *)(void *)error, pixels * co);
         }
         for (size_t y = 0; y < (size_t)r->out.h; y++) {
-            for (size_t q = 0; q < quads; q++) {
-                for (size_t block = 0; block < (size_t)r->blocks; block++) {
-                    const uint8_t *p[MLS__WORD];
-                    size_t first = block * MLS__LANE;
-                    size_t some = co - first;
-                    if (some > MLS__LANE) some = MLS__LANE;
-                    for (size_t j = 0; j < per_word; j++) {
-                        size_t x = q * per_word + j;
-                        p[j] = x < (size_t)r->out.w
-                                   ? from + ((y * (size_t)r->out.w + x) * co + first) * size
-                                   : zeros;
-                    }
-                    r->kernel->interleave(packed + (size_t)plane * plane_bytes +
-                                              block * block_bytes +
-                                              (y * quads + q) * MLS__LANE * MLS__WORD,
-                                          p, some, r->size);
-                }
+            for (size_t block = 0; block < (size_t)r->blocks; block++) {
+                size_t first = block * MLS__LANE;
+                mls__mix_pixels x;
+                x.from = from + (y * (size_t)r->out.w * co + first) * size;
+                x.pixel = co * size, x.pixels = (size_t)r->out.w, x.size = r->size;
+                x.count = co - first;
+                if (x.count > MLS__LANE) x.count = MLS__LANE;
+                x.steps = quads, x.to_step = MLS__LANE * MLS__WORD, x.zeros = zeros;
+                x.to = packed + (size_t)plane * plane_bytes + block * block_bytes +
+                       y * quads * x.to_step;
+                r->kernel->interleave(&x);
             }
         }
     }
@@ -1188,15 +1208,13 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         d.a = mixed, d.word_step = (ptrdiff_t)(depth * MLS__WORD);
         d.row_step = (ptrdiff_t)(quads * depth * MLS__WORD);
         for (size_t row = 0; row < (size_t)r->rows; row++) {
-            for (size_t q = 0; q < quads; q++) {
-                const uint8_t *p[MLS__WORD];
-                for (size_t j = 0; j < per_word; j++) {
-                    p[j] = image + row * row_bytes +
-                           (q * per_word + j) * (size_t)c->stride * ci * size;
-                }
-                r->kernel->interleave(mixed + (row * quads + q) * depth * MLS__WORD, p, depth,
-                                      r->size);
-            }
+            mls__mix_pixels x;
+            x.from = image + row * row_bytes;
+            x.pixel = (size_t)c->stride * ci * size, x.pixels = SIZE_MAX; /* E is zero beyond */
+            x.count = depth, x.size = r->size, x.steps = quads;
+            x.to_step = depth * MLS__WORD, x.zeros = zeros;
+            x.to = mixed + row * quads * x.to_step;
+            r->kernel->interleave(&x);
         }
     }
     {
@@ -1749,6 +1767,70 @@ static MLS__TARGET void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__d
         MLS__FN(mls__dot_kind)(MLS__F32, mr, nb, d);
 }
 
+typedef uint8_t MLS__FN(mls__bytes) __attribute__((vector_size(4 * MLS__LANES)));
+typedef uint16_t MLS__FN(mls__words) __attribute__((vector_size(4 * MLS__LANES)));
+typedef uint8_t MLS__FN(mls__half8) __attribute__((vector_size(2 * MLS__LANES)));
+typedef int8_t MLS__FN(mls__some8) __attribute__((vector_size(2 * MLS__LANES)));
+typedef int16_t MLS__FN(mls__some16) __attribute__((vector_size(4 * MLS__LANES)));
+
+/* Byte i of the result is table[code[i]]; codes are below 16. */
+MLS__INLINE MLS__TARGET MLS__FN(mls__bytes)
+    MLS__FN(mls__lookup)(MLS__FN(mls__bytes) table, MLS__FN(mls__bytes) code)
+{
+#if MLS__LANES == 16
+    return (MLS__FN(mls__bytes))_mm512_shuffle_epi8((__m512i)table, (__m512i)code);
+#elif MLS__LANES == 8
+    return (MLS__FN(mls__bytes))_mm256_shuffle_epi8((__m256i)table, (__m256i)code);
+#else
+    return (MLS__FN(mls__bytes))_mm_shuffle_epi8((__m128i)table, (__m128i)code);
+#endif
+}
+
+/* Codes of up to 4 bits become integers by a table. Returns how many elements it did. */
+MLS__INLINE MLS__TARGET size_t MLS__FN(mls__fold_nibbles)(const mls__fold *f, size_t first,
+                                                          size_t count, size_t *channel, int size,
+                                                          uint8_t *to)
+{
+    enum {
+        STEP = 4 * MLS__LANES
+    }; /* at most MLS__AHEAD */
+    int8_t values[STEP];
+    size_t i = 0, ch = *channel, channels = f->channels;
+    MLS__FN(mls__bytes) table;
+    int codes = 2 << (f->format.ex + f->format.mx);
+    for (int j = 0; j < STEP; j++) {
+        values[j] = (int8_t)mls__grid_signed(f->format, (uint32_t)(j % 16 % codes));
+    }
+    memcpy(&table, values, sizeof table);
+    for (; i + STEP <= count; i += STEP) {
+        MLS__FN(mls__half8) packed;
+        MLS__FN(mls__some8) half;
+        MLS__FN(mls__words) pair;
+        MLS__FN(mls__bytes) q;
+        memcpy(&packed, f->code + (first + i) / 2, sizeof packed);
+        pair = __builtin_convertvector(packed, MLS__FN(mls__words));
+        pair = (pair | pair << 4) & 0x0f0f;
+        memcpy(&q, &pair, sizeof q);
+        q = MLS__FN(mls__lookup)(table, q);
+        for (size_t j = 0; j < 2; j++) {
+            MLS__FN(mls__some16) wide, by;
+            memcpy(&half, (const char *)&q + j * sizeof half, sizeof half);
+            memcpy(&by, f->multiplier + ch + j * (STEP / 2), sizeof by);
+            wide = __builtin_convertvector(half, MLS__FN(mls__some16)) * by;
+            if (size == 1) {
+                half = __builtin_convertvector(wide ^ (int16_t)f->flip, MLS__FN(mls__some8));
+                memcpy(to + i + j * sizeof half, &half, sizeof half);
+            } else {
+                memcpy(to + 2 * i + j * sizeof wide, &wide, sizeof wide);
+            }
+        }
+        ch += STEP;
+        if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;
+    }
+    *channel = ch;
+    return i;
+}
+
 static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, size_t count,
                                            size_t ch, int size, uint8_t *to)
 {
@@ -1756,10 +1838,12 @@ static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, siz
     int32_t m_mask = (1 << mx) - 1, e_mask = (1 << f->format.ex) - 1;
     size_t i = 0, channels = f->channels;
     MLS__I zero = MLS__SETI(0);
+    MLS__FN(mls__u16) by;
     if (bits <= 4 && first % 2) { /* a row that starts in the middle of a byte */
         mls__fold_scalar(f, first, count, ch, size, to);
         return;
     }
+    if (bits <= 4 && size < 4) i = MLS__FN(mls__fold_nibbles)(f, first, count, &ch, size, to);
     for (; i + MLS__LANES <= count; i += MLS__LANES) {
         MLS__I code, e, m, q;
         if (bits <= 4) {
@@ -1782,7 +1866,8 @@ static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, siz
         m = code & m_mask, e = (code >> mx) & e_mask;
         q = m;
         if (f->format.ex) q = MLS__WHERE(e, (m | MLS__SETI(1 << mx)) << MLS__MAXI(e - 1, zero), m);
-        q = q * MLS__BITS(MLS__LOAD(f->multiplier + ch));
+        memcpy(&by, f->multiplier + ch, sizeof by);
+        q = q * __builtin_convertvector(by, MLS__I);
         e = zero - (code >> sign); /* all ones where negative */
         q = (q ^ e) - e;
         if (size == 1) {
@@ -1801,40 +1886,38 @@ static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, siz
     mls__fold_scalar(f, first + i, count - i, ch, size, to + i * (size_t)size);
 }
 
-static MLS__TARGET void MLS__FN(mls__interleave)(uint8_t *to, const uint8_t *const *from,
-                                                 size_t count, int size)
+static MLS__TARGET void MLS__FN(mls__interleave)(const mls__mix_pixels *x)
 {
-    size_t i = 0;
-    if (size == 4) {
-        memcpy(to, from[0], count * 4);
-        return;
-    }
-    for (; i + MLS__LANES <= count; i += MLS__LANES) {
-        MLS__FN(mls__u32) word;
-        if (size == 1) {
-            MLS__FN(mls__u8) p0, p1, p2, p3;
-            memcpy(&p0, from[0] + i, sizeof p0);
-            memcpy(&p1, from[1] + i, sizeof p1);
-            memcpy(&p2, from[2] + i, sizeof p2);
-            memcpy(&p3, from[3] + i, sizeof p3);
-            word = __builtin_convertvector(p0, MLS__FN(mls__u32)) |
-                   __builtin_convertvector(p1, MLS__FN(mls__u32)) << 8 |
-                   __builtin_convertvector(p2, MLS__FN(mls__u32)) << 16 |
-                   __builtin_convertvector(p3, MLS__FN(mls__u32)) << 24;
-        } else {
-            MLS__FN(mls__u16) p0, p1;
-            memcpy(&p0, from[0] + 2 * i, sizeof p0);
-            memcpy(&p1, from[1] + 2 * i, sizeof p1);
-            word = __builtin_convertvector(p0, MLS__FN(mls__u32)) |
-                   __builtin_convertvector(p1, MLS__FN(mls__u32)) << 16;
+    size_t each = (size_t)(MLS__WORD / x->size);
+    for (size_t step = 0; step < x->steps; step++) {
+        const uint8_t *from[MLS__WORD];
+        uint8_t *to = x->to + step * x->to_step;
+        size_t i = 0;
+        for (size_t j = 0; j < each; j++) from[j] = mls__mix_pixel(x, step * each + j);
+        for (; i + MLS__LANES <= x->count; i += MLS__LANES) {
+            MLS__FN(mls__u32) word;
+            if (x->size == 1) {
+                MLS__FN(mls__u8) p0, p1, p2, p3;
+                memcpy(&p0, from[0] + i, sizeof p0);
+                memcpy(&p1, from[1] + i, sizeof p1);
+                memcpy(&p2, from[2] + i, sizeof p2);
+                memcpy(&p3, from[3] + i, sizeof p3);
+                word = __builtin_convertvector(p0, MLS__FN(mls__u32)) |
+                       __builtin_convertvector(p1, MLS__FN(mls__u32)) << 8 |
+                       __builtin_convertvector(p2, MLS__FN(mls__u32)) << 16 |
+                       __builtin_convertvector(p3, MLS__FN(mls__u32)) << 24;
+            } else if (x->size == 2) {
+                MLS__FN(mls__u16) p0, p1;
+                memcpy(&p0, from[0] + 2 * i, sizeof p0);
+                memcpy(&p1, from[1] + 2 * i, sizeof p1);
+                word = __builtin_convertvector(p0, MLS__FN(mls__u32)) |
+                       __builtin_convertvector(p1, MLS__FN(mls__u32)) << 16;
+            } else {
+                memcpy(&word, from[0] + 4 * i, sizeof word);
+            }
+            memcpy(to + i * MLS__WORD, &word, sizeof word);
         }
-        memcpy(to + i * MLS__WORD, &word, sizeof word);
-    }
-    for (; i < count; i++) {
-        for (int j = 0; j < MLS__WORD / size; j++) {
-            memcpy(to + i * MLS__WORD + (size_t)(j * size), from[j] + i * (size_t)size,
-                   (size_t)size);
-        }
+        if (i < x->count) mls__mix_rest(x, step, i);
     }
 }
 

@@ -2846,21 +2846,25 @@ typedef double MLS__FN(mls__d);
 typedef float MLS__FN(mls__half);
 #endif
 
-/* The first n of MLS__LANES / 2 floats, as doubles. */
-MLS__INLINE MLS__TARGET MLS__FN(mls__d) MLS__FN(mls__load_d)(const float *p, size_t n)
+/* The first n of MLS__LANES / 2 floats. */
+MLS__INLINE MLS__TARGET MLS__FN(mls__half) MLS__FN(mls__load_half)(const float *p, size_t n)
 {
-#if MLS__LANES > 1
-    float some[MLS__LANES / 2] = {0};
+    float some[MLS__FN(mls__pairs)] = {0};
     MLS__FN(mls__half) v;
-    if (n < MLS__LANES / 2) {
+    if (n < MLS__FN(mls__pairs)) {
         memcpy(some, p, n * sizeof(float));
         p = some;
     }
     memcpy(&v, p, sizeof v);
+    return v;
+}
+
+MLS__INLINE MLS__TARGET MLS__FN(mls__d) MLS__FN(mls__to_d)(MLS__FN(mls__half) v)
+{
+#if MLS__LANES > 1
     return __builtin_convertvector(v, MLS__FN(mls__d));
 #else
-    (void)n;
-    return (double)*p;
+    return (double)v;
 #endif
 }
 
@@ -2894,7 +2898,7 @@ static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, si
                 size_t at = c0 + j * STEP;
                 MLS__FN(mls__d) v;
                 if (at >= c) continue;
-                v = MLS__FN(mls__load_d)(x + p * c + at, c - at);
+                v = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(x + p * c + at, c - at));
                 s[j] += v;
                 q[j] += v * v;
             }
@@ -2919,22 +2923,28 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
     };
     for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
         MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
+        MLS__FN(mls__half) centre[AT_ONCE];
         memset(s, 0, sizeof s);
         memset(q, 0, sizeof q);
+        for (size_t j = 0; j < AT_ONCE; j++) {
+            size_t at = c0 + j * STEP;
+            if (at < c)
+                centre[j] = MLS__FN(mls__load_half)(mean + at, c - at);
+            else
+                centre[j] = centre[0];
+        }
         for (size_t p = 0; p < pixels; p++) {
             MLS__UNROLL
             for (size_t j = 0; j < AT_ONCE; j++) {
                 size_t at = c0 + j * STEP;
-                float centred[STEP];
+                MLS__FN(mls__half) v;
                 MLS__FN(mls__d) g;
                 if (at >= c) continue;
                 /* x - mean rounds to float, so that the product with dy is exact in double */
-                for (size_t i = 0; i < STEP; i++) {
-                    centred[i] = at + i < c ? x[p * c + at + i] - mean[at + i] : 0;
-                }
-                g = MLS__FN(mls__load_d)(dy + p * c + at, c - at);
+                v = MLS__FN(mls__load_half)(x + p * c + at, c - at) - centre[j];
+                g = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(dy + p * c + at, c - at));
                 s[j] += g;
-                q[j] += g * MLS__FN(mls__load_d)(centred, STEP);
+                q[j] += g * MLS__FN(mls__to_d)(v);
             }
         }
         for (size_t j = 0; j < AT_ONCE; j++) {

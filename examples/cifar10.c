@@ -1,7 +1,7 @@
 /* cifar10 - trains a CIFAR-10 ResNet with low-bit integer convolutions, and says how it went.
 
        cc -O2 -fopenmp -I. examples/cifar10.c -o cifar10 -lm
-       ./cifar10                                    built-in pictures, about a minute
+       ./cifar10                                    built-in pictures, no download
        ./cifar10 --data cifar-10-batches-bin --epochs 160 --out run
        ./cifar10 --help
 
@@ -987,7 +987,7 @@ static bool finish_epoch(run *r, double speed, failure *f)
     show_progress(r, true);
     if (!r->folder[0]) return true;
     fprintf(r->log,
-            "{\"epoch\":%lld,\"rate\":%.9g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
+            "{\"epoch\":%lld,\"rate\":%g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
             "\"test_accuracy\":%.4f,\"images_per_second\":%.1f,\"digest\":\"%016llx\"}\n",
             (long long)p->epoch, rate, loss, accuracy, tested, speed, digest);
     if (fflush(r->log) != 0) return fail(f, 1, "%s/log.jsonl: %s", r->folder, strerror(errno));
@@ -1179,8 +1179,9 @@ static void print_layers(const run *r)
         char shape[40], text[ROLES][SETTING_SIZE];
         if (mls_net_layer(&r->net, i, &l) != MLS_OK) continue;
         snprintf(shape, sizeof shape, "%dx%dx%d", (int)l.shape.h, (int)l.shape.w, (int)l.shape.c);
-        printf("%4d %-12s %-12s %8lld %10lld", (int)i, l.kind, shape, (long long)l.weights,
-               (long long)l.macs);
+        printf("%4d %-12s %-12s", (int)i, l.kind, shape);
+        if (l.weights) printf(" %8lld", (long long)l.weights);
+        if (l.macs) printf(" %10lld", (long long)l.macs);
         format_text(l.weight, text[0], sizeof text[0]);
         format_text(l.data, text[1], sizeof text[1]);
         format_text(l.error, text[2], sizeof text[2]);
