@@ -102,7 +102,7 @@ typedef struct mls_net_desc {
 /* A network. status and text are for reading; the rest is private. */
 typedef struct mls_net {
     mls_status status; /* of the first failed build call, or of the last call */
-    char text[160];    /* what went wrong, naming the layer */
+    char text[256];    /* what went wrong, naming the layer */
     mls_net_desc desc;
     mls_node *nodes;
     int32_t count, capacity;
@@ -1782,7 +1782,7 @@ static mls_status mls__plan_conv(mls_net *net, int32_t i)
 {
     mls_node *node = &net->nodes[i];
     static const int roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
-    char text[120];
+    char text[200];
     for (int role = 0; role < 3; role++) {
         if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
             return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
@@ -2421,6 +2421,7 @@ MLS_DEF void mls_data_free(mls_data *data)
 #if defined(__unix__) || defined(__APPLE__)
 #define MLS__POSIX 1
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #ifdef __cplusplus
@@ -2756,13 +2757,15 @@ MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h
             char *path = mls__path(folder, "/", name);
             if (!path) status = MLS_ERROR_MEMORY;
             if (status == MLS_OK) status = mls__names_read(&files, path, 1);
-            if (status == MLS_ERROR_IO) { /* a file beside the class folders */
+            if (status == MLS_ERROR_IO && errno == ENOTDIR) { /* a file beside the class folders */
                 status = MLS_OK;
                 MLS_FREE(path);
                 continue;
             }
             if (status != MLS_OK) {
-                mls__file_error(text, size, status, "no memory for", folder);
+                mls__file_error(text, size, status,
+                                status == MLS_ERROR_IO ? "cannot read folder" : "no memory for",
+                                path ? path : folder);
                 if (path) MLS_FREE(path);
                 break;
             }
@@ -2781,6 +2784,7 @@ MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h
                     decode(user, file, &h, &w, 3, 0, reason, sizeof reason) != 0) {
                     status = MLS_ERROR_DATA;
                 }
+                if (pass == 1 && status == MLS_OK && at == total) status = MLS_ERROR_DATA;
                 if (pass == 1 && status == MLS_OK) {
                     uint8_t *to = data->pixels + at * (size_t)h * (size_t)w * 3;
                     int32_t ph = h, pw = w;
@@ -2814,6 +2818,9 @@ MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h
             }
         }
         data->classes = label;
+    }
+    if (status == MLS_OK && at != total) {
+        status = mls__file_error(text, size, MLS_ERROR_DATA, "changed while it was read", folder);
     }
     mls__names_free(&classes);
     if (status != MLS_OK) mls_data_free(data);

@@ -13,7 +13,8 @@
    The digest at the end depends on options, seed and data alone: not on the kernel, the number of
    threads, the compiler, or whether the run was interrupted and resumed.
 
-   On a machine shared with others, OMP_WAIT_POLICY=passive keeps idle threads from spinning. */
+   On a machine shared with others set OMP_WAIT_POLICY=passive: threads that wait then sleep and
+   do not spin on a processor that somebody needs. It can be several times faster. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -161,7 +162,7 @@ static const char help_text[] =
     "  --warmup EPOCHS     rise linearly to the rate first (0)\n"
     "  --seed N            of weights, order, crops and rounding (1)\n"
     "  --seeds N           runs with N seeds from --seed on, and their mean (1)\n"
-    "  --out DIR           keep log.jsonl, last.mlsck, best.mlsck and a plot there\n"
+    "  --out DIR           keep config.json, log.jsonl, last.mlsck, best.mlsck and a plot there\n"
     "  --checkpoint-every N   epochs between checkpoints (1)\n"
     "  --resume FILE       go on from a checkpoint, with the same options\n"
     "  --eval FILE         only test a checkpoint\n"
@@ -180,6 +181,7 @@ static const char help_text[] =
     "--eval, tested pictures. Accuracies are in percent, those of the result of the last epoch.\n"
     "With --seeds the result line has means and a digest of the digests. It is about --format;\n"
     "--beside has its own lines.\n"
+    "On a machine shared with others set OMP_WAIT_POLICY=passive: waiting threads sleep.\n"
     "Exit status: 0 done, 1 stopped (not a finite number, signal, full disk), 2 not started.\n";
 
 /* Insertions, deletions and replacements from a to b; both shorter than 64. */
@@ -210,7 +212,9 @@ static bool unknown_option(const char *name, failure *f)
         int d = edit_distance(name, option_table[i].name);
         if (d < distance) distance = d, nearest = i;
     }
-    if (distance > 5) return fail(f, 2, "unknown option '%s' (see --help)", name);
+    if (distance > (int)strlen(name) / 2) {
+        return fail(f, 2, "unknown option '%s' (see --help)", name);
+    }
     return fail(f, 2, "unknown option '%s': did you mean %s?", name, option_table[nearest].name);
 }
 
@@ -244,6 +248,15 @@ static bool set_option(options *to, const option *o, const char *text, failure *
 }
 
 /* Both "--name value" and "--name=value". */
+static void default_options(options *o)
+{
+    memset(o, 0, sizeof *o);
+    o->data = "synthetic", o->model = "resnet20", o->format = "2,1:nc:2,0";
+    o->schedule = "paper", o->kernel = "auto";
+    o->epochs = 10, o->batch = 128, o->width = 16, o->seeds = 1, o->seed = 1, o->every = 1;
+    o->rate = 0.1;
+}
+
 static bool parse_options(options *to, int count, char **words, failure *f)
 {
     const bool yes = true;
@@ -255,6 +268,7 @@ static bool parse_options(options *to, int count, char **words, failure *f)
             const char *name = option_table[k].name;
             if (strlen(name) == length && memcmp(name, word, length) == 0) o = &option_table[k];
         }
+        if (strcmp(word, "-h") == 0) o = &option_table[OPTIONS - 1]; /* --help */
         if (!o) return unknown_option(word, f);
         if (o->kind == FLAG) {
             if (equals) return fail(f, 2, "%s takes no value", o->name);
@@ -341,11 +355,6 @@ static bool parse_roles(roles *to, const char *spec, failure *f)
         if (!parse_format(&to->of[role - letters], (int)(role - letters), word + 2, f))
             return false;
         at += length;
-    }
-    for (int i = 1; i < ROLES; i++) {
-        if (is_fp32(to->of[i]) != is_fp32(to->of[0])) {
-            return fail(f, 2, "'%s': fp32 is for all of w, a and e or for none", spec);
-        }
     }
     return true;
 }
@@ -609,6 +618,7 @@ typedef struct job {
     mls_data train, test;
     uint64_t train_hash;
     mls_augment augment;
+    int threads;
 } job;
 
 /* Where a run is. Checkpoints hold it as 64-bit words. */
@@ -700,26 +710,26 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     return fail(f, 1, "%s", r->net.text);
 }
 
+/* Once nothing can be refused any more: an error is a single line. */
+static void announce(const run *r)
+{
+    const job *j = r->job;
+    fprintf(stderr, "%s, %s, seed %llu; kernel %s, %d thread%s; ", j->o.model, r->spec,
+            (unsigned long long)r->seed, mls_kernel_used(), j->threads, j->threads == 1 ? "" : "s");
+    if (!j->o.eval) fprintf(stderr, "%d training and ", (int)j->train.count);
+    fprintf(stderr, "%d test pictures\n", (int)j->test.count);
+}
+
 /* ---- settings and checkpoints ---- */
 
-/* What a resumed run must share. The same list is the first line of the log. */
+/* What a resumed run must share. The same list is written to config.json. */
 #define SETTINGS     15
 #define SETTING_SIZE 48
-static const char *const setting_names[SETTINGS] = {"model",
-                                                    "width",
-                                                    "weights",
-                                                    "activations",
-                                                    "errors",
-                                                    "seed",
-                                                    "batch",
-                                                    "lr",
-                                                    "schedule",
-                                                    "warmup",
-                                                    "epochs",
-                                                    "classes",
-                                                    "training pictures",
-                                                    "test pictures",
-                                                    "hash of training pictures"};
+static const char *const setting_names[SETTINGS] = {
+    "model",        "width",      "weight_format", "activation_format",
+    "error_format", "seed",       "batch",         "lr",
+    "schedule",     "warmup",     "epochs",        "classes",
+    "train_count",  "test_count", "train_hash"};
 
 static void settings_of(const run *r, char to[SETTINGS][SETTING_SIZE])
 {
@@ -765,7 +775,8 @@ static bool load_run(run *r, const char *path, bool resume, failure *f)
     uint64_t word[PROGRESS] = {0};
     uint8_t note[NOTE_SIZE], *from = note + 1 + sizeof there;
     if (mls_net_load(&r->net, path, note, sizeof note) != MLS_OK) {
-        return fail(f, 2, "%s (here: --model %s --width %d, %d classes)", r->net.text,
+        if (!strstr(r->net.text, "another network")) return fail(f, 2, "%s", r->net.text);
+        return fail(f, 2, "%s (not --model %s --width %d with %d classes)", r->net.text,
                     r->job->o.model, (int)r->job->model.width, (int)r->job->test.classes);
     }
     if (note[0] != NOTE_VERSION) return fail(f, 2, "%s: of another version of cifar10", path);
@@ -801,7 +812,8 @@ static bool make_folder(const char *name, failure *f)
             return fail(f, 2, "--out: cannot create %s: %s", path, strerror(errno));
         }
     }
-    if (access(name, W_OK | X_OK) == 0) return true;
+    snprintf(path, sizeof path, "%s/.", name); /* a file is no folder */
+    if (access(path, W_OK | X_OK) == 0) return true;
     return fail(f, 2, "--out: cannot write to %s: %s", name, strerror(errno));
 }
 
@@ -846,21 +858,27 @@ static bool trim_log(const char *path, int64_t epoch, failure *f)
     return fail(f, 2, "%s: %s", path, strerror(errno));
 }
 
-static bool open_log(run *r, failure *f)
+static bool write_config(const run *r, failure *f)
 {
     char path[PATH_SIZE + 16], settings[SETTINGS][SETTING_SIZE];
+    snprintf(path, sizeof path, "%s/config.json", r->folder);
+    FILE *file = fopen(path, "w");
+    settings_of(r, settings);
+    for (int i = 0; file && i < SETTINGS; i++) {
+        fprintf(file, "%s\"%s\": \"%s\"", i ? ",\n  " : "{ ", setting_names[i], settings[i]);
+    }
+    if (file && fputs(" }\n", file) >= 0 && fclose(file) == 0) return true;
+    return fail(f, 2, "%s: %s", path, strerror(errno));
+}
+
+static bool open_log(run *r, failure *f)
+{
+    char path[PATH_SIZE + 16];
     bool resumed = r->job->o.resume != NULL;
     snprintf(path, sizeof path, "%s/log.jsonl", r->folder);
-    if (resumed && !trim_log(path, r->at.epoch, f)) return false;
+    if (!write_config(r, f) || (resumed && !trim_log(path, r->at.epoch, f))) return false;
     r->log = fopen(path, resumed ? "a" : "w");
-    if (!r->log) return fail(f, 2, "%s: %s", path, strerror(errno));
-    fseek(r->log, 0, SEEK_END);
-    settings_of(r, settings);
-    for (int i = 0; i < SETTINGS && (i || ftell(r->log) == 0); i++) {
-        fprintf(r->log, "%s\"%s\":\"%s\"%s", i ? "," : "{\"config\":{", setting_names[i],
-                settings[i], i + 1 == SETTINGS ? "}}\n" : "");
-    }
-    return fflush(r->log) == 0 || fail(f, 2, "%s: %s", path, strerror(errno));
+    return r->log || fail(f, 2, "%s: %s", path, strerror(errno));
 }
 
 /* ---- training ---- */
@@ -1042,6 +1060,7 @@ static bool run_entry(const job *j, entry *e, failure *f)
         memcpy(r.folder, e->folder, sizeof r.folder);
         good = open_log(&r, f);
     }
+    if (good) announce(&r);
     good = good && train(&r, f);
     if (good) {
         e->accuracy = percent(r.at.last_correct, j->test.count), e->loss = r.at.last_loss;
@@ -1138,7 +1157,7 @@ static bool run_all(const job *j, failure *f)
     if (good) {
         entry result = entries[0];
         if (count > 1) {
-            printf("\n%-24s %5s %13s %7s %7s %10s %9s\n", "format", "seeds", "test_accuracy",
+            printf("\n%-24s %5s %13s %7s %7s %10s %9s\n", "format", "seeds", "mean accuracy",
                    "lowest", "highest", "train_loss", "images/s");
             result = print_row(entries, o->seeds);
             if (o->beside) print_row(entries + o->seeds, o->seeds);
@@ -1159,6 +1178,7 @@ static bool evaluate(const job *j, failure *f)
     int64_t correct = 0;
     bool good = open_run(&r, j, j->o.format, j->o.seed, f) && load_run(&r, j->o.eval, false, f);
     double start = now();
+    if (good) announce(&r);
     if (good) good = test_net(&r, &correct, f);
     if (good) {
         e.spec = j->o.format, e.seed = r.seed, e.loss = r.at.last_loss;
@@ -1218,6 +1238,7 @@ static bool dry_run(const job *j, failure *f)
     const mls_plan *p = &r.plan;
     bool good = open_run(&r, j, j->o.format, j->o.seed, f);
     if (good) {
+        announce(&r);
         print_layers(&r);
         printf("\ntrained numbers %lld\n", (long long)p->weights);
         printf("MACs            %lld an image forward, %.1f %% of them low-bit\n",
@@ -1253,17 +1274,16 @@ static bool choose_kernel(const char *name, failure *f)
     return fail(f, 2, "--kernel %s: here are auto%s", name, list);
 }
 
-static bool choose_threads(int64_t threads, int *used, failure *f)
+/* How many there are then: without OpenMP one, which changes the speed but not the answer. */
+static int choose_threads(int64_t wanted)
 {
 #ifdef _OPENMP
-    (void)f;
-    if (threads) omp_set_num_threads((int)threads);
-    *used = omp_get_max_threads();
+    if (wanted) omp_set_num_threads((int)wanted);
+    return omp_get_max_threads();
 #else
-    if (threads > 1) return fail(f, 2, "--threads %d: built without OpenMP", (int)threads);
-    *used = 1;
+    if (wanted > 1) fprintf(stderr, "--threads: built without OpenMP, one thread it is\n");
+    return 1;
 #endif
-    return true;
 }
 
 static bool prepare_data(job *j, failure *f)
@@ -1283,22 +1303,15 @@ static bool work(job *j, int count, char **words, failure *f)
 {
     options *o = &j->o;
     roles unused;
-    int threads;
-    o->data = "synthetic", o->model = "resnet20", o->format = "2,1:nc:2,0";
-    o->schedule = "paper", o->kernel = "auto";
-    o->epochs = 10, o->batch = 128, o->width = 16, o->seeds = 1, o->seed = 1, o->every = 1;
-    o->rate = 0.1;
+    default_options(o);
     if (!parse_options(o, count, words, f)) return false;
     if (o->help) return fputs(help_text, stdout), true;
     if (!parse_model(&j->model, o, f) || !parse_roles(&unused, o->format, f) ||
         (o->beside && !parse_roles(&unused, o->beside, f)) || !choose_kernel(o->kernel, f) ||
-        !choose_threads(o->threads, &threads, f) || !prepare_data(j, f)) {
+        !prepare_data(j, f)) {
         return false;
     }
-    fprintf(stderr, "%s, kernel %s, %d thread%s, format %s%s%s, %d training and %d test pictures\n",
-            o->model, mls_kernel_used(), threads, threads == 1 ? "" : "s", o->format,
-            o->beside ? " beside " : "", o->beside ? o->beside : "", (int)j->train.count,
-            (int)j->test.count);
+    j->threads = choose_threads(o->threads);
     return o->dry_run ? dry_run(j, f) : o->eval ? evaluate(j, f) : run_all(j, f);
 }
 

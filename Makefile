@@ -1,0 +1,101 @@
+# MLS: `make help` lists the targets. CC, CXX, CFLAGS and OPENMP can be set on the command line.
+
+CC       ?= cc
+CXX      ?= c++
+CFLAGS   ?= -O2
+WARNINGS ?= -Wall -Wextra -Wconversion -Wshadow -pedantic -Werror
+# OpenMP where the compiler has it; OPENMP= builds without.
+OPENMP   := $(shell echo 'int x;' | $(CC) -fopenmp -include omp.h -c -x c -o /dev/null - 2>/dev/null && echo -fopenmp)
+BUILD    ?= build
+ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
+
+HEADERS  = mls.h mls_conv.h mls_train.h
+TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train
+BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
+PROGRAMS = $(BUILD)/cifar10
+
+# Waiting threads sleep: two hardware threads often share one core.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: help
+help:
+	@echo 'make run        train ResNet-20 with MLS <2,1> integers and in fp32, side by side (2 minutes)'
+	@echo 'make test       all tests; the last line counts them'
+	@echo 'make bench      kernels, quantizer and training speed on this machine'
+	@echo 'make cifar10    fetch CIFAR-10 to data/, check it, and say how to train on it'
+	@echo 'make sanitize   the tests with the address and undefined behaviour sanitizers'
+	@echo 'make build      the programs only, in $(BUILD)/'
+	@echo 'make format     clang-format everything'
+	@echo 'make install    headers to $$(PREFIX)/include (PREFIX=/usr/local)'
+	@echo 'make clean      remove $(BUILD)/'
+
+.PHONY: setup setup-test
+setup:
+	@scripts/need.sh $(CC) stb/stb_image.h
+setup-test: setup
+	@scripts/need.sh $(CXX) clang libomp cmake
+
+.PHONY: run
+run: setup
+	@$(MAKE) --no-print-directory $(BUILD)/cifar10
+	@$(BUILD)/cifar10 --model resnet20 --format 2,1:nc:2,0 --beside fp32 $(RUN)
+
+# What `make run` trains; RUN= on the command line replaces it.
+RUN ?= --limit 2000 --test-limit 1000 --epochs 8 --batch 64 --schedule cosine --lr 0.1
+
+.PHONY: test
+test: setup-test
+	@$(MAKE) --no-print-directory build tests
+	@BUILD=$(BUILD) CC='$(CC)' CXX='$(CXX)' tests/run.sh
+
+.PHONY: sanitize
+sanitize: setup-test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize OPENMP= \
+	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' build tests
+	@BUILD=$(BUILD)/sanitize CC='$(CC)' CXX='$(CXX)' SANITIZED=1 tests/run.sh
+
+.PHONY: build tests benches
+build: $(PROGRAMS)
+tests: $(TESTS)
+benches: $(BENCHES)
+
+.PHONY: bench
+bench: setup
+	@$(MAKE) --no-print-directory benches
+	$(BUILD)/bench_quantize
+	$(BUILD)/bench_conv
+	$(BUILD)/bench_train
+
+.PHONY: cifar10
+cifar10: setup
+	@$(MAKE) --no-print-directory $(BUILD)/cifar10
+	@scripts/cifar10.sh data
+	@echo 'train on it with: $(BUILD)/cifar10 --data data --epochs 160 --out run'
+
+$(BUILD)/cifar10: examples/cifar10.c $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) $< -o $@ -lm
+
+$(BUILD)/test_%: tests/test_%.c tests/t.h $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) -Itests $< -o $@ -lm
+
+$(BUILD)/test_mls: tests/vectors/quantize.h
+
+$(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) $< -o $@ -lm
+
+$(BUILD)/bench_train: examples/cifar10.c
+
+.PHONY: format install clean
+format:
+	clang-format -i $(HEADERS) examples/*.c bench/*.c bench/*.h tests/*.c tests/*.h
+
+PREFIX ?= /usr/local
+install:
+	install -d $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
+
+clean:
+	rm -rf $(BUILD)

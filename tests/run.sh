@@ -1,0 +1,40 @@
+#!/bin/sh
+# run.sh - runs every test and adds up their counts; the last line is the sum. From the repository's
+# root, after `make tests`. SANITIZED=1: only the programs, as the scripts build their own.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-build}
+export BUILD
+out=$BUILD/tests.out
+passed=0 failed=0
+
+# run NAME COMMAND...: shows the output; its last "N passed, N failed" counts, as does its exit.
+run() {
+    name=$1
+    shift
+    echo "== $name"
+    "$@" >"$out" 2>&1
+    code=$?
+    cat "$out"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
+    p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
+    f=$(echo "$line" | sed -n 's/.*passed, \([0-9]*\) failed.*/\1/p')
+    if [ -z "$line" ] || { [ "$code" != 0 ] && [ "$f" = 0 ]; }; then
+        echo "$name stopped with exit status $code"
+        f=$((${f:-0} + 1))
+    fi
+    passed=$((passed + ${p:-0}))
+    failed=$((failed + f))
+}
+
+run 'mls.h' "$BUILD/test_mls"
+run 'mls_conv.h' "$BUILD/test_conv"
+run 'mls_train.h' "$BUILD/test_train"
+run 'cifar10' tests/cifar10.sh
+if [ -z "${SANITIZED:-}" ]; then
+    run 'headers alone' tests/alone.sh
+fi
+rm -f "$out"
+grep -h '^kernels:' "$BUILD"/kernels 2>/dev/null
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,1265 @@
+/* Tests of mls_conv.h: the scalar reference against an oracle written from the definition of the
+   three convolutions, every kernel against the reference, and the fp32 convolutions against plain
+   chains of fmaf, all by memcmp. */
+#define MLS_IMPLEMENTATION
+#include "../mls_conv.h"
+#include "t.h"
+#include <math.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLOW 1
+#endif
+#endif
+#ifndef SLOW
+#define SLOW 0
+#endif
+
+/* How many random cases: fewer under a sanitizer, or TEST_SHARE percent of them. */
+static int cases(int count)
+{
+    const char *share = getenv("TEST_SHARE");
+    int percent = share ? atoi(share) : SLOW ? 20 : 100;
+    count = count * percent / 100;
+    return count > 1 ? count : 1;
+}
+
+static mls_format format_of(int ex, int mx, int eg, int mg, int grouping)
+{
+    mls_format f;
+    f.ex = (uint8_t)ex, f.mx = (uint8_t)mx, f.eg = (uint8_t)eg, f.mg = (uint8_t)mg;
+    f.grouping = (uint8_t)grouping, f.rounding = MLS_ROUND_NEAREST, f.range = MLS_RANGE_FIT;
+    return f;
+}
+
+static mls_format plain(int ex, int mx)
+{
+    return format_of(ex, mx, 0, 0, MLS_GROUP_NONE);
+}
+
+static mls_shape shape_of(int n, int h, int w, int c)
+{
+    mls_shape s = {n, h, w, c};
+    return s;
+}
+
+static mls_conv conv_of(mls_shape in, int c_out, int kh, int kw, int stride, int pad)
+{
+    mls_conv c;
+    c.in = in, c.c_out = c_out, c.kh = kh, c.kw = kw, c.stride = stride, c.pad = pad;
+    return c;
+}
+
+static size_t count_of(mls_shape s)
+{
+    return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+static int k_max(mls_format f)
+{
+    return f.eg >= 7 ? 127 : (1 << f.eg) - 1;
+}
+
+static size_t group_at(mls_format f, mls_shape s, size_t index)
+{
+    size_t c = index % (size_t)s.c, n = index / ((size_t)s.h * (size_t)s.w * (size_t)s.c);
+    switch (f.grouping) {
+    case MLS_GROUP_N:
+        return n;
+    case MLS_GROUP_C:
+        return c;
+    case MLS_GROUP_NC:
+        return n * (size_t)s.c + c;
+    default:
+        return 0;
+    }
+}
+
+static size_t groups_of(mls_format f, mls_shape s)
+{
+    int n = f.grouping == MLS_GROUP_N || f.grouping == MLS_GROUP_NC ? s.n : 1;
+    int c = f.grouping == MLS_GROUP_C || f.grouping == MLS_GROUP_NC ? s.c : 1;
+    return (size_t)n * (size_t)c;
+}
+
+static size_t bytes_of(mls_format f, size_t count)
+{
+    int bits = 1 + f.ex + f.mx;
+    return bits <= 4 ? (count + 1) / 2 : bits <= 8 ? count : 2 * count;
+}
+
+static mls_shape output_of(const mls_conv *c)
+{
+    int s = c->stride ? c->stride : 1;
+    return shape_of(c->in.n, (c->in.h + 2 * c->pad - c->kh) / s + 1,
+                    (c->in.w + 2 * c->pad - c->kw) / s + 1, c->c_out);
+}
+
+static mls_shape weight_of(const mls_conv *c)
+{
+    return shape_of(c->c_out, c->kh, c->kw, c->in.c);
+}
+
+/* Shapes of the operands and of the result of a direction. */
+static void shapes_of(const mls_conv *c, mls_direction d, mls_shape *first, mls_shape *second,
+                      mls_shape *result)
+{
+    *first = d == MLS_BACKWARD_WEIGHT ? output_of(c) : weight_of(c);
+    *second = d == MLS_BACKWARD_DATA ? output_of(c) : c->in;
+    *result = d == MLS_FORWARD ? output_of(c) : d == MLS_BACKWARD_DATA ? c->in : weight_of(c);
+}
+
+static mls_status convolve(const mls_conv *c, mls_direction d, const mls_tensor *first,
+                           const mls_tensor *second, float *to, void *work, size_t size)
+{
+    if (d == MLS_FORWARD) return mls_conv_forward(c, first, second, to, work, size);
+    if (d == MLS_BACKWARD_DATA) return mls_conv_backward_data(c, first, second, to, work, size);
+    return mls_conv_backward_weight(c, first, second, to, work, size);
+}
+
+static mls_status convolve_fp32(const mls_conv *c, mls_direction d, const float *first,
+                                const float *second, float *to, void *work, size_t size)
+{
+    if (d == MLS_FORWARD) return mls_conv_forward_fp32(c, first, second, to, work, size);
+    if (d == MLS_BACKWARD_DATA) {
+        return mls_conv_backward_data_fp32(c, first, second, to, work, size);
+    }
+    return mls_conv_backward_weight_fp32(c, first, second, to, work, size);
+}
+
+static void threads(int count)
+{
+#if defined(_OPENMP) && !defined(MLS_NO_THREADS)
+    omp_set_num_threads(count);
+#else
+    (void)count;
+#endif
+}
+
+static int kernel_ran[16];
+
+/* Switches to a kernel, and notes that it is at work. */
+static const char *use(int kernel)
+{
+    const char *name = mls_kernel_name(kernel);
+    T_CHECK(name != NULL && mls_kernel_use(name) == MLS_OK);
+    T_CHECK(strcmp(mls_kernel_used(), name) == 0);
+    kernel_ran[kernel] = 1;
+    return name;
+}
+
+/* ---- operands: made code by code, so that any legal tensor can occur */
+
+enum {
+    FILL_RANDOM, /* any codes, neighbouring k */
+    FILL_SPREAD, /* any codes, any k of the format; zero groups at the bottom */
+    FILL_TOP,    /* every element at +max, every group at 1: the largest sum */
+    FILL_ENDS,   /* every element at +max or -max */
+    FILL_SIGN,   /* every element at -max, every group at 1 */
+    FILL_ZERO,   /* a zero tensor */
+    FILL_SPARSE, /* few elements, many zero groups */
+    FILL_KINDS
+};
+
+static void put_code(mls_tensor *t, size_t i, uint32_t code)
+{
+    int bits = 1 + t->format.ex + t->format.mx;
+    if (bits <= 4) {
+        uint32_t old = t->code[i / 2], shift = i % 2 ? 4 : 0;
+        t->code[i / 2] = (uint8_t)((old & ~(15u << shift)) | code << shift);
+    } else if (bits <= 8) {
+        t->code[i] = (uint8_t)code;
+    } else {
+        t->code[2 * i] = (uint8_t)code, t->code[2 * i + 1] = (uint8_t)(code >> 8);
+    }
+}
+
+static void fill(mls_tensor *t, int kind, uint64_t *rng)
+{
+    mls_format f = t->format;
+    size_t count = count_of(t->shape), groups = groups_of(f, t->shape);
+    uint32_t top = (1u << (f.ex + f.mx)) - 1;
+    int bottom = k_max(f), most = bottom < 3 ? bottom : t_below(rng, 4), fixed;
+    static uint8_t dead[1 << 17];
+    if (kind == FILL_SPREAD || kind == FILL_SPARSE) most = bottom;
+    fixed = kind == FILL_TOP || kind == FILL_SIGN;
+    t->scale = kind == FILL_ZERO ? 0 : (t_uniform(rng) + 1.5f) * 0.037f;
+    for (size_t g = 0; g < groups; g++) {
+        int k = fixed ? 0 : t_below(rng, most + 1), m = k && f.mg ? t_below(rng, 2) : 0;
+        dead[g] = kind == FILL_ZERO || (kind == FILL_SPREAD && t_below(rng, 8) == 0) ||
+                  (kind == FILL_SPARSE && t_below(rng, 2) == 0);
+        if (dead[g]) k = bottom, m = 0;
+        t->group[g] = (uint16_t)(k << f.mg | m);
+    }
+    if (1 + f.ex + f.mx <= 4) t->code[bytes_of(f, count) - 1] = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t code = (uint32_t)t_random(rng) & top, sign = (uint32_t)t_below(rng, 2);
+        if (fixed || kind == FILL_ENDS) code = top;
+        if (fixed) sign = kind == FILL_SIGN;
+        if (kind == FILL_SPARSE && t_below(rng, 4)) code = 0;
+        if (dead[group_at(f, t->shape, i)]) code = 0;
+        if (code) code |= sign << (f.ex + f.mx);
+        put_code(t, i, code);
+    }
+}
+
+/* Every array ends at an inaccessible page. */
+static mls_tensor tensor_new(mls_format f, mls_shape s, int kind, uint64_t *rng)
+{
+    mls_tensor t;
+    t.format = f, t.shape = s, t.scale = 0;
+    t.peak = NULL;
+    t.group = (uint16_t *)t_alloc(groups_of(f, s) * sizeof(uint16_t));
+    t.code = (uint8_t *)t_alloc(bytes_of(f, count_of(s)));
+    fill(&t, kind, rng);
+    return t;
+}
+
+static void tensor_free(mls_tensor *t)
+{
+    t_free(t->group), t_free(t->code);
+}
+
+/* ---- the oracle: group pairs, shifts and one rounding, as the definition has them */
+
+#if defined(__SIZEOF_INT128__)
+__extension__ typedef __int128 wide;
+#define WIDE_BITS 127
+#else
+typedef int64_t wide;
+#define WIDE_BITS 63
+#endif
+
+static double two_to(int e)
+{
+    uint64_t u = (uint64_t)(e + 1023) << 52;
+    double x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* Nearest float, ties to even, bit by bit. */
+static float wide_to_float(wide v)
+{
+    int negative = v < 0, bits = 0, sticky = 0;
+    double x;
+    if (negative) v = -v;
+    while (v >> 25) sticky |= (int)(v & 1), v >>= 1, bits++;
+    if (v >> 24) { /* 25 bits: the last one is half a step */
+        int half = (int)(v & 1);
+        v >>= 1, bits++;
+        if (half && (sticky || v & 1)) v++;
+    }
+    x = (double)(int64_t)v * two_to(bits);
+    return (float)(negative ? -x : x);
+}
+
+/* v * 2^e, rounded down. */
+static wide wide_shift(wide v, int e)
+{
+    if (e >= 0) return v * ((wide)1 << e);
+    if (-e >= WIDE_BITS) return v < 0 ? -1 : 0;
+    if (v >= 0) return v / ((wide)1 << -e);
+    return -((-v - 1) / ((wide)1 << -e)) - 1;
+}
+
+static int lsb_log2(mls_format f)
+{
+    return f.ex ? 1 - (1 << f.ex) - f.mx : -f.mx;
+}
+
+static int64_t grid_of(mls_format f, uint32_t code)
+{
+    uint32_t m = code & ((1u << f.mx) - 1), e = code >> f.mx & ((1u << f.ex) - 1);
+    int64_t q = m;
+    if (e) q = (int64_t)((1u << f.mx) + m) * ((int64_t)1 << (e - 1));
+    return code >> (f.ex + f.mx) & 1 ? -q : q;
+}
+
+static uint32_t get_code(const mls_tensor *t, size_t i)
+{
+    int bits = 1 + t->format.ex + t->format.mx;
+    if (bits <= 4) return t->code[i / 2] >> (i % 2 ? 4 : 0) & 15;
+    if (bits <= 8) return t->code[i];
+    return (uint32_t)t->code[2 * i] | (uint32_t)t->code[2 * i + 1] << 8;
+}
+
+enum {
+    MOST = 1 << 18 /* elements of an operand, and group pairs of an output */
+};
+typedef struct decoded {
+    int64_t q[MOST];
+    int32_t group[MOST];
+} decoded;
+static decoded oracle_first, oracle_second;
+
+static void decode(const mls_tensor *t, decoded *to)
+{
+    size_t count = count_of(t->shape);
+    if (count > MOST) {
+        printf("\nan operand too large for the oracle\n");
+        exit(1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        to->q[i] = grid_of(t->format, get_code(t, i));
+        to->group[i] = (int32_t)group_at(t->format, t->shape, i);
+    }
+}
+
+static struct {
+    int32_t first, second;
+    wide sum;
+} oracle_pair[MOST];
+static int oracle_pairs;
+
+static void oracle_term(size_t i, size_t j)
+{
+    int32_t a = oracle_first.group[i], b = oracle_second.group[j];
+    int at = oracle_pairs - 1;
+    while (at >= 0 && (oracle_pair[at].first != a || oracle_pair[at].second != b)) at--;
+    if (at < 0) {
+        at = oracle_pairs++;
+        oracle_pair[at].first = a, oracle_pair[at].second = b, oracle_pair[at].sum = 0;
+    }
+    oracle_pair[at].sum += (wide)oracle_first.q[i] * oracle_second.q[j];
+}
+
+static float oracle_output(const mls_tensor *f, const mls_tensor *g)
+{
+    int fraction = k_max(f->format) + k_max(g->format);
+    float scale = f->scale * g->scale, z;
+    wide acc = 0;
+    if (fraction > 30) fraction = 30;
+    for (int i = 0; i < oracle_pairs; i++) {
+        int a = f->group[oracle_pair[i].first], b = g->group[oracle_pair[i].second];
+        int ma = a % (1 << f->format.mg), mb = b % (1 << g->format.mg);
+        wide p = oracle_pair[i].sum * ((1 << f->format.mg) + ma) * ((1 << g->format.mg) + mb);
+        acc += wide_shift(p, fraction - (a >> f->format.mg) - (b >> g->format.mg));
+    }
+    z = wide_to_float(acc) * scale;
+    return z * (float)two_to(lsb_log2(f->format) + lsb_log2(g->format) - f->format.mg -
+                             g->format.mg - fraction);
+}
+
+static size_t at4(mls_shape s, int n, int y, int x, int c)
+{
+    return (((size_t)n * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c +
+           (size_t)c;
+}
+
+static void oracle(const mls_conv *c, mls_direction d, const mls_tensor *f, const mls_tensor *g,
+                   float *to)
+{
+    mls_shape sf, sg, so, z = output_of(c);
+    int s = c->stride ? c->stride : 1;
+    shapes_of(c, d, &sf, &sg, &so);
+    decode(f, &oracle_first), decode(g, &oracle_second);
+    for (int o0 = 0; o0 < so.n; o0++)
+        for (int o1 = 0; o1 < so.h; o1++)
+            for (int o2 = 0; o2 < so.w; o2++)
+                for (int o3 = 0; o3 < so.c; o3++) {
+                    oracle_pairs = 0;
+                    /* r0 is the dimension that two groupings may split */
+                    for (int r0 = 0; r0 < (d == MLS_FORWARD         ? c->in.c
+                                           : d == MLS_BACKWARD_DATA ? z.c
+                                                                    : z.n);
+                         r0++)
+                        for (int r1 = 0; r1 < (d == MLS_BACKWARD_WEIGHT ? z.h : c->kh); r1++)
+                            for (int r2 = 0; r2 < (d == MLS_BACKWARD_WEIGHT ? z.w : c->kw); r2++) {
+                                int y, x;
+                                if (d == MLS_BACKWARD_DATA) {
+                                    y = o1 + c->pad - r1, x = o2 + c->pad - r2;
+                                    if (y < 0 || x < 0 || y % s || x % s) continue;
+                                    y /= s, x /= s;
+                                } else if (d == MLS_FORWARD) {
+                                    y = o1 * s + r1 - c->pad, x = o2 * s + r2 - c->pad;
+                                } else {
+                                    y = r1 * s + o1 - c->pad, x = r2 * s + o2 - c->pad;
+                                }
+                                if (y < 0 || y >= sg.h || x < 0 || x >= sg.w) continue;
+                                if (d == MLS_FORWARD)
+                                    oracle_term(at4(sf, o3, r1, r2, r0), at4(sg, o0, y, x, r0));
+                                else if (d == MLS_BACKWARD_DATA)
+                                    oracle_term(at4(sf, r0, r1, r2, o3), at4(sg, o0, y, x, r0));
+                                else
+                                    oracle_term(at4(sf, r0, r1, r2, o0), at4(sg, r0, y, x, o3));
+                            }
+                    *to++ = oracle_output(f, g);
+                }
+}
+
+/* ---- running one case on every kernel */
+
+/* Multiply-adds of a case: the scalar reference takes about 50 ns for each. */
+static double work_of(const mls_conv *c)
+{
+    mls_shape z = output_of(c);
+    return (double)count_of(z) * c->kh * c->kw * c->in.c;
+}
+
+static uint64_t canary_seed = 1;
+
+/* One kernel, with the output and the workspace at inaccessible pages and full of rubbish; in two
+   of three cases the workspace starts at an odd address, then with a canary behind it. */
+static mls_status run_guarded(const mls_conv *c, mls_direction d, const mls_tensor *f,
+                              const mls_tensor *g, float *to, size_t size)
+{
+    size_t slack = (size_t)t_below(&canary_seed, 3) * (size_t)(1 + t_below(&canary_seed, 31));
+    uint8_t *work = (uint8_t *)t_alloc(size + slack);
+    mls_status status = convolve(c, d, f, g, to, work, size);
+    for (size_t i = 0; i < slack; i++) T_CHECK(work[size + i] == 0xa5);
+    t_free(work);
+    return status;
+}
+
+/* All kernels against the reference, and the reference against the oracle. big: the reference takes
+   too long, the oracle stands for it. */
+static void check_tensors(const mls_conv *c, mls_direction d, const mls_tensor *f,
+                          const mls_tensor *g, int big)
+{
+    mls_shape sf, sg, so;
+    size_t bytes, size = mls_conv_workspace(c, f->format, g->format);
+    float *expected, *truth = NULL;
+    shapes_of(c, d, &sf, &sg, &so);
+    bytes = count_of(so) * sizeof(float);
+    T_REQUIRE(size > 0);
+    if (mls_conv_check(c, d, f->format, g->format, NULL, 0) != MLS_OK) {
+        unsigned char *to = (unsigned char *)t_alloc(bytes);
+        T_EQ_INT(run_guarded(c, d, f, g, (float *)(void *)to, size), MLS_ERROR_RANGE);
+        for (size_t i = 0; i < bytes; i++) T_CHECK(to[i] == 0xa5);
+        t_free(to);
+        return;
+    }
+    expected = (float *)t_alloc(bytes);
+    oracle(c, d, f, g, expected);
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        float *to;
+        char note[sizeof t_state.note];
+        if (big && kernel == 0) continue;
+        to = (float *)t_alloc(bytes);
+        memcpy(note, t_state.note, sizeof note);
+        t_note("%s %s", use(kernel), note);
+        T_EQ_INT(run_guarded(c, d, f, g, to, size), MLS_OK);
+        T_EQ_MEM(to, kernel && truth ? truth : expected, bytes);
+        memcpy(t_state.note, note, sizeof note);
+        if (kernel == 0)
+            truth = to; /* the reference: what all others must equal */
+        else
+            t_free(to);
+    }
+    t_free(truth), t_free(expected);
+}
+
+static void note_case(const mls_conv *c, mls_direction d, mls_format f, mls_format g, int kind_f,
+                      int kind_g)
+{
+    t_note("%d %dx%dx%dx%d -> %d, %dx%d stride %d pad %d, <%d,%d>%d<%d,%d> x <%d,%d>%d<%d,%d>, "
+           "fill %d %d",
+           (int)d, c->in.n, c->in.h, c->in.w, c->in.c, c->c_out, c->kh, c->kw, c->stride, c->pad,
+           f.ex, f.mx, f.grouping, f.eg, f.mg, g.ex, g.mx, g.grouping, g.eg, g.mg, kind_f, kind_g);
+}
+
+static void check_case(const mls_conv *c, mls_direction d, mls_format f, mls_format g, int kind_f,
+                       int kind_g, uint64_t *rng)
+{
+    mls_shape sf, sg, so;
+    mls_tensor tf, tg;
+    shapes_of(c, d, &sf, &sg, &so);
+    note_case(c, d, f, g, kind_f, kind_g);
+    tf = tensor_new(f, sf, kind_f, rng), tg = tensor_new(g, sg, kind_g, rng);
+    check_tensors(c, d, &tf, &tg, work_of(c) > 4e5);
+    tensor_free(&tf), tensor_free(&tg);
+}
+
+static void check_all(const mls_conv *c, mls_format f, mls_format g, int kind, uint64_t *rng)
+{
+    for (int d = 0; d < 3; d++) check_case(c, (mls_direction)d, f, g, kind, kind, rng);
+}
+
+/* Formats by class: element, group. */
+static const int some_formats[][4] = {
+    {2, 1, 2, 0}, {2, 1, 1, 1},  {2, 1, 0, 0},  {1, 1, 2, 1},
+    {0, 4, 1, 0}, {0, 7, 0, 0}, /* 8 */
+    {2, 1, 3, 1}, {2, 4, 3, 1},  {2, 4, 0, 0},  {3, 2, 2, 1},
+    {3, 8, 0, 0}, {0, 10, 2, 1},                              /* 16 */
+    {2, 7, 1, 0}, {3, 5, 0, 0},  {3, 6, 0, 0},  {1, 9, 2, 0}, /* 16 */
+    {2, 1, 8, 1}, {2, 4, 8, 1},  {2, 1, 5, 0},  {0, 1, 7, 1},
+    {4, 3, 3, 1}, {4, 10, 2, 0},                             /* wide */
+    {5, 2, 8, 1}, {5, 10, 8, 1}, {5, 10, 0, 0}, {5, 4, 5, 1} /* reference */
+};
+enum {
+    SOME_FORMATS = sizeof some_formats / sizeof some_formats[0],
+    NARROW_FORMATS = 16
+};
+
+static mls_format some_format(int index, int grouping)
+{
+    const int *f = some_formats[index];
+    return format_of(f[0], f[1], f[2], f[3], grouping);
+}
+
+/* ---- tests */
+
+static void outputs(void)
+{
+    static const int good[][11] = {
+        /* n h w c_in c_out kh kw stride pad -> h w */
+        {1, 8, 8, 16, 32, 3, 3, 1, 1, 8, 8},       {2, 32, 32, 3, 16, 3, 3, 2, 1, 16, 16},
+        {1, 7, 9, 1, 1, 3, 1, 2, 0, 3, 5},         {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1},
+        {1, 1, 1, 1, 1, 7, 7, 3, 3, 1, 1},         {1, 5, 5, 4, 4, 5, 5, 0, 0, 1, 1},
+        {1, 5, 6, 4, 4, 1, 1, 0, 0, 5, 6},         {3, 4, 4, 2, 2, 1, 1, 4, 2, 2, 2},
+        {1, 2, 2, 1, 1, 2, 2, 1, 4000, 8001, 8001}};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        const int *g = good[i];
+        mls_conv c = conv_of(shape_of(g[0], g[1], g[2], g[3]), g[4], g[5], g[6], g[7], g[8]);
+        mls_shape o = mls_conv_output(&c);
+        t_note("%d", (int)i);
+        T_EQ_INT(o.n, g[0]), T_EQ_INT(o.h, g[9]), T_EQ_INT(o.w, g[10]), T_EQ_INT(o.c, g[4]);
+        T_CHECK(mls_conv_workspace(&c, plain(2, 1), plain(2, 1)) > 0);
+    }
+}
+
+static void outputs_bad(void)
+{
+    enum {
+        BIG = INT32_MAX
+    };
+    static const int bad[][9] = {
+        /* n h w c_in c_out kh kw stride pad */
+        {0, 8, 8, 16, 32, 3, 3, 1, 1},       {1, 0, 8, 16, 32, 3, 3, 1, 1},
+        {1, 8, 0, 16, 32, 3, 3, 1, 1},       {1, 8, 8, 0, 32, 3, 3, 1, 1},
+        {1, 8, 8, 16, 0, 3, 3, 1, 1},        {1, 8, 8, 16, 32, 0, 3, 1, 1},
+        {1, 8, 8, 16, 32, 3, 0, 1, 1},       {1, 8, 8, 16, 32, 3, 3, -1, 1},
+        {1, 8, 8, 16, 32, 3, 3, 1, -1},      {-1, 8, 8, 16, 32, 3, 3, 1, 1},
+        {1, -8, 8, 16, 32, 3, 3, 1, 1},      {1, 8, 8, -16, 32, 3, 3, 1, 1},
+        {1, 8, 8, 16, -32, 3, 3, 1, 1},      {1, 8, 8, 16, 32, -3, 3, 1, 1},
+        {1, 8, 8, 16, 32, 3, -3, 1, 1},      {1, 8, 8, 16, 32, 9, 3, 1, 0},
+        {1, 8, 8, 16, 32, 3, 11, 1, 1},      {1, 8, 8, 16, 32, 3, 3, 1, BIG},
+        {BIG, BIG, BIG, BIG, 1, 1, 1, 1, 0}, {1, 8, 8, BIG, BIG, BIG, BIG, 1, BIG},
+        {1, BIG, BIG, 1, BIG, 1, 1, 1, 0},   {1, 8, 8, 16, 32, 3, 3, INT32_MIN, 1},
+        {1, 8, 8, 16, 32, 3, 3, 1, 1 << 30}, {1, 8, 8, 16, 32, BIG, BIG, 1, 1}};
+    static float x[4096];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const int *b = bad[i];
+        mls_conv c = conv_of(shape_of(b[0], b[1], b[2], b[3]), b[4], b[5], b[6], b[7], b[8]);
+        mls_shape o = mls_conv_output(&c);
+        mls_format f = plain(2, 1), none;
+        memset(&none, 0, sizeof none);
+        t_note("%d", (int)i);
+        T_CHECK(o.n == 0 && o.h == 0 && o.w == 0 && o.c == 0);
+        T_EQ_INT(mls_conv_workspace(&c, f, f), 0);
+        T_EQ_INT(mls_conv_workspace(&c, none, none), 0);
+        for (int d = 0; d < 3; d++) {
+            T_EQ_INT(mls_conv_check(&c, (mls_direction)d, f, f, NULL, 0), MLS_ERROR_SHAPE);
+            T_EQ_INT(convolve_fp32(&c, (mls_direction)d, x, x, x, x, sizeof x), MLS_ERROR_SHAPE);
+        }
+    }
+    T_EQ_INT(mls_conv_output(NULL).n, 0);
+}
+
+static void workspace_sizes(void)
+{
+    mls_conv c = conv_of(shape_of(2, 5, 5, 3), 4, 3, 3, 1, 1);
+    mls_format f = format_of(2, 1, 2, 0, MLS_GROUP_NC), none, bad = f;
+    memset(&none, 0, sizeof none);
+    bad.ex = 6;
+    T_CHECK(mls_conv_workspace(&c, f, f) > 0);
+    T_CHECK(mls_conv_workspace(&c, none, none) > 0);
+    T_EQ_INT(mls_conv_workspace(&c, none, f), 0); /* fp32 is both or neither */
+    T_EQ_INT(mls_conv_workspace(&c, f, none), 0);
+    T_EQ_INT(mls_conv_workspace(&c, f, bad), 0);
+    T_EQ_INT(mls_conv_workspace(&c, bad, f), 0);
+    T_EQ_INT(mls_conv_workspace(NULL, f, f), 0);
+}
+
+/* Channel counts around the vector length, kernels and images of all small sizes. */
+static void small_shapes(void)
+{
+    static const int channels[] = {1, 2, 3, 5, 16, 17}, sides[] = {1, 2, 3, 5, 7};
+    uint64_t rng = 1;
+    int index = 0, every = SLOW ? 9 : 1;
+    threads(1);
+    for (int ci = 0; ci < 6; ci++)
+        for (int co = 0; co < 6; co++)
+            for (int k = 0; k < 3; k++)
+                for (int stride = 1; stride <= 3; stride++)
+                    for (int pad = 0; pad <= 2; pad++) {
+                        int kh = sides[k], kw = sides[t_below(&rng, t_below(&rng, 4) ? 3 : 5)];
+                        int h = 1 + t_below(&rng, 5), w = 1 + t_below(&rng, 5);
+                        mls_conv c;
+                        if (index++ % every) continue;
+                        if (t_below(&rng, 2)) kw = kh;
+                        if (t_below(&rng, 12) == 0) kh = sides[3 + t_below(&rng, 2)];
+                        while (h + 2 * pad < kh) h++;
+                        while (w + 2 * pad < kw) w++;
+                        c = conv_of(shape_of(1 + t_below(&rng, 3), h, w, channels[ci]),
+                                    channels[co], kh, kw, stride, pad);
+                        for (int d = 0; d < 3; d++) {
+                            mls_format f = some_format(t_below(&rng, SOME_FORMATS), index % 4);
+                            mls_format g = some_format(t_below(&rng, SOME_FORMATS), index / 4 % 4);
+                            if (index % 2) { /* usually the formats of one class */
+                                f = some_format(t_below(&rng, NARROW_FORMATS), index % 4);
+                                g = some_format(t_below(&rng, NARROW_FORMATS), index / 4 % 4);
+                            }
+                            check_case(&c, (mls_direction)d, f, g, t_below(&rng, FILL_KINDS),
+                                       t_below(&rng, FILL_KINDS), &rng);
+                        }
+                    }
+}
+
+/* Every h, w and kernel size up to 5, with few channels. */
+static void small_images(void)
+{
+    uint64_t rng = 2;
+    int index = 0, every = SLOW ? 13 : 2;
+    threads(1);
+    for (int h = 1; h <= 5; h++)
+        for (int w = 1; w <= 5; w++)
+            for (int kh = 1; kh <= 3; kh++)
+                for (int kw = 1; kw <= 3; kw++)
+                    for (int stride = 1; stride <= 3; stride++)
+                        for (int pad = 0; pad <= 2; pad++) {
+                            mls_conv c = conv_of(shape_of(1, h, w, 1 + t_below(&rng, 3)),
+                                                 1 + t_below(&rng, 3), kh, kw, stride, pad);
+                            int narrow = NARROW_FORMATS + t_below(&rng, 2) * 10;
+                            if (h + 2 * pad < kh || w + 2 * pad < kw || index++ % every) continue;
+                            check_all(&c, some_format(t_below(&rng, narrow), t_below(&rng, 4)),
+                                      some_format(t_below(&rng, narrow), t_below(&rng, 4)),
+                                      t_below(&rng, FILL_KINDS), &rng);
+                        }
+}
+
+/* Every pair of formats and every pair of groupings. */
+static void formats_and_groupings(void)
+{
+    uint64_t rng = 3;
+    int index = 0, every = SLOW ? 7 : 1;
+    threads(1);
+    for (int f = 0; f < SOME_FORMATS; f++)
+        for (int g = 0; g < SOME_FORMATS; g++) {
+            mls_conv c =
+                conv_of(shape_of(2, 3, 4, 1 + t_below(&rng, 6)), 1 + t_below(&rng, 6),
+                        1 + t_below(&rng, 3), 1 + t_below(&rng, 3), 1 + t_below(&rng, 2), 1);
+            if (index++ % every) continue;
+            for (int d = 0; d < 3; d++) {
+                check_case(&c, (mls_direction)d, some_format(f, t_below(&rng, 4)),
+                           some_format(g, t_below(&rng, 4)), FILL_SPREAD, FILL_SPREAD, &rng);
+            }
+        }
+    for (int a = 0; a < 4; a++)
+        for (int b = 0; b < 4; b++)
+            for (int i = 0; i < 7; i++) {
+                static const int which[] = {0, 6, 7, 16, 17, 22, 25};
+                mls_conv c = conv_of(shape_of(3, 3, 3, 5), 4, 3, 2, 2, 1);
+                check_all(&c, some_format(which[i], a), some_format(which[i], b), FILL_SPREAD,
+                          &rng);
+            }
+}
+
+/* Random formats of any kind. */
+static void random_formats(void)
+{
+    uint64_t rng = 4;
+    threads(1);
+    for (int i = 0; i < cases(400); i++) {
+        mls_format f[2];
+        mls_conv c = conv_of(shape_of(1 + t_below(&rng, 3), 2 + t_below(&rng, 4),
+                                      2 + t_below(&rng, 4), 1 + t_below(&rng, 20)),
+                             1 + t_below(&rng, 20), 1 + t_below(&rng, 2), 1 + t_below(&rng, 2),
+                             1 + t_below(&rng, 2), t_below(&rng, 2));
+        for (int j = 0; j < 2; j++) {
+            int ex = t_below(&rng, 6), mx = t_below(&rng, 11), eg = t_below(&rng, 9);
+            if (ex + mx == 0) mx = 1;
+            f[j] = format_of(ex, mx, eg, eg ? t_below(&rng, 2) : 0, t_below(&rng, 4));
+        }
+        check_case(&c, (mls_direction)(i % 3), f[0], f[1], t_below(&rng, FILL_KINDS),
+                   t_below(&rng, FILL_KINDS), &rng);
+    }
+}
+
+/* Shapes that fill several vectors, tiles and blocks. */
+static void larger_shapes(void)
+{
+    static const int channels[] = {3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 70};
+    uint64_t rng = 5;
+    threads(1);
+    for (int i = 0; i < cases(90); i++) {
+        int k = 1 + 2 * t_below(&rng, 3), stride = 1 + t_below(&rng, 2);
+        mls_conv c = conv_of(shape_of(1 + t_below(&rng, 3), k + t_below(&rng, 14),
+                                      k + t_below(&rng, 14), channels[t_below(&rng, 11)]),
+                             channels[t_below(&rng, 11)], k, k, stride, t_below(&rng, k));
+        int f = t_below(&rng, NARROW_FORMATS), g = t_below(&rng, NARROW_FORMATS);
+        if (i % 3 == 0) f = 0, g = 0;
+        if (i % 3 == 1) f = 6, g = 6;
+        if (work_of(&c) > 3e6) continue;
+        check_case(&c, (mls_direction)(i % 3), some_format(f, t_below(&rng, 4)),
+                   some_format(g, MLS_GROUP_NC), t_below(&rng, FILL_KINDS),
+                   t_below(&rng, FILL_KINDS), &rng);
+    }
+}
+
+/* Sums that meet the bounds of 8-bit and 16-bit operands in 32-bit accumulators. */
+static void long_sums(void)
+{
+    static const int sides[][2] = {{1, 1}, {3, 3}, {7, 7}, {1, 3}};
+    static const int formats[][2] = {{0, 7}, {0, 6}, {2, 4}, {3, 8}, {3, 6}, {3, 5}, {2, 7}};
+    uint64_t rng = 6;
+    threads(1);
+    for (int f = 0; f < 7; f++) {
+        for (int side = 0; side < 4; side++) {
+            int taps = sides[side][0] * sides[side][1];
+            /* a full 32 bits: 66311 products of 255 and 127 */
+            int most = 66311 / taps, few = f < 3 ? 6 : 2;
+            for (int less = 0; less < few; less++) {
+                static const int kinds[] = {FILL_TOP, FILL_SIGN, FILL_ENDS};
+                mls_conv c = conv_of(shape_of(1, sides[side][0], sides[side][1], most + 1 - less),
+                                     1 + less % 2, sides[side][0], sides[side][1], 1, 0);
+                mls_format a = plain(formats[f][0], formats[f][1]), b = a;
+                if (SLOW && (less > 2 || side == 3)) continue;
+                if (less == 3) b = plain(formats[(f + 1) % 7][0], formats[(f + 1) % 7][1]);
+                c.in.c /= f < 3 ? 1 : 1 + side; /* 16 bits: several lengths */
+                check_case(&c, MLS_FORWARD, a, b, kinds[less % 3], kinds[less / 2 % 2], &rng);
+                c.c_out = c.in.c, c.in.c = 1 + less % 2; /* the same number of terms */
+                check_case(&c, MLS_BACKWARD_DATA, a, b, kinds[less % 3], kinds[less / 2 % 2], &rng);
+            }
+        }
+    }
+    for (int f = 0; f < 7; f++) {
+        static const int pictures[][3] = {{1, 255, 255}, {2, 255, 253}, {3, 180, 181},
+                                          {1, 1, 30000}, {9, 90, 91},   {1, 257, 256}};
+        for (int i = 0; i < 6; i++) {
+            const int *p = pictures[i];
+            mls_conv c = conv_of(shape_of(p[0], p[1], p[2], 1), 1, 1, 1, 1, 0);
+            mls_format a = plain(formats[f][0], formats[f][1]), b = a;
+            if (SLOW && i != 2 && i != 0) continue;
+            check_case(&c, MLS_BACKWARD_WEIGHT, a, b, i % 2 ? FILL_SIGN : FILL_TOP, FILL_TOP, &rng);
+        }
+    }
+}
+
+/* The largest magnitudes of folded operands: every k in use, the sums at their ends. */
+static void full_range(void)
+{
+    uint64_t rng = 7;
+    threads(1);
+    for (int f = 0; f < SOME_FORMATS; f++) {
+        for (int kind = 0; kind < FILL_KINDS; kind++) {
+            for (int other = FILL_TOP; other <= FILL_SIGN; other++) {
+                mls_conv c = conv_of(shape_of(2, 4, 4, 18), 19, 3, 3, 1, 1);
+                int d = t_below(&rng, 3);
+                if (SLOW && (kind + other + f) % 5) continue;
+                if (kind == FILL_ZERO) c.in.c = 3;
+                check_case(&c, (mls_direction)d, some_format(f, MLS_GROUP_NC),
+                           some_format(f, MLS_GROUP_NC), kind, other, &rng);
+            }
+        }
+    }
+}
+
+/* The sums at the end of 128 bits: what fits is computed, what does not is refused by name. */
+static void widest_sums(void)
+{
+    mls_format wide_format = format_of(5, 10, 8, 1, MLS_GROUP_NC);
+    mls_conv c = conv_of(shape_of(1, 1, 1, 9216), 1, 1, 1, 1, 0);
+    char text[160];
+    uint64_t rng = 8;
+    threads(1);
+    T_EQ_INT(mls_conv_check(&c, MLS_FORWARD, wide_format, wide_format, text, sizeof text),
+             MLS_ERROR_RANGE);
+    T_CHECK(strstr(text, "forward") && strstr(text, "9216") && strstr(text, "128 bits"));
+    T_CHECK(strstr(text, "2197949513728") != NULL); /* 2047 * 2^30, the largest q */
+    T_EQ_INT(mls_conv_check(&c, MLS_FORWARD, wide_format, wide_format, NULL, 0), MLS_ERROR_RANGE);
+    memset(text, 'x', sizeof text);
+    T_EQ_INT(mls_conv_check(&c, MLS_FORWARD, wide_format, wide_format, text, 9), MLS_ERROR_RANGE);
+    T_CHECK(strcmp(text, "forward:") == 0 && text[9] == 'x');
+    check_case(&c, MLS_FORWARD, wide_format, wide_format, FILL_TOP, FILL_TOP, &rng);
+    /* the paper's 3 x 3 over 1024 channels, all three directions */
+    c = conv_of(shape_of(16, 24, 24, 1024), 1024, 3, 3, 1, 1);
+    for (int d = 0; d < 3; d++) {
+        static const char *const names[] = {"forward", "backward-data", "backward-weight"};
+        T_EQ_INT(mls_conv_check(&c, (mls_direction)d, wide_format, wide_format, text, sizeof text),
+                 MLS_ERROR_RANGE);
+        T_CHECK(strstr(text, names[d]) != NULL);
+        T_CHECK(strstr(text, "9216") != NULL); /* 9 * 1024 = 16 * 24 * 24 */
+    }
+    for (int terms = 8190; terms <= 8202; terms++) { /* 2^13 of them just fit */
+        static const int kinds[] = {FILL_TOP, FILL_SIGN, FILL_ENDS};
+        int fits;
+        c = conv_of(shape_of(1, 1, 1, terms), 1, 1, 1, 1, 0);
+        fits =
+            mls_conv_check(&c, MLS_FORWARD, wide_format, wide_format, text, sizeof text) == MLS_OK;
+        T_CHECK(WIDE_BITS < 127 ? !fits : terms <= 8192 ? fits : fits || text[0]);
+        if (fits) T_EQ_INT(text[0], 0);
+        if (SLOW && terms != 8192) continue;
+        check_case(&c, MLS_FORWARD, wide_format, wide_format, kinds[terms % 3], FILL_TOP, &rng);
+    }
+    c = conv_of(shape_of(1, 1, 1, 4), 8192, 1, 1, 1, 0);
+    check_case(&c, MLS_BACKWARD_DATA, wide_format, wide_format, FILL_TOP, FILL_SIGN, &rng);
+    c = conv_of(shape_of(2, 64, 64, 1), 1, 1, 1, 1, 0);
+    check_case(&c, MLS_BACKWARD_WEIGHT, wide_format, wide_format, FILL_TOP, FILL_SIGN, &rng);
+    /* 62 bits is where the wide class ends */
+    for (int mx = 0; mx <= 10; mx++) {
+        mls_format f = format_of(4, mx, 4, 1, MLS_GROUP_NC);
+        for (int terms = 1; terms <= 4096; terms *= 8) {
+            c = conv_of(shape_of(1, 1, 1, terms), 2, 1, 1, 1, 0);
+            check_case(&c, MLS_FORWARD, f, f, FILL_TOP, FILL_SIGN, &rng);
+        }
+    }
+}
+
+static void check_arguments(void)
+{
+    mls_conv c = conv_of(shape_of(1, 4, 4, 2), 3, 3, 3, 1, 1);
+    mls_format f = format_of(2, 1, 2, 0, MLS_GROUP_NC), bad[6];
+    char text[80] = "x";
+    T_EQ_INT(mls_conv_check(NULL, MLS_FORWARD, f, f, NULL, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_conv_check(&c, (mls_direction)3, f, f, NULL, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_conv_check(&c, MLS_FORWARD, f, f, text, sizeof text), MLS_OK);
+    T_EQ_INT(text[0], 0);
+    for (int i = 0; i < 6; i++) bad[i] = f;
+    bad[0].ex = 6, bad[1].mx = 11, bad[2].eg = 9, bad[3].mg = 2, bad[4].grouping = 4;
+    bad[5].eg = 0, bad[5].mg = 1;
+    for (int i = 0; i < 6; i++) {
+        t_note("%d", i);
+        T_EQ_INT(mls_conv_check(&c, MLS_FORWARD, bad[i], f, NULL, 0), MLS_ERROR_FORMAT);
+        T_EQ_INT(mls_conv_check(&c, MLS_FORWARD, f, bad[i], NULL, 0), MLS_ERROR_FORMAT);
+    }
+}
+
+/* Wrong calls: the right status from every kernel, and not a byte of the output touched. */
+static void wrong_calls(void)
+{
+    mls_conv c = conv_of(shape_of(2, 5, 4, 3), 4, 3, 2, 1, 1), other;
+    mls_format f = format_of(2, 1, 2, 0, MLS_GROUP_NC);
+    uint64_t rng = 9;
+    threads(1);
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        use(kernel);
+        for (int d = 0; d < 3; d++) {
+            mls_direction dir = (mls_direction)d;
+            mls_shape sf, sg, so;
+            mls_tensor tf, tg, t;
+            size_t size = mls_conv_workspace(&c, f, f), bytes;
+            void *work = t_alloc(size);
+            unsigned char *to;
+            float *out;
+            shapes_of(&c, dir, &sf, &sg, &so);
+            bytes = count_of(so) * sizeof(float);
+            to = (unsigned char *)t_alloc(bytes);
+            out = (float *)(void *)to;
+            tf = tensor_new(f, sf, FILL_RANDOM, &rng), tg = tensor_new(f, sg, FILL_RANDOM, &rng);
+            t_note("%s, direction %d", mls_kernel_name(kernel), d);
+            T_EQ_INT(convolve(NULL, dir, &tf, &tg, out, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve(&c, dir, NULL, &tg, out, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve(&c, dir, &tf, NULL, out, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve(&c, dir, &tf, &tg, NULL, work, size), MLS_ERROR_ARGUMENT);
+            t = tf, t.code = NULL;
+            T_EQ_INT(convolve(&c, dir, &t, &tg, out, work, size), MLS_ERROR_ARGUMENT);
+            t = tg, t.group = NULL;
+            T_EQ_INT(convolve(&c, dir, &tf, &t, out, work, size), MLS_ERROR_ARGUMENT);
+            for (int i = 0; i < 8; i++) {
+                int32_t *p;
+                t = i < 4 ? tf : tg;
+                p = i % 4 == 0   ? &t.shape.n
+                    : i % 4 == 1 ? &t.shape.h
+                    : i % 4 == 2 ? &t.shape.w
+                                 : &t.shape.c;
+                ++*p;
+                T_EQ_INT(convolve(&c, dir, i < 4 ? &t : &tf, i < 4 ? &tg : &t, out, work, size),
+                         MLS_ERROR_SHAPE);
+            }
+            other = c, other.stride = -1;
+            T_EQ_INT(convolve(&other, dir, &tf, &tg, out, work, size), MLS_ERROR_SHAPE);
+            t = tf, t.format.ex = 6;
+            T_EQ_INT(convolve(&c, dir, &t, &tg, out, work, size), MLS_ERROR_FORMAT);
+            t = tg, t.format.grouping = 7;
+            T_EQ_INT(convolve(&c, dir, &tf, &t, out, work, size), MLS_ERROR_FORMAT);
+            tf.scale = 3e38f, tg.scale = 2;
+            T_EQ_INT(convolve(&c, dir, &tf, &tg, out, work, size), MLS_ERROR_NONFINITE);
+            tf.scale = INFINITY, tg.scale = 1;
+            T_EQ_INT(convolve(&c, dir, &tf, &tg, out, work, size), MLS_ERROR_NONFINITE);
+            tf.scale = 1, tg.scale = NAN;
+            T_EQ_INT(convolve(&c, dir, &tf, &tg, out, work, size), MLS_ERROR_NONFINITE);
+            tg.scale = 1;
+            if (kernel) { /* the reference needs no workspace */
+                T_EQ_INT(convolve(&c, dir, &tf, &tg, out, NULL, size), MLS_ERROR_ARGUMENT);
+                T_EQ_INT(convolve(&c, dir, &tf, &tg, out, work, 0), MLS_ERROR_MEMORY);
+                T_EQ_INT(convolve(&c, dir, &tf, &tg, out, work, 64), MLS_ERROR_MEMORY);
+            }
+            for (size_t i = 0; i < bytes; i++) T_CHECK(to[i] == 0xa5);
+            T_EQ_INT(convolve(&c, dir, &tf, &tg, out, work, size), MLS_OK);
+            tensor_free(&tf), tensor_free(&tg);
+            t_free(work), t_free(to);
+        }
+    }
+}
+
+static void wrong_calls_fp32(void)
+{
+    mls_conv c = conv_of(shape_of(2, 5, 4, 3), 4, 3, 2, 1, 1);
+    mls_format none;
+    static float a[512], b[512];
+    memset(&none, 0, sizeof none);
+    threads(1);
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        use(kernel);
+        for (int d = 0; d < 3; d++) {
+            mls_direction dir = (mls_direction)d;
+            size_t size = mls_conv_workspace(&c, none, none), bytes = sizeof(float) * 512;
+            void *work = t_alloc(size);
+            unsigned char *to = (unsigned char *)t_alloc(bytes);
+            float *out = (float *)(void *)to;
+            t_note("%s, direction %d", mls_kernel_name(kernel), d);
+            T_EQ_INT(convolve_fp32(NULL, dir, a, b, out, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve_fp32(&c, dir, NULL, b, out, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve_fp32(&c, dir, a, NULL, out, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve_fp32(&c, dir, a, b, NULL, work, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve_fp32(&c, dir, a, b, out, NULL, size), MLS_ERROR_ARGUMENT);
+            T_EQ_INT(convolve_fp32(&c, dir, a, b, out, work, 0), MLS_ERROR_MEMORY);
+            T_EQ_INT(convolve_fp32(&c, dir, a, b, out, work, 100), MLS_ERROR_MEMORY);
+            for (size_t i = 0; i < bytes; i++) T_CHECK(to[i] == 0xa5);
+            T_EQ_INT(convolve_fp32(&c, dir, a, b, out, work, size), MLS_OK);
+            t_free(work), t_free(to);
+        }
+    }
+}
+
+/* Stride 0 means 1. */
+static void default_stride(void)
+{
+    uint64_t rng = 10;
+    for (int i = 0; i < 4; i++) {
+        mls_conv c = conv_of(shape_of(2, 4, 5, 3 + 14 * (i % 2)), 4, 3, 2, 0, 1);
+        check_all(&c, some_format(i, MLS_GROUP_NC), some_format(6 * i, MLS_GROUP_NC), FILL_RANDOM,
+                  &rng);
+    }
+}
+
+/* The least workspace that works is found by bisection: it is at most that of one thread, below it
+   the status is MEMORY and the output untouched, and at it the result is right. */
+static void workspace_limits(void)
+{
+    static const int which[] = {0, 6, 7, 16, 25};
+    uint64_t rng = 11;
+    for (int i = 0; i < 60; i++) {
+        mls_conv c = conv_of(shape_of(1 + t_below(&rng, 5), 3 + t_below(&rng, 6),
+                                      3 + t_below(&rng, 6), 1 + t_below(&rng, 20)),
+                             1 + t_below(&rng, 20), 1 + 2 * t_below(&rng, 2),
+                             1 + 2 * t_below(&rng, 2), 1 + t_below(&rng, 2), 1);
+        mls_direction d = (mls_direction)(i % 3);
+        mls_format f = some_format(which[t_below(&rng, 5)], t_below(&rng, 4)), none;
+        mls_format g = some_format(which[t_below(&rng, 5)], t_below(&rng, 4));
+        mls_shape sf, sg, so;
+        mls_tensor tf, tg;
+        size_t one, low = 0, high, bytes;
+        float *expected;
+        int fp32 = i % 5 == 4;
+        shapes_of(&c, d, &sf, &sg, &so);
+        bytes = count_of(so) * sizeof(float);
+        memset(&none, 0, sizeof none);
+        if (fp32) f = g = none;
+        threads(1);
+        one = high = mls_conv_workspace(&c, f, g);
+        if (fp32) {
+            memset(&tf, 0, sizeof tf), memset(&tg, 0, sizeof tg);
+            tf.peak = (float *)t_alloc(count_of(sf) * sizeof(float));
+            tg.peak = (float *)t_alloc(count_of(sg) * sizeof(float));
+            for (size_t j = 0; j < count_of(sf); j++) tf.peak[j] = t_uniform(&rng);
+            for (size_t j = 0; j < count_of(sg); j++) tg.peak[j] = t_uniform(&rng);
+        } else {
+            tf = tensor_new(f, sf, FILL_SPREAD, &rng), tg = tensor_new(g, sg, FILL_SPREAD, &rng);
+        }
+        expected = (float *)t_alloc(bytes);
+        for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+            for (int count = 1; count <= 4; count *= 2) {
+                unsigned char *to = (unsigned char *)t_alloc(bytes), *work;
+                float *out = (float *)(void *)to;
+                threads(count);
+                note_case(&c, d, f, g, kernel, count);
+                use(kernel);
+                low = 0, high = one + 1;
+                while (high - low > 1) { /* low fails, high works */
+                    size_t middle = low + (high - low) / 2;
+                    mls_status status;
+                    if (middle == one + 1) break;
+                    work = (unsigned char *)t_alloc(middle);
+                    status = fp32 ? convolve_fp32(&c, d, tf.peak, tg.peak, out, work, middle)
+                                  : convolve(&c, d, &tf, &tg, out, work, middle);
+                    t_free(work);
+                    if (status == MLS_OK) {
+                        high = middle;
+                        if (kernel + count == 1 && middle == one) memcpy(expected, out, bytes);
+                        memset(to, 0xa5, bytes);
+                    } else {
+                        T_EQ_INT(status, MLS_ERROR_MEMORY);
+                        for (size_t j = 0; j < bytes; j++) T_CHECK(to[j] == 0xa5);
+                        low = middle;
+                    }
+                }
+                T_CHECK(high <= one);
+                work = (unsigned char *)t_alloc(high);
+                if (fp32) {
+                    T_EQ_INT(convolve_fp32(&c, d, tf.peak, tg.peak, out, work, high), MLS_OK);
+                } else {
+                    T_EQ_INT(convolve(&c, d, &tf, &tg, out, work, high), MLS_OK);
+                }
+                if (kernel + count == 1) memcpy(expected, out, bytes);
+                T_EQ_MEM(out, expected, bytes);
+                t_free(work), t_free(to);
+            }
+        }
+        if (fp32)
+            t_free(tf.peak), t_free(tg.peak);
+        else
+            tensor_free(&tf), tensor_free(&tg);
+        t_free(expected);
+    }
+    threads(1);
+}
+
+/* 1, 2 and 4 threads with all of their workspace, or only that of one; batches below the count. */
+static void thread_counts(void)
+{
+    uint64_t rng = 12;
+    for (int i = 0; i < 40; i++) {
+        mls_conv c = conv_of(shape_of(1 + i % 10, 6, 5, 1 + t_below(&rng, 20)),
+                             1 + t_below(&rng, 20), 3, 3, 1 + i % 2, 1);
+        static const int which[] = {0, 6, 7, 16, 25};
+        mls_direction d = (mls_direction)(i % 3);
+        mls_format f = some_format(which[i % 5], t_below(&rng, 4));
+        mls_format g = some_format(which[(i + i / 5) % 5], t_below(&rng, 4));
+        mls_shape sf, sg, so;
+        mls_tensor tf, tg;
+        size_t one, bytes;
+        float *expected, *out;
+        shapes_of(&c, d, &sf, &sg, &so);
+        bytes = count_of(so) * sizeof(float);
+        tf = tensor_new(f, sf, FILL_SPREAD, &rng), tg = tensor_new(g, sg, FILL_SPREAD, &rng);
+        expected = (float *)t_alloc(bytes), out = (float *)t_alloc(bytes);
+        threads(1);
+        one = mls_conv_workspace(&c, f, g);
+        oracle(&c, d, &tf, &tg, expected);
+        for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+            use(kernel);
+            for (int count = 1; count <= 4; count *= 2) {
+                size_t all;
+                threads(count);
+                all = mls_conv_workspace(&c, f, g);
+                T_CHECK(all >= one);
+                note_case(&c, d, f, g, kernel, count);
+                memset(out, 0xa5, bytes);
+                T_EQ_INT(run_guarded(&c, d, &tf, &tg, out, all), MLS_OK);
+                T_EQ_MEM(out, expected, bytes);
+                memset(out, 0xa5, bytes);
+                T_EQ_INT(run_guarded(&c, d, &tf, &tg, out, one), MLS_OK);
+                T_EQ_MEM(out, expected, bytes);
+            }
+        }
+        tensor_free(&tf), tensor_free(&tg);
+        t_free(expected), t_free(out);
+    }
+    threads(1);
+}
+
+/* The quantizer's own tensors, as users have them: mls_tensor_init in one block. */
+static void quantized_operands(void)
+{
+    uint64_t rng = 13;
+    threads(1);
+    for (int i = 0; i < 30; i++) {
+        mls_conv c = conv_of(shape_of(2, 6, 6, 3 + t_below(&rng, 16)), 4 + t_below(&rng, 16), 3, 3,
+                             1 + i % 2, 1);
+        mls_direction d = (mls_direction)(i % 3);
+        mls_shape s[3];
+        mls_tensor t[2];
+        void *memory[2];
+        shapes_of(&c, d, &s[0], &s[1], &s[2]);
+        for (int j = 0; j < 2; j++) {
+            mls_format f = some_format((i + 7 * j) % SOME_FORMATS, t_below(&rng, 4));
+            size_t count = count_of(s[j]);
+            float *x = (float *)t_alloc(count * sizeof(float));
+            f.rounding = (uint8_t)(i % 3);
+            for (size_t k = 0; k < count; k++) {
+                x[k] = t_uniform(&rng) * (float)two_to(-(int)(k % (size_t)s[j].c * 7 % 20));
+                if (k % (size_t)s[j].c == 2 && i % 2) x[k] = 0;
+            }
+            memory[j] = t_alloc(mls_tensor_size(f, s[j]));
+            T_EQ_INT(mls_tensor_init(&t[j], f, s[j], memory[j], mls_tensor_size(f, s[j])), MLS_OK);
+            T_EQ_INT(mls_quantize(&t[j], x, (uint64_t)i), MLS_OK);
+            t_free(x);
+        }
+        note_case(&c, d, t[0].format, t[1].format, -1, -1);
+        check_tensors(&c, d, &t[0], &t[1], 0);
+        t_free(memory[0]), t_free(memory[1]);
+    }
+}
+
+/* ---- fp32 */
+
+/* The documented chains: forward over ky, kx, ci; backward-data over ky and kx downwards, co;
+   backward-weight over the images of a block, y, x, and then the blocks. */
+static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const float *g,
+                       float *to)
+{
+    mls_shape sf, sg, so, z = output_of(c);
+    int s = c->stride ? c->stride : 1, blocks = z.n < 8 ? z.n : 8;
+    shapes_of(c, d, &sf, &sg, &so);
+    for (int o0 = 0; o0 < so.n; o0++)
+        for (int o1 = 0; o1 < so.h; o1++)
+            for (int o2 = 0; o2 < so.w; o2++)
+                for (int o3 = 0; o3 < so.c; o3++) {
+                    float sum = 0, total = 0;
+                    if (d == MLS_FORWARD) {
+                        for (int ky = 0; ky < c->kh; ky++)
+                            for (int kx = 0; kx < c->kw; kx++)
+                                for (int ci = 0; ci < c->in.c; ci++) {
+                                    int y = o1 * s + ky - c->pad, x = o2 * s + kx - c->pad;
+                                    int in = y >= 0 && y < sg.h && x >= 0 && x < sg.w;
+                                    sum = fmaf(in ? g[at4(sg, o0, y, x, ci)] : 0,
+                                               f[at4(sf, o3, ky, kx, ci)], sum);
+                                }
+                        total = sum;
+                    } else if (d == MLS_BACKWARD_DATA) {
+                        for (int ky = c->kh - 1; ky >= 0; ky--)
+                            for (int kx = c->kw - 1; kx >= 0; kx--)
+                                for (int co = 0; co < z.c; co++) {
+                                    int y = o1 + c->pad - ky, x = o2 + c->pad - kx, in;
+                                    if (y % s || x % s) continue;
+                                    y /= s, x /= s;
+                                    in = y >= 0 && y < sg.h && x >= 0 && x < sg.w;
+                                    sum = fmaf(in ? g[at4(sg, o0, y, x, co)] : 0,
+                                               f[at4(sf, co, ky, kx, o3)], sum);
+                                }
+                        total = sum;
+                    } else {
+                        for (int b = 0; b < blocks; b++) {
+                            sum = 0;
+                            for (int n = b * z.n / blocks; n < (b + 1) * z.n / blocks; n++)
+                                for (int r = 0; r < z.h * z.w; r++) {
+                                    int y = r / z.w * s + o1 - c->pad;
+                                    int x = r % z.w * s + o2 - c->pad;
+                                    int in = y >= 0 && y < sg.h && x >= 0 && x < sg.w;
+                                    sum = fmaf(in ? g[at4(sg, n, y, x, o3)] : 0,
+                                               f[at4(sf, n, r / z.w, r % z.w, o0)], sum);
+                                }
+                            total = b ? total + sum : sum;
+                        }
+                    }
+                    *to++ = total;
+                }
+}
+
+static void fill_fp32(float *x, size_t count, int kind, uint64_t *rng)
+{
+    for (size_t i = 0; i < count; i++) {
+        float v = t_uniform(rng);
+        if (kind == 1) v *= (float)two_to(t_below(rng, 80) - 40);
+        if (kind == 2 && t_below(rng, 3)) v = t_below(rng, 2) ? 0.0f : -0.0f;
+        if (kind == 3) v *= (float)two_to(t_below(rng, 60) - 100); /* products underflow */
+        x[i] = v;
+    }
+}
+
+static void fp32_chains(void)
+{
+    static const int channels[] = {1, 2, 3, 5, 8, 16, 17, 31, 32, 33};
+    uint64_t rng = 14;
+    mls_format none;
+    memset(&none, 0, sizeof none);
+    for (int i = 0; i < cases(700); i++) {
+        int kh = 1 + t_below(&rng, 3), kw = 1 + t_below(&rng, 3), pad = t_below(&rng, 3);
+        int h = 1 + t_below(&rng, 6), w = 1 + t_below(&rng, 6), large = t_below(&rng, 5) == 0;
+        mls_conv c;
+        mls_direction d = (mls_direction)(i % 3);
+        mls_shape sf, sg, so;
+        size_t bytes, size;
+        float *f, *g, *expected;
+        if (i % 11 == 0) kh = kw = 5 + t_below(&rng, 3);
+        if (large) h += 8, w += 8;
+        while (h + 2 * pad < kh) h++;
+        while (w + 2 * pad < kw) w++;
+        c = conv_of(shape_of(1 + t_below(&rng, large ? 2 : 18), h, w, channels[t_below(&rng, 10)]),
+                    channels[t_below(&rng, 10)], kh, kw, t_below(&rng, 4), pad);
+        if (work_of(&c) > (SLOW ? 1e5 : 1e6)) continue;
+        shapes_of(&c, d, &sf, &sg, &so);
+        bytes = count_of(so) * sizeof(float);
+        f = (float *)t_alloc(count_of(sf) * sizeof(float));
+        g = (float *)t_alloc(count_of(sg) * sizeof(float));
+        fill_fp32(f, count_of(sf), i / 3 % 4, &rng), fill_fp32(g, count_of(sg), i / 12 % 4, &rng);
+        expected = (float *)t_alloc(bytes);
+        naive_fp32(&c, d, f, g, expected);
+        for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+            float *out = (float *)t_alloc(bytes);
+            void *work;
+            threads(1 + i % 2 * 3);
+            size = mls_conv_workspace(&c, none, none);
+            work = t_alloc(size);
+            use(kernel);
+            note_case(&c, d, none, none, kernel, i);
+            T_EQ_INT(convolve_fp32(&c, d, f, g, out, work, size), MLS_OK);
+            T_EQ_MEM(out, expected, bytes);
+            t_free(work), t_free(out);
+        }
+        t_free(f), t_free(g), t_free(expected);
+    }
+    threads(1);
+}
+
+/* ---- kernels */
+
+static void kernel_names(void)
+{
+    int count = mls_kernel_count();
+    T_CHECK(count >= 1 && count <= (int)(sizeof kernel_ran / sizeof kernel_ran[0]));
+    T_CHECK(strcmp(mls_kernel_name(0), "scalar") == 0);
+    T_CHECK(mls_kernel_name(count) == NULL && mls_kernel_name(-1) == NULL);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+    T_CHECK(strcmp(mls_kernel_used(), mls_kernel_name(count - 1)) == 0);
+    for (int i = 0; i < count; i++) {
+        use(i);
+        T_EQ_INT(mls_kernel_use("no such kernel"), MLS_ERROR_KERNEL);
+        T_EQ_INT(mls_kernel_use(""), MLS_ERROR_KERNEL);
+        T_EQ_INT(mls_kernel_use(NULL), MLS_ERROR_ARGUMENT);
+        T_CHECK(strcmp(mls_kernel_used(), mls_kernel_name(i)) == 0);
+        for (int j = 0; j < i; j++) T_CHECK(strcmp(mls_kernel_name(i), mls_kernel_name(j)) != 0);
+    }
+    for (int i = count; i < MLS__UNIT_COUNT; i++) { /* in the build, not on this CPU */
+        T_EQ_INT(mls_kernel_use(mls__unit_names[i]), MLS_ERROR_KERNEL);
+    }
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+    memset(kernel_ran, 0, sizeof kernel_ran); /* to be chosen is not to run */
+}
+
+/* The last test: which kernels were at work. MLS_REQUIRE_KERNELS lists those that must have been. */
+static void kernels_that_ran(void)
+{
+    const char *required = getenv("MLS_REQUIRE_KERNELS");
+    printf("\nkernels:");
+    for (int i = 0; i < MLS__UNIT_COUNT; i++) {
+        printf(" %s=%s", mls__unit_names[i], kernel_ran[i] ? "ran" : "not run");
+    }
+    printf("\n");
+    while (required && *required) {
+        size_t length = strcspn(required, ",");
+        int found = length == 0;
+        for (int i = 0; i < MLS__UNIT_COUNT; i++) {
+            const char *name = mls__unit_names[i];
+            if (strlen(name) == length && strncmp(name, required, length) == 0) {
+                found |= kernel_ran[i];
+            }
+        }
+        t_note("%.*s", (int)length, required);
+        T_CHECK(found);
+        required += length + (required[length] == ',');
+    }
+}
+
+T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(workspace_sizes),
+       T_TEST(check_arguments), T_TEST(wrong_calls), T_TEST(wrong_calls_fp32),
+       T_TEST(default_stride), T_TEST(small_shapes), T_TEST(small_images),
+       T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
+       T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(workspace_limits),
+       T_TEST(thread_counts), T_TEST(quantized_operands), T_TEST(fp32_chains),
+       T_TEST(kernels_that_ran))
