@@ -935,16 +935,17 @@ MLS_DEF mls_status mls_dequantize(const mls_tensor *t, float *x)
 /* log10 by the series of atanh; good to 1e-12 for a report. */
 static double mls__log10(double x)
 {
-    double t, t2, power, sum = 0, e = 0;
-    while (x > 1.5) x /= 2, e += 1;
-    while (x < 0.75) x *= 2, e -= 1;
+    const double ln2 = 0.69314718055994530942;
+    double t, t2, power, sum = 0, rest = 0;
+    for (; x > 1.5; x /= 2) rest += ln2;
+    for (; x < 0.75; x *= 2) rest -= ln2;
     t = (x - 1) / (x + 1), t2 = t * t, power = t;
     for (int i = 1; i < 30; i += 2) {
         double term = power / i;
         sum = sum + term;
         power = power * t2;
     }
-    return (2 * sum + e * 0.69314718055994530942) / 2.30258509299404568402;
+    return (2 * sum + rest) / 2.30258509299404568402;
 }
 
 MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *report)

@@ -112,7 +112,7 @@ MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tens
 /* The same three in fp32, for layers that stay unquantized. Each output is one chain of fused
    multiply-adds from +0 in a fixed order: forward ky, kx, ci; backward-data ky and kx downwards,
    co; backward-weight y, x, the images of a block (n is cut into min(n, 8) blocks), and then the
-   blocks are added in order. Taps in the padding count as zeros. */
+   blocks are added in order. Taps in the padding multiply zeros. */
 MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
                                          const float *input, float *output, void *workspace,
                                          size_t size);
@@ -177,6 +177,7 @@ static mls_conv mls__conv_defaults(const mls_conv *conv)
 MLS_DEF mls_shape mls_conv_output(const mls_conv *conv)
 {
     mls_shape none = {0, 0, 0, 0}, out, kernel;
+    size_t channels, padded;
     enum {
         MOST = 1 << 24
     }; /* of a side, so that no index of the padded image overflows */
@@ -185,7 +186,17 @@ MLS_DEF mls_shape mls_conv_output(const mls_conv *conv)
     c = mls__conv_defaults(conv);
     kernel.n = c.c_out, kernel.h = c.kh, kernel.w = c.kw, kernel.c = c.in.c;
     if (!mls__elements(c.in) || !mls__elements(kernel) || c.stride < 1 || c.pad < 0) return none;
-    if (c.in.h > MOST || c.in.w > MOST || c.kh > MOST || c.kw > MOST || c.pad > MOST) return none;
+    if (c.in.h > MOST || c.in.w > MOST || c.kh > MOST || c.kw > MOST || c.pad > MOST ||
+        c.stride > MOST) {
+        return none;
+    }
+    /* A padded image, in either direction, of the widest elements must be addressable. */
+    channels = (size_t)(c.in.c > c.c_out ? c.in.c : c.c_out);
+    if (channels > INT32_MAX / 8 / (size_t)c.kw ||
+        !mls__mul((size_t)(c.in.h + 2 * c.pad), (size_t)(c.in.w + 2 * c.pad), &padded) ||
+        !mls__mul(padded, channels, &padded) || padded > SIZE_MAX / 256) {
+        return none;
+    }
     if (c.in.h + 2 * c.pad < c.kh || c.in.w + 2 * c.pad < c.kw) return none;
     out.n = c.in.n;
     out.h = (c.in.h + 2 * c.pad - c.kh) / c.stride + 1;
@@ -603,7 +614,7 @@ typedef struct mls__run {
     mls_shape data; /* its n, h, w, c */
     int32_t top, left, rows, cols;
     /* packed operand */
-    int32_t lanes, blocks, taps_y, taps_x, words, phases;
+    int32_t lanes, blocks, taps_y, taps_x, words, phases, phases_x;
     size_t phase_bytes; /* all planes */
     uint8_t *packed;
     int32_t *bias_row;        /* [phase][blocks * 16] */
@@ -639,7 +650,9 @@ static size_t mls__run_size(mls__run *r, int slots)
         /* Row y of dA takes the taps ky = (y + pad) mod s, + s, + 2 s ...: every residue is a
            stride-1 convolution of E with its share of the flipped kernel. */
         r->data = r->out;
-        r->taps_y = (c->kh + s - 1) / s, r->taps_x = (c->kw + s - 1) / s, r->phases = s * s;
+        r->taps_y = (c->kh + s - 1) / s, r->taps_x = (c->kw + s - 1) / s;
+        r->phases_x = s < c->kw ? s : c->kw;
+        r->phases = (s < c->kh ? s : c->kh) * r->phases_x;
         r->top = r->taps_y - 1, r->left = r->taps_x - 1;
         r->rows = (c->in.h - 1 + c->pad) / s + 1, r->cols = (c->in.w - 1 + c->pad) / s + 1;
         r->rows = r->top + (r->rows > r->out.h ? r->rows : r->out.h);
@@ -737,7 +750,8 @@ static uint64_t mls__folded_max(mls_format f, int k)
 static int mls__class(const mls_conv *c, mls_direction direction, mls_format f, mls_format g,
                       uint64_t a, uint64_t b)
 {
-    uint64_t terms = mls__terms(c, direction), widest = 255u * 127u;
+    /* rows of taps are padded to whole words */
+    uint64_t terms = mls__terms(c, direction) + MLS__WORD * (uint64_t)c->kh, widest = 255u * 127u;
     mls_shape out = mls_conv_output(c);
     if (direction == MLS_BACKWARD_WEIGHT) terms = (uint64_t)out.h * ((uint64_t)out.w + 4);
     if (a <= 127 && b <= 127 && terms <= INT32_MAX / widest) return MLS__S8;
@@ -820,6 +834,7 @@ static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int thr
     p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     r->slot = p, p += (size_t)r->slots * r->slot_bytes;
     r->sum = p, p += (size_t)r->sums * r->sum_bytes;
+    if (r->direction == MLS_BACKWARD_WEIGHT) return MLS_OK;
     r->packed = p, p += (size_t)r->phases * r->phase_bytes;
     r->bias_row = (int32_t *)(void *)p, p += (size_t)r->phases * (size_t)r->blocks * MLS__LANE * 4;
     r->wide_k = (int32_t *)(void *)p;
@@ -849,7 +864,7 @@ static mls__place mls__weight_place(const mls__run *r, int32_t co, int32_t ky, i
     int32_t s = r->c.stride;
     p.phase = 0, p.row = ky, p.col = kx, p.channel = ci, p.lane = co;
     if (r->direction == MLS_BACKWARD_DATA) {
-        p.phase = ky % s * s + kx % s;
+        p.phase = ky % s * r->phases_x + kx % s;
         p.row = (r->c.kh - ky % s + s - 1) / s - 1 - ky / s;
         p.col = (r->c.kw - kx % s + s - 1) / s - 1 - kx / s;
         p.channel = co, p.lane = ci;
@@ -967,11 +982,10 @@ static void mls__phase_side(int32_t residue, int32_t s, int32_t k, int32_t pad, 
                             int32_t *at)
 {
     int32_t t = pad > residue ? (pad - residue + s - 1) / s : 0;
-    *taps = residue < k ? (k - residue + s - 1) / s : 0;
+    *taps = (k - residue + s - 1) / s;
     *first = s * t + residue - pad;
     *count = *first < side ? (side - 1 - *first) / s + 1 : 0;
     *at = t - (*taps - 1) + most - 1;
-    if (*taps == 0) *at = 0;
 }
 
 static mls__phase mls__phase_make(const mls__run *r, int32_t index)
@@ -982,11 +996,10 @@ static mls__phase mls__phase_make(const mls__run *r, int32_t index)
     p.y = p.x = p.row = p.col = 0, p.step = 1, p.stride = c->stride;
     if (r->direction == MLS_BACKWARD_DATA) {
         int32_t s = c->stride;
-        mls__phase_side(index / s, s, c->kh, c->pad, c->in.h, r->taps_y, &p.taps_y, &p.h, &p.y,
-                        &p.row);
-        mls__phase_side(index % s, s, c->kw, c->pad, c->in.w, r->taps_x, &p.taps_x, &p.w, &p.x,
-                        &p.col);
-        if (!p.taps_y || !p.taps_x) p.taps_y = p.taps_x = 0;
+        mls__phase_side(index / r->phases_x, s, c->kh, c->pad, c->in.h, r->taps_y, &p.taps_y, &p.h,
+                        &p.y, &p.row);
+        mls__phase_side(index % r->phases_x, s, c->kw, c->pad, c->in.w, r->taps_x, &p.taps_x, &p.w,
+                        &p.x, &p.col);
         p.step = s, p.stride = 1;
     }
     return p;
@@ -1008,6 +1021,7 @@ static void mls__dot_segments(const mls__run *r, mls__dot d, int mr, int nb, siz
     int32_t words = (int32_t)(r->segment / (MLS__WORD / r->size)), rows = d.rows, all = d.words;
     const uint8_t *a = d.a, *b = d.b;
     int32_t row_step = all && words / all ? words / all : 1, word_step = words < all ? words : all;
+    MLS_ASSERT(r->kind == MLS__S16); /* it has no bias */
     memset(sum, 0, sizeof(int64_t) * (size_t)(mr * nb * MLS__LANE));
     d.init = zero, d.init_step = 0, d.c = tile, d.c_step = (size_t)(nb * MLS__LANE);
     for (int plane = 0; plane < r->planes; plane++) {
@@ -1038,6 +1052,9 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
     size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
     int32_t side_w = r->direction == MLS_FORWARD ? r->out.w : r->c.in.w;
     mls__pad_image(r, n, image, multiplier);
+    if (r->direction == MLS_BACKWARD_DATA && (r->c.stride > r->c.kh || r->c.stride > r->c.kw)) {
+        memset(to, 0, mls__image(r->c.in) * sizeof(float)); /* some outputs have no taps */
+    }
     for (int32_t index = 0; index < r->phases; index++) {
         mls__phase p = mls__phase_make(r, index);
         const uint8_t *packed = r->packed + (size_t)index * r->phase_bytes;
@@ -1443,7 +1460,7 @@ static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_directi
         r->segment = INT32_MAX / (255 * 127);
     } else if (kind == MLS__S16) {
         r->segment = (int64_t)(INT32_MAX / (a * b));
-        if (r->segment < 64 && (uint64_t)r->segment < mls__terms(&c, direction) + MLS__WORD * 64) {
+        if (r->segment < 64) {
             r->planes = 2; /* hi and lo are at most 128 */
             r->segment = (int64_t)(INT32_MAX / (a * 128));
         }

@@ -44,7 +44,7 @@
                                        mls_data_folder
 
    SECTIONS (search for ">>name")
-       >>api  >>math  >>build  >>plan  >>layers  >>program  >>step  >>optimizer  >>digest
+       >>api  >>math  >>build  >>layers  >>program  >>plan  >>step  >>optimizer  >>digest
        >>checkpoint  >>data  >>files  >>template
 */
 #if !defined(MLS__UNIT)
@@ -211,7 +211,8 @@ typedef struct mls_sgd {
 /* Forward and backward of images [images][h][w][c] with labels 0 .. classes - 1; images <= batch.
    Adds to the gradient: several calls before mls_net_update accumulate. result may be null.
    Errors: ARGUMENT (label out of range, no images), STATE, NONFINITE: net->text names step and
-   layer; weights and optimizer are as before the call, the gradient is not usable: save nothing. */
+   layer. Weights, optimizer and running statistics are as before the call; an error in the backward
+   pass also drops the gradient accumulated so far. */
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
@@ -284,7 +285,7 @@ MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augme
                                   int64_t epoch, int64_t first, int32_t count, float *images,
                                   int32_t *labels);
 
-/* Picture index of a position in the shuffled order of an epoch. */
+/* Picture index of a position 0 .. count - 1 in the shuffled order of an epoch; -1 for others. */
 MLS_DEF int32_t mls_data_order(int32_t count, uint64_t seed, int64_t epoch, int32_t position);
 
 /* The built-in ten-class set of 32 x 32 x 3 pictures, generated into caller-owned data->pixels and
@@ -309,7 +310,8 @@ typedef int (*mls_decoder)(void *user, const char *path, int32_t *h, int32_t *w,
                            uint8_t *pixels, char *text, size_t size);
 
 /* Pictures folder/<class>/<file>, classes and files in byte order of their names; all must have
-   h x w pixels (0: the size of the first) after the decoder. Names that start with a dot, and
+   h x w pixels (0: the size of the first) after the decoder. Labels count the folders that have
+   pictures. Names that start with a dot, and
    files that do not end in .jpg, .jpeg or .png, do not count. Errors: IO (text names the file or
    folder), DATA (decoder), MEMORY, ARGUMENT (no pictures, over 256 classes). */
 MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h, int32_t w,
@@ -384,12 +386,13 @@ static float mls__exp(float x)
     return p * mls__pow2((int)n);
 }
 
-/* Natural logarithm of a normal x > 0. */
+/* Natural logarithm of a normal x > 0; infinity and NaN stay. */
 static float mls__log(float x)
 {
     uint32_t u = mls__bits(x) - 0x3f3504f3u; /* from sqrt(1/2) */
     int e = (int32_t)u >> 23;
     float m = mls__float((u & 0x7fffffu) + 0x3f3504f3u), t, t2, p = 2.0f / 11;
+    if (!(x < 3.4e38f)) return x;
     t = (m - 1) / (m + 1);
     t2 = t * t;
     p = mls__fma(p, t2, 2.0f / 9);
@@ -498,6 +501,14 @@ MLS_DEF mls_status mls_net_begin(mls_net *net, const mls_net_desc *desc, mls_nod
         return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "bn_momentum or bn_epsilon out of range");
     }
     return MLS_OK;
+}
+
+/* Forgets the error of an earlier call, once the network is built. */
+static void mls__clear(mls_net *net)
+{
+    if (!net->planned) return;
+    net->status = MLS_OK;
+    net->text[0] = 0;
 }
 
 /* A new node reading x (and y, or -1), or null after an error; shape as x's. */
@@ -656,7 +667,7 @@ MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32
     mls_node *node = mls__node_new(net, MLS__SUBSAMPLE, x, -1);
     if (!node) return -1;
     node->stride = stride;
-    node->pad = (c - node->shape.c) / 2;
+    node->pad = c > node->shape.c ? (c - node->shape.c) / 2 : 0;
     if (stride < 1 || c < node->shape.c) {
         memset(&node->shape, 0, sizeof node->shape);
     } else {
@@ -691,8 +702,9 @@ MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
 {
     mls_node *node = mls__node_new(net, MLS__LOSS, x, -1);
     if (!node) return -1;
-    if (mls__image(node->shape) != (size_t)node->shape.c || node->shape.c < 2) {
-        memset(&node->shape, 0, sizeof node->shape); /* needs [n][1][1][classes] */
+    if (mls__image(node->shape) != (size_t)node->shape.c || node->shape.c < 2 ||
+        net->nodes[x].kind == MLS__INPUT) {
+        memset(&node->shape, 0, sizeof node->shape); /* needs [n][1][1][classes], computed */
     }
     return mls__node_done(net, node);
 }
@@ -960,6 +972,9 @@ static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int role)
     return mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + (uint64_t)role);
 }
 
+/* The operands of each direction: 0 W, 1 A, 2 E. */
+static const int mls__roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
+
 /* Which of a convolution's three products run in integers. */
 static int mls__integer(const mls_node *node, mls_direction direction)
 {
@@ -1047,8 +1062,7 @@ static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, 
 {
     mls_node *node = &net->nodes[i];
     mls__run *r = mls__net_run(net, which);
-    static const int roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
-    int a = roles[direction][0], b = roles[direction][1];
+    int a = mls__roles[direction][0], b = mls__roles[direction][1];
     mls_conv conv = node->conv;
     mls_status status = MLS_OK;
     conv.in.n = net->images;
@@ -1064,15 +1078,15 @@ static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, 
                                 net->threads);
     }
     if (status != MLS_OK) {
-        mls__fail(net, status, i, "the product of its scales is not finite");
+        mls__fail(net, status, i,
+                  status == MLS_ERROR_NONFINITE ? "the product of its scales is not finite" : 0);
         return;
     }
     if (r->kind != MLS__REFERENCE) mls__run_first(r);
 }
 
-/* One image of a convolution; the reference computes the whole batch with the first image. */
-static void mls__conv_image(const mls_net *net, const mls__run *r, int32_t n, int slot,
-                            int32_t part, float *to)
+/* One image of a convolution; the reference leaves the weight gradient to mls__weight_finish. */
+static void mls__conv_image(const mls__run *r, int32_t n, int slot, int32_t part, float *to)
 {
     if (r->kind == MLS__REFERENCE) {
         if (r->direction == MLS_FORWARD) mls__forward_image(&r->c, r->first, r->second, n, to);
@@ -1084,7 +1098,6 @@ static void mls__conv_image(const mls_net *net, const mls__run *r, int32_t n, in
     } else {
         mls__run_image(r, n, slot, to);
     }
-    (void)net;
 }
 
 /* Where image n of the gradient for input j of node i is to be written: in place, or into the
@@ -1204,7 +1217,7 @@ static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int 
                            ((size_t)n + 1) * count);
         break;
     case MLS__CONVOLVE:
-        mls__conv_image(net, mls__net_run(net, 0), n, slot, part, mls__value(net, i, n));
+        mls__conv_image(mls__net_run(net, 0), n, slot, part, mls__value(net, i, n));
         if (node->bias) {
             mls__bias_add(mls__value(net, i, n), pixels, c,
                           mls__weights_at(net, node) + mls__up(node->weights));
@@ -1212,11 +1225,11 @@ static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int 
         break;
     case MLS__CONV_DATA:
         to = mls__give(net, i, 0, n, slot);
-        mls__conv_image(net, mls__net_run(net, 0), n, slot, part, to);
+        mls__conv_image(mls__net_run(net, 0), n, slot, part, to);
         mls__gave(net, i, 0, n, to);
         break;
     case MLS__CONV_WEIGHT:
-        mls__conv_image(net, mls__net_run(net, 1), n, slot, part, 0);
+        mls__conv_image(mls__net_run(net, 1), n, slot, part, 0);
         if (node->bias) {
             double *sums = mls__stats(net, i, n);
             k->stats(mls__grad(net, i, n), pixels, c, sums, sums + c);
@@ -1291,15 +1304,15 @@ static void mls__bn_finish(mls_net *net, int32_t i)
     size_t c = (size_t)node->shape.c;
     double m = (double)net->images * node->shape.h * node->shape.w;
     const float *gamma = mls__weights_at(net, node), *beta = gamma + mls__up(c);
-    float *state = mls__state_at(net, node), *mean = mls__constant_at(net, node, 0);
+    const float *state = mls__state_at(net, node);
+    float *mean = mls__constant_at(net, node, 0), *running = mls__constant_at(net, node, 5);
     float *inverse = mls__constant_at(net, node, 1), *scale = mls__constant_at(net, node, 2);
     float *shift = mls__constant_at(net, node, 3);
     for (size_t ch = 0; ch < c; ch++) {
-        float variance = state[mls__up(c) + ch];
+        float variance = state[mls__up(c) + ch], unbiased = variance;
         mean[ch] = state[ch];
         if (net->training) {
             double sum = 0, square = 0, v;
-            float unbiased;
             for (int32_t n = 0; n < net->images; n++) {
                 sum += mls__stats(net, i, n)[ch];
                 square += mls__stats(net, i, n)[c + ch];
@@ -1308,16 +1321,24 @@ static void mls__bn_finish(mls_net *net, int32_t i)
             v = square / m - (double)mean[ch] * (double)mean[ch]; /* an exact product */
             variance = (float)(v > 0 ? v : v <= 0 ? 0 : v);
             unbiased = m > 1 ? (float)((double)variance * m / (m - 1)) : variance;
-            if (!net->check) {
-                state[ch] = mls__fma(net->desc.bn_momentum, mean[ch] - state[ch], state[ch]);
-                state[mls__up(c) + ch] =
-                    mls__fma(net->desc.bn_momentum, unbiased - state[mls__up(c) + ch],
-                             state[mls__up(c) + ch]);
-            }
         }
+        running[ch] = unbiased;
         inverse[ch] = 1 / mls__sqrt(variance + net->desc.bn_epsilon);
         scale[ch] = gamma[ch] * inverse[ch];
         shift[ch] = mls__fma(-mean[ch], scale[ch], beta[ch]);
+    }
+}
+
+/* Running statistics, when a step went well. */
+static void mls__bn_run(mls_net *net, int32_t i)
+{
+    const mls_node *node = &net->nodes[i];
+    size_t c = (size_t)node->shape.c;
+    const float *mean = mls__constant_at(net, node, 0), *variance = mls__constant_at(net, node, 5);
+    float *state = mls__state_at(net, node), *state2 = state + mls__up(c);
+    for (size_t ch = 0; ch < c; ch++) {
+        state[ch] = mls__fma(net->desc.bn_momentum, mean[ch] - state[ch], state[ch]);
+        state2[ch] = mls__fma(net->desc.bn_momentum, variance[ch] - state2[ch], state2[ch]);
     }
 }
 
@@ -1535,7 +1556,7 @@ static void mls__flush(mls_net *net)
         }
         (void)threads;
     }
-    if (net->queued) net->phase++;
+    if (net->queued && net->planned < 2) net->phase++;
     net->queued = 0;
     if (net->deferred) {
         if (net->planned == 2 && net->status == MLS_OK) mls__weight_finish(net, net->deferred - 1);
@@ -1550,10 +1571,9 @@ static void mls__emit(mls_net *net, int op, int32_t i)
         mls__flush(net);
         if (net->status != MLS_OK) return;
         if (net->planned < 2)
-            mls__touch_op(net, op, i);
+            mls__touch_op(net, op, i), net->phase++;
         else
             mls__serial_op(net, op, i);
-        net->phase++;
         return;
     }
     if (net->queued == (int32_t)(sizeof net->queue_op / sizeof net->queue_op[0])) mls__flush(net);
@@ -1733,16 +1753,31 @@ static void mls__plan_buffers(mls_net *net, int32_t i)
     }
 }
 
+/* Whether everything together stays far from overflowing a size. */
+static int mls__plan_fits(const mls_net *net)
+{
+    size_t left = SIZE_MAX / 8, floats = left / (8 * sizeof(float));
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        size_t some = node->weights + node->seconds + 16 * (size_t)node->shape.c;
+        if (some > floats) return 0;
+        floats -= some;
+        for (int b = 0; b < MLS__BUFFERS; b++) {
+            if (node->buffer[b].size > left) return 0;
+            left -= node->buffer[b].size;
+        }
+    }
+    return net->work_size[0] < SIZE_MAX / 8 && net->work_size[1] < SIZE_MAX / 8;
+}
+
 /* Places buffers, the largest first, each at the lowest address that is free during its phases.
    Returns the size of the region. */
 static size_t mls__plan_place(mls_net *net)
 {
     size_t total = 0;
-    enum {
-        UNPLACED = 1
-    };
+    const size_t unplaced = SIZE_MAX;
     for (int32_t i = 0; i < net->count; i++) {
-        for (int b = 0; b < MLS__BUFFERS; b++) net->nodes[i].buffer[b].at = UNPLACED;
+        for (int b = 0; b < MLS__BUFFERS; b++) net->nodes[i].buffer[b].at = unplaced;
     }
     for (;;) {
         mls__buffer *most = 0;
@@ -1751,7 +1786,7 @@ static size_t mls__plan_place(mls_net *net)
         for (int32_t i = 0; i < net->count; i++) {
             for (int b = 0; b < MLS__BUFFERS; b++) {
                 mls__buffer *buffer = &net->nodes[i].buffer[b];
-                if (buffer->size && buffer->at == UNPLACED &&
+                if (buffer->size && buffer->at == unplaced &&
                     (!most || buffer->size > most->size)) {
                     most = buffer;
                 }
@@ -1764,7 +1799,7 @@ static size_t mls__plan_place(mls_net *net)
                 for (int b = 0; b < MLS__BUFFERS; b++) {
                     const mls__buffer *o = &net->nodes[i].buffer[b];
                     size_t end = o->at + mls__align(o->size, MLS__ALIGN);
-                    if (!o->size || o->at == UNPLACED || o == most) continue;
+                    if (!o->size || o->at == unplaced || o == most) continue;
                     if (o->last < most->first || most->last < o->first) continue;
                     if (at < end && o->at < at + mls__align(most->size, MLS__ALIGN))
                         at = end, moved = 1;
@@ -1781,7 +1816,6 @@ static size_t mls__plan_place(mls_net *net)
 static mls_status mls__plan_conv(mls_net *net, int32_t i)
 {
     mls_node *node = &net->nodes[i];
-    static const int roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
     char text[200];
     for (int role = 0; role < 3; role++) {
         if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
@@ -1791,7 +1825,7 @@ static mls_status mls__plan_conv(mls_net *net, int32_t i)
     for (int d = 0; d < 3; d++) {
         mls_direction direction = (mls_direction)d;
         int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
-        const mls_format *f = &node->format[roles[d][0]], *g = &node->format[roles[d][1]];
+        const mls_format *f = &node->format[mls__roles[d][0]], *g = &node->format[mls__roles[d][1]];
         size_t size;
         if (integer) {
             mls_status status = mls_conv_check(&node->conv, direction, *f, *g, text, sizeof text);
@@ -1826,7 +1860,7 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
         node->at = net->parameters;
         net->parameters += mls__up(node->weights) + mls__up(node->seconds);
         node->state = net->states, node->constants = net->constants;
-        if (node->kind == MLS__BATCH_NORM) net->states += 2 * c, net->constants += 5 * c;
+        if (node->kind == MLS__BATCH_NORM) net->states += 2 * c, net->constants += 6 * c;
         if (mls__image(node->shape) > image) image = mls__image(node->shape);
         if (node->weights > image) image = node->weights;
         if (node->kind == MLS__CONV || node->kind == MLS__LINEAR) {
@@ -1837,11 +1871,14 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
     mls__plan_sharing(net);
     mls__plan_gradients(net);
     for (int32_t i = 0; i < net->count; i++) mls__plan_buffers(net, i);
+    if (!mls__plan_fits(net)) {
+        return mls__fail(net, MLS_ERROR_SHAPE, -1, "the network is too large to address");
+    }
     net->phase = 1, net->queued = net->deferred = 0;
     net->training = 1;
     mls__walk_forward(net);
     mls__walk_backward(net);
-    at = MLS__ALIGN;
+    mls__touch_value(net, net->nodes[net->count - 1].in[0]); /* for mls_net_logits */
     at = mls__align((3 * net->parameters + net->states + net->constants) * sizeof(float),
                     MLS__ALIGN);
     net->losses_at = at;
@@ -1882,6 +1919,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
 {
     uint8_t *p = (uint8_t *)arena;
     if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
     if (net->status != MLS_OK) return net->status;
     if (!net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_plan comes first");
     if (!p) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no arena");
@@ -1891,6 +1929,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     net->arena = p + (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
     net->step = net->updates = net->images_pending = 0;
+    net->images = 0;
     net->planned = 2;
     for (int32_t i = 0; i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
@@ -2026,11 +2065,23 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
     if (status != MLS_OK) return status;
     if (!labels) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "training needs labels");
     status = mls__forward(net, 1, &mine);
-    if (status != MLS_OK) return status;
+    if (status != MLS_OK) return status; /* nothing has been added to the gradient */
     mls__walk_backward(net);
+    for (int32_t i = 0; net->status == MLS_OK && i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        size_t numbers = mls__up(node->weights) + mls__up(node->seconds);
+        if (numbers && !mls__finite(mls__gradients_at(net, node), numbers)) {
+            mls__fail(net, MLS_ERROR_NONFINITE, i, "its gradient is not finite");
+        }
+    }
     if (net->status != MLS_OK) {
+        memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
+        net->images_pending = 0;
         mls__name_step(net);
         return net->status;
+    }
+    for (int32_t i = 0; i < net->count; i++) {
+        if (net->nodes[i].kind == MLS__BATCH_NORM) mls__bn_run(net, i);
     }
     net->step++;
     net->images_pending += count;
@@ -2055,6 +2106,7 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
     int64_t blocks;
     float share, *w, *g, *v;
     if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
     if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
     if (net->planned != 2 || !net->images_pending) {
         return mls__fail(net, MLS_ERROR_STATE, -1, "there is no gradient to apply");
@@ -2076,7 +2128,11 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
 MLS_DEF mls_status mls_net_step(mls_net *net, const float *images, const int32_t *labels,
                                 int32_t count, const mls_sgd *sgd, mls_result *result)
 {
-    mls_status status = mls_net_gradient(net, images, labels, count, result);
+    mls_status status;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
+    if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
+    status = mls_net_gradient(net, images, labels, count, result);
     return status != MLS_OK ? status : mls_net_update(net, sgd);
 }
 
@@ -2179,6 +2235,7 @@ MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size
     const float *w, *from[2];
     size_t need, count[2];
     if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
     need = mls_net_checkpoint_size(net, note_size);
     if (!need) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
@@ -2216,6 +2273,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     size_t need, count[2];
     float *w, *to[2];
     if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
     need = mls_net_checkpoint_size(net, note_size);
     if (!need) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
@@ -2236,7 +2294,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
         wrong = "longer than a checkpoint of this network";
     else if (mls__get(p + need - 8, 8) != mls__mix(mls__hash_bytes(0, p, need - 8))) {
         wrong = "damaged: its checksum does not match";
-    } else if (mls__get(p + 48, 8) >> 63 || mls__get(p + 56, 8) >> 63)
+    } else if (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62)
         wrong = "damaged";
     if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
     q = p + MLS__CHECKPOINT_HEAD;
@@ -2294,6 +2352,7 @@ MLS_DEF int32_t mls_data_order(int32_t count, uint64_t seed, int64_t epoch, int3
 {
     uint64_t key = mls_seed(mls_seed(seed, 0x0de5), (uint64_t)epoch);
     uint32_t half = 1, mask, x = (uint32_t)position;
+    if (position < 0 || position >= count) return -1;
     while (half < 16 && ((uint64_t)1 << (2 * half)) < (uint64_t)count) half++;
     mask = (1u << half) - 1;
     do {
@@ -2316,7 +2375,7 @@ MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augme
     memset(&a, 0, sizeof a);
     if (augment) a = *augment;
     if (!mls__data_ok(data) || !images || !labels || first < 0 || count < 1 || a.crop < 0 ||
-        a.crop > 1 << 20 || first + count > data->count) {
+        a.crop > 1 << 20 || count > data->count || first > data->count - count) {
         return MLS_ERROR_ARGUMENT;
     }
     for (int ch = 0; ch < 4; ch++) {
@@ -2494,6 +2553,7 @@ static int mls__file_write(const char *path, const uint8_t *bytes, size_t size)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666), good = fd >= 0;
     while (good && size) {
         ssize_t n = write(fd, bytes, size);
+        if (n < 0 && errno == EINTR) continue;
         good = n > 0;
         if (good) bytes += n, size -= (size_t)n;
     }
@@ -2536,6 +2596,7 @@ MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note
     char *temporary;
     mls_status status;
     if (!net || !path) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
     size = mls_net_checkpoint_size(net, note_size);
     if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
     bytes = (uint8_t *)MLS_MALLOC(size);
@@ -2563,6 +2624,7 @@ MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size
     size_t size;
     mls_status status;
     if (!net || !path) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
     size = mls_net_checkpoint_size(net, note_size);
     if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
     status = mls__file_read(path, SIZE_MAX / 4, &bytes, &size);

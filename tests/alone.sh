@@ -1,0 +1,206 @@
+#!/bin/sh
+# The headers in every way that they can be compiled: alone, as declarations, as C11 and C++17, with
+# things taken away, twice, in two files. Run from the root of the repository. Compilers: $CC and
+# $CXX (gcc, g++), and clang and tcc where they are.
+set -u
+CC=${CC:-gcc}
+CXX=${CXX:-g++}
+NM=${NM:-nm}
+root=$(pwd)
+warnings="-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror"
+passed=0
+failed=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+for header in mls.h mls_conv.h mls_train.h; do
+    [ -f "$root/$header" ] || { echo "run this from the root of the repository"; exit 1; }
+done
+
+ok() {
+    passed=$((passed + 1))
+    echo "ok $1"
+}
+
+bad() {
+    failed=$((failed + 1))
+    echo "FAILED $1"
+    [ -s "$work/log" ] && sed 's/^/    /' "$work/log" | head -12
+    return 0
+}
+
+# check NAME COMMAND...: succeeds, and says nothing
+check() {
+    name=$1
+    shift
+    rm -f "$work/log"
+    if "$@" >"$work/log" 2>&1 && [ ! -s "$work/log" ]; then ok "$name"; else bad "$name"; fi
+}
+
+# refused NAME TEXT COMMAND...: fails, and says TEXT
+refused() {
+    name=$1
+    text=$2
+    shift 2
+    rm -f "$work/log"
+    if "$@" >"$work/log" 2>&1; then
+        echo "it compiles" >"$work/log"
+        bad "$name"
+    elif grep -q -- "$text" "$work/log"; then
+        ok "$name"
+    else
+        bad "$name"
+    fi
+}
+
+# source NAME LINES...: a file of these lines
+source() {
+    file=$work/$1
+    shift
+    : >"$file"
+    for line in "$@"; do printf '%s\n' "$line" >>"$file"; done
+}
+
+define='#define MLS_IMPLEMENTATION'
+for stem in mls mls_conv mls_train; do
+    include="#include \"$root/$stem.h\""
+    source "declare_$stem.c" "$include" "int mine(void);" "int mine(void) { return 0; }"
+    source "implement_$stem.c" "$define" "$include" "int mine(void);" "int mine(void) { return 0; }"
+    source "twice_$stem.c" "$define" "$include" "$include" "int mine(void);" \
+        "int mine(void) { return 0; }"
+    source "after_$stem.c" "$include" "$define" "$include" "int mine(void);" \
+        "int mine(void) { return 0; }"
+    source "before_$stem.c" "$define" "$include" "#undef MLS_IMPLEMENTATION" "$include" \
+        "int mine(void);" "int mine(void) { return 0; }"
+done
+cp "$work/implement_mls_train.c" "$work/implement.c"
+# every order of the three headers
+n=0
+for order in "mls mls_conv mls_train" "mls_train mls_conv mls" "mls_conv mls_train mls"; do
+    n=$((n + 1))
+    source "order_$n.c" "$define"
+    for stem in $order; do printf '#include "%s/%s.h"\n' "$root" "$stem" >>"$work/order_$n.c"; done
+done
+# a program of two files that uses all three headers
+source use.c "#include \"$root/mls_train.h\"" "#ifdef __cplusplus" 'extern "C"' "#endif" \
+    "int other(void);" "int other(void)" "{" \
+    "    mls_format f = {2, 1, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};" \
+    "    mls_net_desc desc;" "    mls_node nodes[1];" "    mls_net net;" "    desc.batch = 0;" \
+    "    return mls_format_bits(f) != 4 || mls_kernel_count() < 1 ||" \
+    "           mls_net_begin(&net, &desc, nodes, 0) == MLS_OK;" "}"
+source main.c "$define" "#include \"$root/mls_train.h\"" "#ifdef __cplusplus" 'extern "C"' "#endif" \
+    "int other(void);" "int main(void)" "{" "    mls_augment augment;" \
+    "    return mls_data_normalise(0, &augment) == MLS_OK || other();" "}"
+source static_main.c "#define MLS_STATIC" "$define" "#include \"$root/mls_train.h\"" \
+    "#ifdef __cplusplus" 'extern "C"' "#endif" "int other(void);" "int main(void)" "{" \
+    "    return mls_kernel_count() < 1 || other();" "}"
+source static_use.c "#define MLS_STATIC" "$define" "$(cat "$work/use.c")"
+# renamed headers that include each other under their new names
+for stem in mls mls_conv mls_train; do cp "$root/$stem.h" "$work/my_$stem.h"; done
+source renamed.c '#define MLS_HEADER "my_mls.h"' '#define MLS_CONV_HEADER "my_mls_conv.h"' \
+    '#define MLS_TRAIN_HEADER "my_mls_train.h"' "$define" '#include "my_mls_train.h"' \
+    "int mine(void);" "int mine(void) { return 0; }"
+
+compilers="c:$CC c++:$CXX"
+case $CC in *clang*) ;; *)
+    command -v clang >/dev/null 2>&1 && compilers="$compilers c:clang"
+    command -v clang++ >/dev/null 2>&1 && compilers="$compilers c++:clang++" ;;
+esac
+options="MLS_NO_SIMD MLS_NO_THREADS MLS_NO_MALLOC MLS_NO_STDIO"
+all="-DMLS_NO_SIMD -DMLS_NO_THREADS -DMLS_NO_MALLOC -DMLS_NO_STDIO"
+
+# What is undefined in an object but no C compiler may assume
+undefined() {
+    "$NM" -u "$1" | awk '{ print $NF }' |
+        grep -Ev '^_?(memcpy|memset|memcmp|memmove|strlen|strcmp|strncmp)$' |
+        grep -Ev '^_?_(_(float|fix|mul|div|udiv|mod|umod|ash|lsh|clz|popcount|add|sub|neg|extend|trunc)|_cpu_model|_cpu_indicator_init|GLOBAL_OFFSET_TABLE_|_stack_chk_fail)'
+}
+
+for entry in $compilers; do
+    language=${entry%%:*}
+    cc=${entry#*:}
+    if ! command -v "$cc" >/dev/null 2>&1; then
+        echo "skipped: there is no $cc"
+        continue
+    fi
+    standard="-std=c11"
+    [ "$language" = c++ ] && standard="-x c++ -std=c++17"
+    # shellcheck disable=SC2086 # lists of options
+    {
+        for stem in mls mls_conv mls_train; do
+            check "$cc $stem.h, declarations" \
+                "$cc" $standard -O0 $warnings -c "$work/declare_$stem.c" -o "$work/o"
+            check "$cc $stem.h, implementation" \
+                "$cc" $standard -O1 $warnings -c "$work/implement_$stem.c" -o "$work/o"
+        done
+        # the rest as far as the syntax goes, where no code is needed
+        for file in twice_mls_train after_mls_train before_mls_train after_mls before_mls_conv \
+            order_1 order_2 order_3 renamed; do
+            check "$cc $file" "$cc" $standard -fsyntax-only $warnings "$work/$file.c"
+        done
+        for option in $options; do
+            check "$cc -D$option" \
+                "$cc" $standard -fsyntax-only $warnings "-D$option" "$work/implement.c"
+        done
+        check "$cc, all taken away" "$cc" $standard -O1 $warnings $all -c "$work/implement.c" \
+            -o "$work/all.o"
+        check "$cc -DMLS_STATIC" \
+            "$cc" $standard -O0 $warnings -DMLS_STATIC -c "$work/implement.c" -o "$work/static.o"
+        # warnings that need the optimizer, and the threads
+        check "$cc -O2 -fopenmp" \
+            "$cc" $standard -O2 -fopenmp $warnings -c "$work/implement.c" -o "$work/o"
+        refused "$cc -ffast-math" "compile this file without it" \
+            "$cc" $standard -fsyntax-only -ffast-math "$work/implement.c"
+        if [ "$language" = c ]; then
+            refused "$cc -Ofast" "compile this file without it" \
+                "$cc" $standard -fsyntax-only -Ofast "$work/implement.c"
+            refused "$cc, MLS_MALLOC without MLS_FREE" "define both" \
+                "$cc" $standard -fsyntax-only '-DMLS_MALLOC(x)=0' "$work/implement.c"
+        fi
+        # one implementation, used from another file
+        check "$cc, two files" "$cc" $standard -O0 $warnings "$work/main.c" "$work/use.c" \
+            -o "$work/program"
+        check "$cc, two files, run" "$work/program"
+        rm -f "$work/program"
+        check "$cc, MLS_STATIC in two files" "$cc" $standard -O0 $warnings \
+            "$work/static_main.c" "$work/static_use.c" -o "$work/program"
+        check "$cc, MLS_STATIC in two files, run" "$work/program"
+        rm -f "$work/program"
+    }
+    # symbols: only ours, none with MLS_STATIC, and nothing from an operating system
+    for kind in "$work/all.o" "$work/static.o"; do
+        case $kind in
+        */static.o) what="$cc, MLS_STATIC exports nothing" pattern='^_?(mine|_Z4minev)$' ;;
+        *) what="$cc, symbols are mls_*" pattern='^_?(mine|_Z4minev|mls_[a-z0-9_]+)$' ;;
+        esac
+        "$NM" -g --defined-only "$kind" 2>"$work/log" | awk '{ print $NF }' >"$work/symbols"
+        grep -Ev "$pattern" "$work/symbols" >"$work/log"
+        if [ -s "$work/symbols" ] && [ ! -s "$work/log" ]; then ok "$what"; else bad "$what"; fi
+    done
+    for option in "$all" "-DMLS_NO_MALLOC -DMLS_NO_STDIO"; do
+        name="$cc $(printf '%s' "$option" | sed 's/-DMLS_//g') needs nothing"
+        # shellcheck disable=SC2086
+        if "$cc" $standard -O1 $option -c "$work/implement.c" -o "$work/few.o" 2>"$work/log"; then
+            undefined "$work/few.o" >"$work/log"
+            if [ -s "$work/log" ]; then bad "$name"; else ok "$name"; fi
+        else
+            bad "$name"
+        fi
+    done
+done
+
+if command -v tcc >/dev/null 2>&1; then
+    for stem in mls mls_conv mls_train; do
+        check "tcc $stem.h" tcc -std=c11 -Wall -c "$work/implement_$stem.c" -o "$work/o"
+    done
+    check "tcc, all taken away" \
+        tcc -std=c11 -Wall -DMLS_NO_SIMD -DMLS_NO_THREADS -DMLS_NO_MALLOC -DMLS_NO_STDIO \
+        -c "$work/implement.c" -o "$work/o"
+    check "tcc, two files" tcc -std=c11 "$work/main.c" "$work/use.c" -o "$work/program"
+    check "tcc, two files, run" "$work/program"
+else
+    echo "skipped: there is no tcc"
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

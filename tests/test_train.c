@@ -1,0 +1,2288 @@
+/* Tests of mls_train.h: gradients against finite differences, golden trainings that every kernel and
+   thread count must repeat bit for bit, checkpoints, data, and every way to call it wrongly. */
+#include <stddef.h>
+static void *test_malloc(size_t size);
+static void test_free(void *memory);
+#define MLS_MALLOC(size) test_malloc(size)
+#define MLS_FREE(p)      test_free(p)
+#define MLS_IMPLEMENTATION
+#include "../mls_train.h"
+#include "t.h"
+#include <math.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/stat.h>
+#include <unistd.h>
+#define FILES 1
+#else
+#define FILES 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLOW 1
+#endif
+#endif
+#ifndef SLOW
+#define SLOW 0
+#endif
+
+/* ---- an allocator that counts, fails on demand, and sees writes behind a block */
+
+static int live_blocks, allocations, fail_at, failures;
+enum {
+    HEAD = 64,
+    CANARY = 64
+};
+
+static void *test_malloc(size_t size)
+{
+    unsigned char *p;
+    if (++allocations == fail_at) {
+        failures++;
+        return NULL;
+    }
+    p = (unsigned char *)malloc(HEAD + size + CANARY);
+    if (!p) return NULL;
+    memcpy(p, &size, sizeof size);
+    memset(p + HEAD, 0xa5, size + CANARY);
+    live_blocks++;
+    return p + HEAD;
+}
+
+static void test_free(void *memory)
+{
+    unsigned char *p = (unsigned char *)memory - HEAD;
+    size_t size;
+    T_CHECK(memory != NULL);
+    if (!memory) return;
+    memcpy(&size, p, sizeof size);
+    for (size_t i = 0; i < CANARY; i++) {
+        if (p[HEAD + size + i] == 0xa5) continue;
+        t_fail(__FILE__, __LINE__, "a write behind a block of %lu bytes", (unsigned long)size);
+        break;
+    }
+    live_blocks--;
+    free(p);
+}
+
+static int thread_count = 1;
+
+/* Of the networks that are planned from now on. */
+static void threads(int count)
+{
+    thread_count = count;
+#if defined(_OPENMP) && !defined(MLS_NO_THREADS)
+    omp_set_num_threads(count);
+#else
+    (void)count;
+#endif
+}
+
+/* ---- networks as texts: nodes separated by |, a letter and numbers each */
+
+/* i h w c; c x c_out k stride pad bias fp32; n x (batch norm); r x (relu); a x y (add);
+   m x size stride pad (max pool); v x size stride pad (average); g x (global pool);
+   s x stride c (subsample); l x outputs (linear); z x (loss). */
+static void build(mls_net *net, const char *text)
+{
+    while (*text) {
+        char kind = *text++, *end;
+        int a[8] = {0}, count = 0;
+        mls_conv_desc conv;
+        while (*text && *text != '|' && count < 8) {
+            a[count++] = (int)strtol(text, &end, 10);
+            if (end == text) break;
+            text = end;
+        }
+        if (*text == '|') text++;
+        switch (kind) {
+        case 'i':
+            mls_net_input(net, a[0], a[1], a[2]);
+            break;
+        case 'c':
+            memset(&conv, 0, sizeof conv);
+            conv.c_out = a[1], conv.kh = a[2], conv.stride = a[3], conv.pad = a[4];
+            conv.bias = a[5], conv.fp32 = a[6];
+            mls_net_conv(net, a[0], &conv);
+            break;
+        case 'n':
+            mls_net_batch_norm(net, a[0]);
+            break;
+        case 'r':
+            mls_net_relu(net, a[0]);
+            break;
+        case 'a':
+            mls_net_add(net, a[0], a[1]);
+            break;
+        case 'm':
+            mls_net_max_pool(net, a[0], a[1], a[2], a[3]);
+            break;
+        case 'v':
+            mls_net_average_pool(net, a[0], a[1], a[2], a[3]);
+            break;
+        case 'g':
+            mls_net_global_pool(net, a[0]);
+            break;
+        case 's':
+            mls_net_subsample(net, a[0], a[1], a[2]);
+            break;
+        case 'l':
+            mls_net_linear(net, a[0], a[1]);
+            break;
+        case 'z':
+            mls_net_loss(net, a[0]);
+            break;
+        default:
+            T_CHECK(!"a letter that build knows");
+        }
+    }
+}
+
+typedef struct rig {
+    mls_net net;
+    mls_node nodes[64];
+    mls_plan plan;
+    void *arena;
+} rig;
+
+static mls_net_desc desc_of(int batch, const char *w, const char *a, const char *e)
+{
+    mls_net_desc d;
+    memset(&d, 0, sizeof d);
+    d.batch = batch, d.seed = 7;
+    T_EQ_INT(mls_format_parse(&d.weight, w), MLS_OK);
+    T_EQ_INT(mls_format_parse(&d.data, a), MLS_OK);
+    T_EQ_INT(mls_format_parse(&d.error, e), MLS_OK);
+    return d;
+}
+
+static mls_net_desc desc_fp32(int batch)
+{
+    return desc_of(batch, "fp32", "fp32", "fp32");
+}
+
+static mls_net_desc desc_low(int batch)
+{
+    return desc_of(batch, "2,1:nc:2,0", "2,1:nc:2,0", "2,1:nc:2,0:stochastic");
+}
+
+/* Plans and binds; the arena ends at an inaccessible page. */
+static int rig_make(rig *r, const mls_net_desc *desc, const char *text)
+{
+    r->arena = NULL;
+    threads(thread_count);
+    mls_net_begin(&r->net, desc, r->nodes, 64);
+    build(&r->net, text);
+    if (mls_net_plan(&r->net, &r->plan) == MLS_OK) {
+        r->arena = t_alloc(r->plan.arena);
+        mls_net_bind(&r->net, r->arena, r->plan.arena);
+    }
+    if (r->net.status != MLS_OK) {
+        t_fail(__FILE__, __LINE__, "%s: %s", text, r->net.text);
+        t_free(r->arena);
+        return 0;
+    }
+    return 1;
+}
+
+static void rig_free(rig *r)
+{
+    t_free(r->arena);
+}
+
+/* Copies all trained numbers; returns how many there are. */
+static size_t rig_weights(rig *r, float *to)
+{
+    size_t total = 0, count;
+    for (int i = 0; i < r->net.count; i++) {
+        for (int second = 0; second < 2; second++) {
+            const float *w = mls_net_weights(&r->net, i, second, &count);
+            if (!w) continue;
+            memcpy(to + total, w, count * sizeof(float));
+            total += count;
+        }
+    }
+    return total;
+}
+
+/* Images and labels for small networks. */
+static float some_images[16 * 32 * 32 * 3];
+static int32_t some_labels[16];
+
+static void make_images(int count, size_t each, int classes, uint64_t seed)
+{
+    uint64_t rng = seed;
+    for (size_t i = 0; i < (size_t)count * each; i++) some_images[i] = t_uniform(&rng);
+    for (int i = 0; i < count; i++) some_labels[i] = t_below(&rng, classes);
+}
+
+static const mls_sgd plain_sgd = {0.1f, 0.9f, 5e-4f, 0};
+
+/* Input 8 x 8 x 3, ten classes; the first convolution is fp32 by default. */
+static const char small_net[] = "i8 8 3|c0 8 3 1 1|n1|r2|c3 12 3 2 1|n4|r5|c6 12 3 1 1|n7|a8 6|r9|"
+                                "g10|l11 10|z12";
+static const char plain_net[] = "i8 8 3|c0 8 3 1 1 1|r1|c2 12 3 2 1 1|r3|g4|l5 10|z6";
+/* The smallest, for checkpoints that are broken byte by byte. */
+static const char tiny_net[] = "i4 4 1|c0 2 3 1 1|n1|r2|g3|l4 2|z5";
+enum {
+    SMALL_IMAGE = 8 * 8 * 3
+};
+
+/* Some steps on images that depend on the number of the step. */
+static void train(rig *r, int first, int steps, int count, size_t image, int classes)
+{
+    for (int i = first; i < first + steps; i++) {
+        make_images(count, image, classes, (uint64_t)i * 77 + 5);
+        if (mls_net_step(&r->net, some_images, some_labels, count, &plain_sgd, NULL) != MLS_OK) {
+            t_fail(__FILE__, __LINE__, "step %d: %s", i, r->net.text);
+            return;
+        }
+    }
+}
+
+/* ---- gradients */
+
+static double loss_now(rig *r, int batch)
+{
+    mls_result result = {0, 0, 0};
+    mls_status status = mls_net_gradient(&r->net, some_images, some_labels, batch, &result);
+    T_EQ_INT(status, MLS_OK);
+    return result.loss;
+}
+
+/* Central differences of the loss at some of the numbers of each node. The second difference is of
+   order h where the loss is smooth, and of order 1 where there is a kink between: such a place does
+   not count, but most places must. */
+static void check_gradients(const char *text, int samples, uint64_t seed)
+{
+    enum {
+        BATCH = 3
+    };
+    static float gradient[1 << 14];
+    mls_net_desc desc = desc_fp32(BATCH);
+    uint64_t rng = seed;
+    size_t count;
+    int checked = 0, skipped = 0;
+    double loss;
+    rig r;
+    t_note("%.200s", text);
+    desc.seed = seed;
+    if (!rig_make(&r, &desc, text)) return;
+    make_images(BATCH, mls__image(r.nodes[0].shape), r.nodes[r.net.count - 1].shape.c, seed);
+    for (int i = 0; i < r.net.count; i++) { /* no number at its special first value */
+        for (int second = 0; second < 2; second++) {
+            float *w = mls_net_weights(&r.net, i, second, &count);
+            int conv = r.nodes[i].kind == MLS__CONV || r.nodes[i].kind == MLS__LINEAR;
+            for (size_t j = 0; w && j < count; j++) {
+                w[j] = w[j] * (conv ? 1.3f : 1) + 0.3f * t_uniform(&rng) * (second || !conv);
+            }
+        }
+    }
+    loss = loss_now(&r, BATCH);
+    count = 0;
+    for (int i = 0; i < r.net.count; i++) {
+        for (int second = 0; second < 2; second++) {
+            size_t n;
+            const float *g = mls_net_gradients(&r.net, i, second, &n);
+            if (!g) continue;
+            T_REQUIRE(count + n <= sizeof gradient / sizeof gradient[0]);
+            memcpy(gradient + count, g, n * sizeof(float));
+            count += n;
+        }
+    }
+    count = 0;
+    for (int i = 0; i < r.net.count; i++) {
+        for (int second = 0; second < 2; second++) {
+            size_t n;
+            float *w = mls_net_weights(&r.net, i, second, &n);
+            const float *g = gradient + count;
+            double most = 0;
+            if (!w) continue;
+            count += n;
+            for (size_t j = 0; j < n; j++) {
+                if (fabs((double)g[j]) > most) most = fabs((double)g[j]);
+            }
+            most /= BATCH;
+            for (int k = 0; k < samples && k < (int)n; k++) {
+                size_t j = n <= (size_t)samples ? (size_t)k : (size_t)t_below(&rng, (int)n);
+                float keep = w[j];
+                double central[2], bend[2], exact = (double)g[j] / BATCH, scale = fabs(exact);
+                if (scale < 0.2 * most) scale = 0.2 * most;
+                for (int half = 0; half < 2; half++) {
+                    double h = half ? 0.004 : 0.008, up, down;
+                    w[j] = keep + (float)h, up = loss_now(&r, BATCH);
+                    w[j] = keep - (float)h, down = loss_now(&r, BATCH);
+                    w[j] = keep;
+                    central[half] = (up - down) / (2 * h);
+                    bend[half] = (up + down - 2 * loss) / h;
+                }
+                if (fabs(central[0] - central[1]) > 0.005 * scale + 4e-4 ||
+                    fabs(bend[0] - 2 * bend[1]) > 0.01 * scale + 8e-4) {
+                    skipped++;
+                    continue;
+                }
+                checked++;
+                if (fabs(central[1] - exact) > 0.015 * scale + 8e-4) {
+                    t_fail(__FILE__, __LINE__, "node %d, %s %lu: %g, not %g", i,
+                           second ? "second" : "weight", (unsigned long)j, exact, central[1]);
+                }
+            }
+        }
+    }
+    T_CHECK(skipped <= checked);
+    rig_free(&r);
+}
+
+/* Every layer behind a convolution or linear layer, whose gradient proves the layer's own. */
+static void gradients_of_layers(void)
+{
+    static const char *const nets[] = {
+        "i5 4 2|c0 3 3 1 1 1|l1 4|z2",                          /* conv with bias */
+        "i6 5 3|c0 4 3 2 1|c1 3 3 1 1 1|l2 4|z3",               /* its input gradient */
+        "i7 7 2|c0 3 3 1 1 1|c1 4 5 2 2 1|l2 4|z3",             /* 5 x 5, stride 2 */
+        "i5 5 2|c0 5 1 1 0 1|c1 3 1 2 0 1|c2 2 2 1 0|l3 3|z4",  /* 1 x 1, 2 x 2 */
+        "i7 5 2|c0 3 3 3 2 1|c1 17 3 1 1 1|c2 3 3 1 0|l3 3|z4", /* stride 3, many channels */
+        "i4 4 2|c0 3 3 1 1|n1|l2 4|z3",                         /* batch norm */
+        "i4 4 2|c0 5 3 1 1|n1|c2 3 3 1 1|n3|c4 3 1 1|n5|l6 3|z7",
+        "i4 4 3|c0 18 3 1 1|n1|l2 3|z3",
+        "i5 5 2|c0 4 3 1 1 1|r1|l2 4|z3", /* relu */
+        "i5 5 2|c0 4 3 1 1|n1|r2|c3 5 3 1 1|r4|l5 3|z6",
+        "i5 5 2|c0 4 3 1 1 1|a1 1|l2 4|z3", /* the same input twice */
+        "i5 5 2|c0 4 3 1 1 1|r1|a2 2|n3|l4 4|z5",
+        "i5 5 2|c0 4 3 1 1 1|c1 4 3 1 1|a1 2|a2 3|a4 1|l5 4|z6", /* several consumers */
+        "i5 5 2|c0 4 3 1 1 1|r1|c1 4 3 1 1|a2 3|r4|a5 1|a6 2|l7 4|z8",
+        "i6 6 2|c0 4 3 1 1 1|m1 2 2|l2 4|z3", /* pools */
+        "i6 7 2|c0 4 3 1 1 1|m1 3 2 1|c2 3 3 1 1|m3 2 1|l4 3|z5",
+        "i6 6 2|c0 4 3 1 1 1|v1 2 2|l2 4|z3",
+        "i6 7 2|c0 4 3 1 1 1|v1 3 2 1|c2 3 3 1 1|v3 3 1 2|l4 3|z5",
+        "i6 5 2|c0 4 3 1 1 1|g1|l2 4|z3",
+        "i6 5 2|c0 4 3 1 1|n1|g2|l3 5|l4 4|z5",           /* linear behind linear */
+        "i6 5 2|c0 4 3 1 1 1|s1 2 9|c2 3 3 1 1|l3 4|z4",  /* option A */
+        "i6 6 2|c0 4 3 1 1|n1|r2|c3 6 3 2 1|n4|s3 2 6|a5 6|r7|g8|l9 4|z10",
+        "i6 6 2|c0 4 3 1 1|n1|r2|c3 6 3 2 1|n4|c3 6 1 2|n6|a5 7|r8|g9|l10 4|z11",
+        "i4 4 2|c0 4 3 1 1|n1|a2 1|r3|a4 2|r5|n6|a7 5|l8 3|z9",
+        "i1 1 6|l0 5|r1|l2 5|a3 1|l4 2|z5",
+        "i3 3 4|n0|l1 3|z2",    /* batch norm and add on the input itself */
+        "i3 3 4|a0 0|r1|a2 0|c3 4 3 1 1|a4 0|m5 3 1 1|l6 3|z7",
+        "i2 2 3|c0 2 2|z1",     /* a convolution as the last layer */
+    };
+    for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
+        if (SLOW && i % 2) continue;
+        check_gradients(nets[i], SLOW ? 8 : 20, i + 1);
+    }
+}
+
+/* Random graphs: whatever the planner shares, hands over or overwrites, gradients stay right. */
+static void gradients_of_random_graphs(void)
+{
+    uint64_t rng = 99;
+    for (int i = 0; i < (SLOW ? 10 : 60); i++) {
+        char text[1024];
+        int used[40] = {0}, nodes = 2, more = 4 + t_below(&rng, 14), n;
+        n = snprintf(text, sizeof text, "i4 3 2|c0 4 3 1 1 1");
+        while (nodes < more) {
+            int x = 1 + t_below(&rng, nodes - 1), y = 1 + t_below(&rng, nodes - 1);
+            if (t_below(&rng, 3)) x = nodes - 1 - t_below(&rng, nodes < 4 ? 1 : 3);
+            used[x] = 1;
+            n += snprintf(text + n, sizeof text - (size_t)n, "|");
+            switch (t_below(&rng, 10)) {
+            case 0:
+            case 1:
+            case 2:
+                used[y] = 1;
+                n += snprintf(text + n, sizeof text - (size_t)n, "a%d %d", x, y);
+                break;
+            case 3:
+            case 4:
+            case 5:
+                n += snprintf(text + n, sizeof text - (size_t)n, "r%d", x);
+                break;
+            case 6:
+                n += snprintf(text + n, sizeof text - (size_t)n, "n%d", x);
+                break;
+            case 7:
+                n += snprintf(text + n, sizeof text - (size_t)n, "c%d 4 1 1 0 1", x);
+                break;
+            case 8:
+                n += snprintf(text + n, sizeof text - (size_t)n, "v%d 3 1 1", x);
+                break;
+            default:
+                n += snprintf(text + n, sizeof text - (size_t)n, "s%d 1 4", x);
+                break;
+            }
+            nodes++;
+        }
+        for (int x = 1; x < nodes - 1; x++) { /* everything must be used */
+            if (used[x]) continue;
+            n += snprintf(text + n, sizeof text - (size_t)n, "|a%d %d", x, nodes - 1);
+            used[nodes - 1] = used[x] = 1;
+            nodes++;
+        }
+        snprintf(text + n, sizeof text - (size_t)n, "|n%d|l%d 3|z%d", nodes - 1, nodes, nodes + 1);
+        check_gradients(text, 4, (uint64_t)i + 100);
+    }
+}
+
+/* The loss, the count of right answers and the logits, in double. */
+static void loss_of_logits(void)
+{
+    mls_net_desc desc = desc_fp32(16);
+    mls_result result, again;
+    const float *z;
+    double loss = 0;
+    int right = 0;
+    rig r;
+    if (!rig_make(&r, &desc, plain_net)) return;
+    make_images(16, SMALL_IMAGE, 10, 3);
+    for (int i = 0; i < 16 * SMALL_IMAGE; i++) some_images[i] *= 20;
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 16, &result), MLS_OK);
+    z = mls_net_logits(&r.net);
+    T_REQUIRE(z != NULL);
+    for (int n = 0; n < 16; n++) {
+        const float *p = z + n * 10;
+        double most = -1e30, sum = 0;
+        int best = 0;
+        for (int i = 0; i < 10; i++) {
+            if ((double)p[i] > most) most = (double)p[i], best = i;
+        }
+        for (int i = 0; i < 10; i++) sum += exp((double)p[i] - most);
+        loss += log(sum) - ((double)p[some_labels[n]] - most);
+        right += best == some_labels[n];
+    }
+    T_CHECK(fabs(result.loss - loss / 16) < 1e-5 * (1 + loss / 16));
+    T_EQ_INT(result.correct, right);
+    T_EQ_INT(result.images, 16);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 16, &again), MLS_OK);
+    T_EQ_MEM(&again.loss, &result.loss, sizeof result.loss); /* no batch norm: the same forward */
+    T_EQ_INT(again.correct, right);
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 16, &again), MLS_OK);
+    T_CHECK(again.loss == 0 && again.correct == 0 && again.images == 16);
+    rig_free(&r);
+}
+
+/* After a training call the logits are still those of its forward pass. */
+static void logits_after_training(void)
+{
+    static const char *const nets[] = {plain_net, small_net, "i8 8 3|c0 4 3 1 1|l1 10|z2",
+                                       "i8 8 3|c0 24 3 1 1|r1|m2 2 2|c3 10 4|z4"};
+    static float before[160];
+    for (int i = 0; i < 4; i++) {
+        mls_net_desc desc = i % 2 ? desc_low(16) : desc_fp32(16);
+        rig r;
+        t_note("%s", nets[i]);
+        if (!rig_make(&r, &desc, nets[i])) return;
+        T_CHECK(mls_net_logits(&r.net) == NULL);
+        make_images(16, SMALL_IMAGE, 10, 3);
+        if (i == 1) { /* batch norm that does the same in evaluation and training */
+            T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 16, NULL), MLS_OK);
+            for (int n = 0; n < 16; n++) {
+                double sum = 0, most = -1e30;
+                const float *z = mls_net_logits(&r.net) + n * 10;
+                for (int c = 0; c < 10; c++) most = (double)z[c] > most ? (double)z[c] : most;
+                for (int c = 0; c < 10; c++) sum += exp((double)z[c] - most);
+                T_CHECK(sum >= 1 && sum <= 10 && most > 0.001 && most < 100);
+            }
+        } else {
+            T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 16, NULL), MLS_OK);
+            memcpy(before, mls_net_logits(&r.net), sizeof before);
+            T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 16, NULL), MLS_OK);
+            T_EQ_MEM(mls_net_logits(&r.net), before, sizeof before);
+        }
+        rig_free(&r);
+    }
+}
+
+/* ---- golden trainings */
+
+typedef struct golden {
+    const char *w, *a, *e;
+    int option_a;
+    uint32_t loss[10]; /* as floats, by their bits */
+    uint64_t digest;   /* after the last step */
+} golden;
+
+#define LOW20 "2,1:nc:2,0"
+#define LOW31 "2,1:nc:3,1"
+#define LOW81 "2,4:nc:8,1"
+#define NONE4 "0,4:none"
+#define UP    ":stochastic"
+#define FP    "fp32"
+
+/* clang-format off */
+/* ResNet-8 of width 8 on 16 x 16 pictures, eight a step */
+static const golden golden_wide[] = {
+/*GOLDEN_WIDE*/
+    {FP, FP, FP, 0, {0}, 0},
+    {LOW20, LOW20, LOW20 UP, 0, {0}, 0},
+    {LOW31, LOW31, LOW31 UP, 0, {0}, 0},
+    {LOW81, LOW81, LOW81 UP, 0, {0}, 0},
+    {NONE4, NONE4, NONE4 UP, 1, {0}, 0},
+    {LOW20, FP, LOW20 UP, 0, {0}, 0},
+    {FP, "2,4:nc:3,1", "2,1:c:1,1:clipped:paper", 1, {0}, 0},
+/*END*/
+};
+/* width 4 on 8 x 8 pictures, three a step: small enough for the reference */
+static const golden golden_tiny[] = {
+/*GOLDEN_TINY*/
+    {FP, FP, FP, 0, {0}, 0},
+    {LOW20, LOW20, LOW20 UP, 0, {0}, 0},
+    {LOW31, LOW31, LOW31 UP, 1, {0}, 0},
+    {LOW81, LOW81, LOW81 UP, 0, {0}, 0},
+    {NONE4, NONE4, NONE4 UP, 0, {0}, 0},
+    {LOW20, FP, LOW20 UP, 0, {0}, 0},
+    {"5,2:n:8,1", "4,3:c:5,0", "5,6:nc:4,1:stochastic", 0, {0}, 0},
+/*END*/
+};
+/* clang-format on */
+
+/* conv-bn-relu, three stages of one block, pool, linear; pictures 32 x 32 x 3. */
+static void build_resnet8(mls_net *net, int32_t width, int32_t shrink, int option_a)
+{
+    int32_t x = mls_net_input(net, 32, 32, 3);
+    mls_conv_desc conv;
+    memset(&conv, 0, sizeof conv);
+    x = mls_net_subsample(net, x, shrink, 3);
+    conv.c_out = width, conv.kh = 3, conv.pad = 1;
+    x = mls_net_relu(net, mls_net_batch_norm(net, mls_net_conv(net, x, &conv)));
+    for (int32_t stage = 0; stage < 3; stage++) {
+        int32_t c = width << stage, stride = stage ? 2 : 1, y, side = x;
+        conv.c_out = c, conv.kh = 3, conv.pad = 1, conv.stride = stride;
+        y = mls_net_relu(net, mls_net_batch_norm(net, mls_net_conv(net, x, &conv)));
+        conv.stride = 1;
+        y = mls_net_batch_norm(net, mls_net_conv(net, y, &conv));
+        if (stage && option_a) side = mls_net_subsample(net, x, stride, c);
+        if (stage && !option_a) {
+            conv.kh = 1, conv.pad = 0, conv.stride = stride;
+            side = mls_net_batch_norm(net, mls_net_conv(net, x, &conv));
+        }
+        x = mls_net_relu(net, mls_net_add(net, y, side));
+    }
+    mls_net_loss(net, mls_net_linear(net, mls_net_global_pool(net, x), 10));
+}
+
+static mls_data golden_data;
+
+static void golden_data_make(void)
+{
+    static uint8_t pixels[80 * 3072], labels[80];
+    golden_data.pixels = pixels, golden_data.labels = labels;
+    T_EQ_INT(mls_data_synthetic(&golden_data, 80, 5, 0), MLS_OK);
+}
+
+/* Trains for some steps; losses by their bits. */
+static uint64_t golden_run(const golden *g, int width, int shrink, int batch, int steps,
+                           uint32_t *losses)
+{
+    mls_net_desc desc = desc_of(batch, g->w, g->a, g->e);
+    mls_augment augment;
+    static rig r;
+    uint64_t digest;
+    memset(&augment, 0, sizeof augment);
+    memset(losses, 0, 10 * sizeof *losses);
+    augment.crop = 4, augment.flip = augment.shuffle = 1;
+    T_EQ_INT(mls_data_normalise(&golden_data, &augment), MLS_OK);
+    threads(thread_count);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build_resnet8(&r.net, width, shrink, g->option_a);
+    if (mls_net_plan(&r.net, &r.plan) != MLS_OK) {
+        t_fail(__FILE__, __LINE__, "%s", r.net.text);
+        return 0;
+    }
+    r.arena = t_alloc(r.plan.arena);
+    T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+    for (int i = 0; i < steps; i++) {
+        mls_result result = {0, 0, 0};
+        float loss;
+        T_EQ_INT(mls_data_batch(&golden_data, &augment, 1, 0, (int64_t)i * batch, batch,
+                                some_images, some_labels),
+                 MLS_OK);
+        T_EQ_INT(
+            mls_net_step(&r.net, some_images, some_labels, batch, &plain_sgd, &result), MLS_OK);
+        loss = (float)result.loss;
+        memcpy(&losses[i], &loss, sizeof loss);
+    }
+    digest = mls_net_digest(&r.net);
+    rig_free(&r);
+    return digest;
+}
+
+static void golden_check(const golden *g, int width, int shrink, int batch, int steps)
+{
+    uint32_t losses[10];
+    uint64_t digest = golden_run(g, width, shrink, batch, steps, losses);
+    if (memcmp(losses, g->loss, (size_t)steps * sizeof losses[0]) == 0 &&
+        (steps < 10 || digest == g->digest)) {
+        return;
+    }
+    t_fail(__FILE__, __LINE__, "%s %s %s %d, the golden training is not repeated. New values:",
+           g->w, g->a, g->e, g->option_a);
+    printf("\n/*NEW %d*/ {", width);
+    for (int i = 0; i < 10; i++) printf("0x%08xu%s", (unsigned)losses[i], i < 9 ? ", " : "}, ");
+    printf("0x%016llxu", (unsigned long long)digest);
+}
+
+static void golden_trainings(void)
+{
+    int kernels = mls_kernel_count();
+    golden_data_make();
+    for (size_t i = 0; i < sizeof golden_wide / sizeof golden_wide[0]; i++) {
+        for (int kernel = kernels - 1; kernel >= 1; kernel--) {
+            int best = kernel + 1 == kernels; /* the others on one thread: see the next test */
+            if (SLOW && !best) continue;
+            for (int count = 1; count <= (best ? 4 : 1); count *= 2) {
+                if (SLOW && count == 2) continue;
+                T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
+                threads(count);
+                t_note("%s, %d threads", mls_kernel_used(), count);
+                golden_check(&golden_wide[i], 8, 2, 8, 10);
+            }
+        }
+        if (kernels == 1) { /* only the reference: a part of it */
+            threads(1);
+            golden_check(&golden_wide[i], 8, 2, 8, SLOW ? 1 : 2);
+        }
+    }
+    threads(1);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+static void golden_trainings_of_every_kernel(void)
+{
+    golden_data_make();
+    for (size_t i = 0; i < sizeof golden_tiny / sizeof golden_tiny[0]; i++) {
+        for (int kernel = mls_kernel_count() - 1; kernel >= 0; kernel--) {
+            for (int count = 1; count <= 4; count *= 2) {
+                if (SLOW && count == 2) continue;
+                T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
+                threads(count);
+                t_note("%s, %d threads", mls_kernel_used(), count);
+                golden_check(&golden_tiny[i], 4, 4, 3, SLOW && kernel == 0 ? 4 : 10);
+            }
+        }
+    }
+    threads(1);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+/* ---- steps */
+
+static void evaluation_changes_nothing(void)
+{
+    mls_net_desc descs[2];
+    descs[0] = desc_fp32(6), descs[1] = desc_low(6);
+    for (int i = 0; i < 2; i++) {
+        rig a, b;
+        if (!rig_make(&a, &descs[i], small_net) || !rig_make(&b, &descs[i], small_net)) return;
+        for (int step = 0; step < 4; step++) {
+            uint64_t digest;
+            mls_result first = {0, 0, 0}, second = {0, 0, 0};
+            train(&a, step, 1, 6, SMALL_IMAGE, 10), train(&b, step, 1, 6, SMALL_IMAGE, 10);
+            digest = mls_net_digest(&b.net);
+            make_images(6, SMALL_IMAGE, 10, 1234);
+            T_EQ_INT(mls_net_evaluate(&b.net, some_images, some_labels, 6, &first), MLS_OK);
+            T_EQ_INT(mls_net_evaluate(&b.net, some_images, NULL, 1 + step, NULL), MLS_OK);
+            T_EQ_INT(mls_net_evaluate(&b.net, some_images, some_labels, 6, &second), MLS_OK);
+            T_CHECK(digest == mls_net_digest(&b.net));
+            T_EQ_MEM(&first.loss, &second.loss, sizeof first.loss);
+        }
+        T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
+        /* also between the parts of an accumulated gradient */
+        for (int part = 0; part < 3; part++) {
+            make_images(4, SMALL_IMAGE, 10, (uint64_t)part);
+            T_EQ_INT(mls_net_gradient(&a.net, some_images, some_labels, 4, NULL), MLS_OK);
+            T_EQ_INT(mls_net_gradient(&b.net, some_images, some_labels, 4, NULL), MLS_OK);
+            T_EQ_INT(mls_net_evaluate(&b.net, some_images, NULL, 2, NULL), MLS_OK);
+        }
+        T_EQ_INT(mls_net_update(&a.net, &plain_sgd), MLS_OK);
+        T_EQ_INT(mls_net_update(&b.net, &plain_sgd), MLS_OK);
+        T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
+        rig_free(&a), rig_free(&b);
+    }
+}
+
+/* An evaluated image gives the same result alone and among others. */
+static void evaluation_of_pieces(void)
+{
+    mls_net_desc desc = desc_fp32(8);
+    mls_result all, piece;
+    double sum = 0;
+    int right = 0;
+    rig r;
+    if (!rig_make(&r, &desc, small_net)) return;
+    train(&r, 0, 3, 8, SMALL_IMAGE, 10);
+    make_images(8, SMALL_IMAGE, 10, 9);
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 8, &all), MLS_OK);
+    for (int n = 0; n < 8; n++) {
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images + n * SMALL_IMAGE, some_labels + n, 1,
+                                  &piece),
+                 MLS_OK);
+        sum += piece.loss, right += piece.correct;
+    }
+    T_CHECK(sum / 8 == all.loss);
+    T_EQ_INT(right, all.correct);
+    rig_free(&r);
+}
+
+/* Parts of a batch, then one update, move the weights as the whole batch does. */
+static void accumulation(void)
+{
+    static const int parts[][4] = {{4, 4, 0, 0}, {5, 3, 0, 0}, {1, 1, 5, 1}, {8, 0, 0, 0}};
+    static float whole[8192], sum[8192];
+    mls_net_desc desc = desc_fp32(8);
+    for (int i = 0; i < 4; i++) {
+        rig a, b;
+        size_t count;
+        int first = 0;
+        if (!rig_make(&a, &desc, plain_net) || !rig_make(&b, &desc, plain_net)) return;
+        for (int step = 0; step < 3; step++) {
+            make_images(8, SMALL_IMAGE, 10, (uint64_t)step);
+            T_EQ_INT(mls_net_step(&a.net, some_images, some_labels, 8, &plain_sgd, NULL), MLS_OK);
+            first = 0;
+            for (int j = 0; j < 4; first += parts[i][j++]) {
+                if (!parts[i][j]) continue;
+                T_EQ_INT(mls_net_gradient(&b.net, some_images + first * SMALL_IMAGE,
+                                          some_labels + first, parts[i][j], NULL),
+                         MLS_OK);
+            }
+            T_EQ_INT(mls_net_update(&b.net, &plain_sgd), MLS_OK);
+        }
+        count = rig_weights(&a, whole);
+        T_EQ_INT(rig_weights(&b, sum), count);
+        for (size_t j = 0; j < count; j++) {
+            T_CHECK(fabs((double)whole[j] - (double)sum[j]) < 1e-5 + 1e-4 * fabs((double)whole[j]));
+        }
+        if (parts[i][0] == 8) T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
+        rig_free(&a), rig_free(&b);
+    }
+}
+
+/* The gradient is a sum over images, and an update clears it. */
+static void gradients_add_up(void)
+{
+    mls_net_desc desc = desc_fp32(4);
+    static float once[8192];
+    size_t count;
+    rig r;
+    const float *g;
+    if (!rig_make(&r, &desc, plain_net)) return;
+    make_images(4, SMALL_IMAGE, 10, 1);
+    g = mls_net_gradients(&r.net, 3, 0, &count);
+    T_REQUIRE(g != NULL && count == 12 * 9 * 8);
+    for (size_t i = 0; i < count; i++) T_CHECK(g[i] == 0);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 4, NULL), MLS_OK);
+    memcpy(once, g, count * sizeof(float));
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 4, NULL), MLS_OK);
+    for (size_t i = 0; i < count; i++) T_CHECK(g[i] == once[i] + once[i]);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_OK);
+    for (size_t i = 0; i < count; i++) T_CHECK(g[i] == 0);
+    rig_free(&r);
+}
+
+/* v = momentum v + (g + decay w); w = w - rate v, or with Nesterov's look ahead. */
+static void optimizer_formula(void)
+{
+    static const mls_sgd rules[] = {{0.1f, 0, 0, 0},          {0.1f, 0.9f, 0, 0},
+                                    {0.05f, 0.9f, 0.01f, 0},  {0.1f, 0.9f, 0, 1},
+                                    {0.05f, 0.8f, 0.02f, 1},  {0.3f, 0, 0.1f, 0}};
+    static float before[8192], after[8192], g[8192];
+    static double v[8192];
+    for (int i = 0; i < 6; i++) {
+        mls_sgd s = rules[i];
+        mls_net_desc desc = desc_fp32(4);
+        rig r;
+        t_note("rule %d", i);
+        if (!rig_make(&r, &desc, small_net)) return;
+        memset(v, 0, sizeof v);
+        for (int step = 0; step < 4; step++) {
+            size_t count = rig_weights(&r, before), at = 0, n;
+            make_images(4, SMALL_IMAGE, 10, (uint64_t)step);
+            T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 3, NULL), MLS_OK);
+            for (int node = 0; node < r.net.count; node++) {
+                for (int second = 0; second < 2; second++) {
+                    const float *p = mls_net_gradients(&r.net, node, second, &n);
+                    if (!p) continue;
+                    memcpy(g + at, p, n * sizeof(float));
+                    at += n;
+                }
+            }
+            T_EQ_INT(at, count);
+            T_EQ_INT(mls_net_update(&r.net, &s), MLS_OK);
+            rig_weights(&r, after);
+            for (size_t j = 0; j < count; j++) {
+                double gradient = (double)g[j] / 3 + (double)s.decay * (double)before[j], move, w;
+                v[j] = (double)s.momentum * v[j] + gradient;
+                move = s.nesterov ? gradient + (double)s.momentum * v[j] : v[j];
+                w = (double)before[j] - (double)s.rate * move;
+                T_CHECK(fabs((double)after[j] - w) < 1e-6 * (1 + fabs(w)));
+            }
+            s.rate *= 0.5f; /* a schedule changes nothing of the past */
+        }
+        T_EQ_INT(r.net.step, 4), T_EQ_INT(r.net.updates, 4);
+        rig_free(&r);
+    }
+}
+
+static void schedules(void)
+{
+    mls_schedule s;
+    memset(&s, 0, sizeof s);
+    s.rate = 0.1f;
+    T_CHECK(mls_schedule_rate(&s, 0) == 0.1f && mls_schedule_rate(&s, 1000000) == 0.1f);
+    s.kind = MLS_SCHEDULE_STEP, s.milestones[0] = 80, s.milestones[1] = 120;
+    T_CHECK(mls_schedule_rate(&s, 79) == 0.1f);
+    T_CHECK(fabs((double)mls_schedule_rate(&s, 80) - 0.01) < 1e-9);
+    T_CHECK(fabs((double)mls_schedule_rate(&s, 119) - 0.01) < 1e-9);
+    T_CHECK(fabs((double)mls_schedule_rate(&s, 120) - 0.001) < 1e-9);
+    s.factor = 2, s.milestones[2] = 130, s.milestones[3] = 140;
+    T_CHECK(fabs((double)mls_schedule_rate(&s, 500) - 0.1 / 16) < 1e-8);
+    s.warmup = 5;
+    for (int i = 0; i < 5; i++) {
+        T_CHECK(fabs((double)mls_schedule_rate(&s, i) - 0.1 * (i + 1) / 5) < 1e-8);
+    }
+    T_CHECK(mls_schedule_rate(&s, 5) == 0.1f);
+    for (int warmup = 0; warmup <= 7; warmup += 7) {
+        s.kind = MLS_SCHEDULE_COSINE, s.updates = 200, s.warmup = warmup;
+        for (int i = warmup; i <= 210; i++) {
+            double t = i < 200 ? (double)(i - warmup) / (200 - warmup) : 1;
+            t_note("%d", i);
+            T_CHECK(fabs((double)mls_schedule_rate(&s, i) -
+                         0.05 * (1 + cos(3.14159265358979 * t))) < 2e-6);
+        }
+        T_CHECK(mls_schedule_rate(&s, 200) == 0 && mls_schedule_rate(&s, 300) == 0);
+    }
+}
+
+/* The running statistics that evaluation uses: mean and unbiased variance, moved by bn_momentum. */
+static void running_statistics(void)
+{
+    mls_net_desc desc = desc_fp32(4);
+    static const char net[] = "i3 3 2|n0|l1 2|z2";
+    double mean[2] = {0, 0}, variance[2] = {1, 1};
+    rig r;
+    const float *state;
+    desc.bn_momentum = 0.25f;
+    if (!rig_make(&r, &desc, net)) return;
+    for (int step = 0; step < 3; step++) {
+        make_images(4, 18, 2, (uint64_t)step);
+        T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 4, NULL), MLS_OK);
+        for (int ch = 0; ch < 2; ch++) {
+            double m = 0, v = 0;
+            for (int i = 0; i < 36; i++) m += (double)some_images[i * 2 + ch] / 36;
+            for (int i = 0; i < 36; i++) {
+                v += ((double)some_images[i * 2 + ch] - m) * ((double)some_images[i * 2 + ch] - m);
+            }
+            mean[ch] += 0.25 * (m - mean[ch]);
+            variance[ch] += 0.25 * (v / 35 - variance[ch]);
+        }
+        state = mls__state_at(&r.net, &r.nodes[1]);
+        for (int ch = 0; ch < 2; ch++) {
+            T_CHECK(fabs((double)state[ch] - mean[ch]) < 1e-6);
+            T_CHECK(fabs((double)state[mls__up(2) + (size_t)ch] - variance[ch]) < 1e-6);
+        }
+    }
+    rig_free(&r);
+}
+
+/* A step of fewer images than the batch does not depend on what the batch might have been. */
+static void smaller_batches(void)
+{
+    mls_net_desc descs[3];
+    descs[0] = desc_fp32(1), descs[1] = desc_low(1);
+    descs[2] = desc_of(1, "2,4:nc:8,1", "5,2:nc:3,1", "2,1:none:stochastic");
+    for (int i = 0; i < 3; i++) {
+        for (int count = 1; count <= 5; count += 2) {
+            uint64_t expected = 0;
+            for (int batch = count; batch <= 11; batch += 3) {
+                rig r;
+                descs[i].batch = batch;
+                threads(1 + batch % 4);
+                t_note("desc %d, %d images, batch %d", i, count, batch);
+                if (!rig_make(&r, &descs[i], small_net)) return;
+                train(&r, 0, 2, count, SMALL_IMAGE, 10);
+                if (batch == count) expected = mls_net_digest(&r.net);
+                T_CHECK(mls_net_digest(&r.net) == expected);
+                rig_free(&r);
+            }
+        }
+        /* a whole batch, a rest, a whole batch */
+        {
+            rig r;
+            descs[i].batch = 7;
+            if (!rig_make(&r, &descs[i], small_net)) return;
+            train(&r, 0, 1, 7, SMALL_IMAGE, 10);
+            train(&r, 1, 1, 2, SMALL_IMAGE, 10);
+            train(&r, 2, 1, 7, SMALL_IMAGE, 10);
+            T_EQ_INT(r.net.status, MLS_OK);
+            rig_free(&r);
+        }
+    }
+    threads(1);
+}
+
+/* Images without any difference: variance 0, groups of zeros, ties everywhere. */
+static void equal_images(void)
+{
+    static const float values[] = {0, 1, -0.5f, 1e-30f};
+    for (int i = 0; i < 8; i++) {
+        mls_net_desc desc = i % 2 ? desc_low(5) : desc_fp32(5);
+        mls_result result = {0, 0, 0};
+        rig r;
+        desc.quantize_first = desc.quantize_last = i % 2;
+        if (!rig_make(&r, &desc, small_net)) return;
+        t_note("all %g, %s", (double)values[i / 2], i % 2 ? "quantized" : "fp32");
+        for (int j = 0; j < 5 * SMALL_IMAGE; j++) some_images[j] = values[i / 2];
+        for (int j = 0; j < 5; j++) some_labels[j] = j;
+        for (int step = 0; step < 3; step++) {
+            T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 5, &plain_sgd, &result),
+                     MLS_OK);
+            T_CHECK(result.loss > 0 && result.loss < 100);
+            T_CHECK(result.correct <= 1); /* equal images have one answer */
+        }
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 5, &result), MLS_OK);
+        rig_free(&r);
+    }
+}
+
+/* Seeds: the same seed repeats a training, another one does not. */
+static void seeds(void)
+{
+    uint64_t digest[3];
+    for (int i = 0; i < 3; i++) {
+        mls_net_desc desc = desc_low(4);
+        rig r;
+        desc.seed = i == 2 ? 8 : 7;
+        if (!rig_make(&r, &desc, small_net)) return;
+        train(&r, 0, 2, 4, SMALL_IMAGE, 10);
+        digest[i] = mls_net_digest(&r.net);
+        rig_free(&r);
+    }
+    T_CHECK(digest[0] == digest[1] && digest[0] != digest[2]);
+}
+
+/* First weights: their spread, biases 0, batch norm 1 and 0. */
+static void first_weights(void)
+{
+    mls_net_desc desc = desc_fp32(1);
+    size_t count;
+    const float *w;
+    double sum = 0, square = 0;
+    rig r;
+    if (!rig_make(&r, &desc, "i8 8 16|c0 32 3 1 1 1|n1|g2|l3 10|z4")) return;
+    w = mls_net_weights(&r.net, 1, 0, &count);
+    T_REQUIRE(w != NULL && count == 32 * 9 * 16);
+    for (size_t i = 0; i < count; i++) sum += (double)w[i], square += (double)w[i] * (double)w[i];
+    T_CHECK(fabs(sum / (double)count) < 0.01);
+    T_CHECK(fabs(square / (double)count * (9 * 32) / 2 - 1) < 0.1); /* 2 / (kh kw c_out) */
+    w = mls_net_weights(&r.net, 1, 1, &count);
+    T_REQUIRE(w != NULL && count == 32);
+    for (size_t i = 0; i < count; i++) T_CHECK(w[i] == 0);
+    w = mls_net_weights(&r.net, 2, 0, &count);
+    T_REQUIRE(w != NULL && count == 32);
+    for (size_t i = 0; i < count; i++) T_CHECK(w[i] == 1);
+    w = mls_net_weights(&r.net, 2, 1, &count);
+    for (size_t i = 0; i < count; i++) T_CHECK(w[i] == 0);
+    w = mls_net_weights(&r.net, 4, 0, &count);
+    T_REQUIRE(w != NULL && count == 320);
+    sum = square = 0;
+    for (size_t i = 0; i < count; i++) {
+        T_CHECK(fabs((double)w[i]) <= 1 / sqrt(32.0));
+        sum += (double)w[i], square += (double)w[i] * (double)w[i];
+    }
+    T_CHECK(fabs(sum / 320) < 0.03 && fabs(square / 320 * 32 * 3 - 1) < 0.2);
+    rig_free(&r);
+}
+
+/* ---- arenas, plans, layers */
+
+static void arena_anywhere(void)
+{
+    mls_net_desc desc = desc_low(3);
+    static unsigned char memory[1 << 20];
+    uint64_t expected = 0;
+    size_t size;
+    rig r;
+    if (!rig_make(&r, &desc, small_net)) return; /* with a page behind its last byte */
+    size = r.plan.arena;
+    train(&r, 0, 2, 3, SMALL_IMAGE, 10);
+    expected = mls_net_digest(&r.net);
+    rig_free(&r);
+    T_REQUIRE(size + 128 < sizeof memory);
+    for (size_t offset = 0; offset < 64; offset++) {
+        memset(memory, 0xa5, sizeof memory);
+        mls_net_begin(&r.net, &desc, r.nodes, 64);
+        build(&r.net, small_net);
+        T_EQ_INT(mls_net_plan(&r.net, NULL), MLS_OK);
+        T_EQ_INT(mls_net_bind(&r.net, memory + 64 + offset, size), MLS_OK);
+        train(&r, 0, 2, 3, SMALL_IMAGE, 10);
+        T_CHECK(mls_net_digest(&r.net) == expected);
+        for (size_t i = 0; i < 64 + offset; i++) T_CHECK(memory[i] == 0xa5);
+        for (size_t i = 64 + offset + size; i < sizeof memory; i += 61) T_CHECK(memory[i] == 0xa5);
+    }
+    r.arena = t_alloc_at(size, T_FRONT);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, NULL), MLS_OK);
+    T_EQ_INT(mls_net_bind(&r.net, r.arena, size), MLS_OK);
+    train(&r, 0, 2, 3, SMALL_IMAGE, 10);
+    T_CHECK(mls_net_digest(&r.net) == expected);
+    rig_free(&r);
+}
+
+static void arena_refused(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    rig r;
+    unsigned char *memory;
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_OK);
+    memory = (unsigned char *)t_alloc(r.plan.arena);
+    T_EQ_INT(mls_net_bind(&r.net, memory, r.plan.arena - 1), MLS_ERROR_MEMORY);
+    T_CHECK(r.net.text[0] != 0);
+    for (size_t i = 0; i < r.plan.arena; i++) T_CHECK(memory[i] == 0xa5);
+    T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 1, &plain_sgd, NULL), MLS_ERROR_STATE);
+    t_free(memory);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_OK);
+    T_EQ_INT(mls_net_bind(&r.net, NULL, r.plan.arena), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_bind(NULL, some_images, r.plan.arena), MLS_ERROR_ARGUMENT);
+}
+
+/* A bind that was refused for its size works with the right one. */
+static void bind_again(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    rig r;
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_OK);
+    r.arena = t_alloc(r.plan.arena);
+    T_EQ_INT(mls_net_bind(&r.net, r.arena, 10), MLS_ERROR_MEMORY);
+    T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+    rig_free(&r);
+}
+
+static void plans_and_layers(void)
+{
+    mls_net_desc desc = desc_low(4);
+    mls_layer layer;
+    rig r;
+    if (!rig_make(&r, &desc, small_net)) return;
+    T_EQ_INT(r.plan.weights,
+             8 * 27 + 16 + 12 * 72 + 24 + 12 * 108 + 24 + 12 * 10 + 10); /* bn has two each */
+    T_EQ_INT(r.plan.macs, 64 * 8 * 27 + 16 * 12 * 72 + 16 * 12 * 108 + 120);
+    T_EQ_INT(r.plan.macs_low, 16 * 12 * 72 + 16 * 12 * 108);
+    T_CHECK(r.plan.arena >= r.plan.parameters + r.plan.values + r.plan.scratch);
+    T_CHECK(r.plan.arena <= r.plan.parameters + r.plan.values + r.plan.scratch + 64);
+    T_EQ_INT(mls_net_layer(&r.net, 0, &layer), MLS_OK);
+    T_CHECK(strcmp(layer.kind, "input") == 0 && layer.inputs[0] == -1 && layer.inputs[1] == -1);
+    T_CHECK(layer.shape.n == 4 && layer.shape.h == 8 && layer.shape.w == 8 && layer.shape.c == 3);
+    T_EQ_INT(mls_net_layer(&r.net, 1, &layer), MLS_OK);
+    T_CHECK(layer.weight.mx == 0 && layer.data.mx == 0 && layer.error.mx == 0); /* stays fp32 */
+    T_EQ_INT(mls_net_layer(&r.net, 4, &layer), MLS_OK);
+    T_CHECK(strcmp(layer.kind, "convolution") == 0 && layer.inputs[0] == 3);
+    T_CHECK(layer.weight.ex == 2 && layer.weight.mx == 1 && layer.weight.eg == 2);
+    T_CHECK(layer.error.rounding == MLS_ROUND_STOCHASTIC);
+    T_CHECK(layer.shape.h == 4 && layer.shape.w == 4 && layer.shape.c == 12);
+    T_EQ_INT(layer.weights, 12 * 72), T_EQ_INT(layer.macs, 16 * 12 * 72);
+    T_EQ_INT(mls_net_layer(&r.net, 9, &layer), MLS_OK);
+    T_CHECK(strcmp(layer.kind, "add") == 0 && layer.inputs[0] == 8 && layer.inputs[1] == 6);
+    T_EQ_INT(mls_net_layer(&r.net, 14, &layer), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_layer(&r.net, -1, &layer), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_layer(&r.net, 0, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_layer(NULL, 0, &layer), MLS_ERROR_ARGUMENT);
+    rig_free(&r);
+    desc.quantize_first = desc.quantize_last = 1;
+    if (!rig_make(&r, &desc, small_net)) return;
+    T_EQ_INT(r.plan.macs, r.plan.macs_low);
+    T_EQ_INT(mls_net_layer(&r.net, 1, &layer), MLS_OK);
+    T_CHECK(layer.weight.mx == 1 && layer.data.mx == 1 && layer.error.mx == 1);
+    rig_free(&r);
+}
+
+static void numbers_of_nodes(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    size_t count = 9;
+    rig r;
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_CHECK(mls_net_weights(&r.net, 1, 0, &count) == NULL && count == 0); /* not bound */
+    if (!rig_make(&r, &desc, small_net)) return;
+    T_CHECK(mls_net_weights(&r.net, 1, 0, NULL) != NULL);
+    T_CHECK(mls_net_weights(&r.net, 1, 1, &count) == NULL && count == 0); /* no bias */
+    T_CHECK(mls_net_weights(&r.net, 0, 0, &count) == NULL);
+    T_CHECK(mls_net_weights(&r.net, 3, 0, &count) == NULL);
+    T_CHECK(mls_net_weights(&r.net, -1, 0, &count) == NULL);
+    T_CHECK(mls_net_weights(&r.net, 14, 0, &count) == NULL);
+    T_CHECK(mls_net_gradients(&r.net, 14, 0, &count) == NULL);
+    T_CHECK(mls_net_weights(NULL, 0, 0, &count) == NULL);
+    T_CHECK(mls_net_gradients(NULL, 0, 0, &count) == NULL);
+    T_CHECK(mls_net_weights(&r.net, 2, 1, &count) != NULL && count == 8);
+    T_CHECK(mls_net_gradients(&r.net, 2, 1, &count) != NULL && count == 8);
+    rig_free(&r);
+}
+
+/* ---- wrong calls */
+
+/* A network that must be refused when it is built or planned, and what its text must contain. */
+typedef struct refusal {
+    const char *net, *text;
+    mls_status status;
+} refusal;
+
+static void networks_refused(void)
+{
+    static const refusal refused[] = {
+        {"i8 8 3|c0 8 3 1 1|l1 4|z2|r3", "does not exist or is the loss", MLS_ERROR_ARGUMENT},
+        {"i8 8 3|c5 8 3 1 1", "does not exist", MLS_ERROR_ARGUMENT},
+        {"i8 8 3|r-1", "does not exist", MLS_ERROR_ARGUMENT},
+        {"i8 8 3|a0 1", "does not exist", MLS_ERROR_ARGUMENT},
+        {"i8 8 3|a0 -1", "does not exist", MLS_ERROR_ARGUMENT},
+        {"i0 8 3", "node 0 (input)", MLS_ERROR_SHAPE},
+        {"i8 -8 3", "node 0 (input)", MLS_ERROR_SHAPE},
+        {"i2147483647 2147483647 2147483647", "node 0 (input)", MLS_ERROR_SHAPE},
+        {"i8 8 3|i8 8 3", "first node", MLS_ERROR_STATE},
+        {"i8 8 3|c0 0 3 1 1", "node 1 (convolution)", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 0 1 1", "node 1 (convolution)", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 9 1 0", "node 1 (convolution)", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 3 -1 1", "node 1 (convolution)", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 3 1 -1", "node 1 (convolution)", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 3 1 1|c0 9 3 1 1|a1 2", "node 3 (add): its inputs differ", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 3 1 1|c0 8 3 2 1|a1 2|l3 2|z4", "node 3 (add)", MLS_ERROR_SHAPE},
+        {"i8 8 3|m0 9 1", "node 1 (max pool)", MLS_ERROR_SHAPE},
+        {"i8 8 3|m0 0 1", "node 1 (max pool)", MLS_ERROR_SHAPE},
+        {"i8 8 3|m0 2 2 2", "node 1 (max pool)", MLS_ERROR_SHAPE},
+        {"i8 8 3|v0 2 -2", "node 1 (average pool)", MLS_ERROR_SHAPE},
+        {"i8 8 3|v0 3 1 -1", "node 1 (average pool)", MLS_ERROR_SHAPE},
+        {"i8 8 3|s0 0 3", "node 1 (subsample)", MLS_ERROR_SHAPE},
+        {"i8 8 3|s0 2 2", "node 1 (subsample)", MLS_ERROR_SHAPE},
+        {"i8 8 3|l0 0", "node 1 (linear)", MLS_ERROR_SHAPE},
+        {"i8 8 3|l0 -4", "node 1 (linear)", MLS_ERROR_SHAPE},
+        {"i8 8 3|z0", "node 1 (loss)", MLS_ERROR_SHAPE},
+        {"i8 8 3|l0 1|z1", "node 2 (loss)", MLS_ERROR_SHAPE},
+        {"", "last node must be a loss", MLS_ERROR_STATE},
+        {"i8 8 3|l0 4", "last node must be a loss", MLS_ERROR_STATE},
+        {"i8 8 3|c0 8 3 1 1|c0 8 3 1 1|l2 4|z3", "node 1 (convolution): nothing uses it",
+         MLS_ERROR_STATE},
+        {"i8 8 3|r0|n0|l0 4|z3", "node 1 (relu): nothing uses it", MLS_ERROR_STATE},
+    };
+    mls_net_desc desc = desc_fp32(2);
+    rig r;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        t_note("%s", refused[i].net);
+        mls_net_begin(&r.net, &desc, r.nodes, 64);
+        build(&r.net, refused[i].net);
+        T_EQ_INT(mls_net_plan(&r.net, NULL), refused[i].status);
+        T_EQ_INT(r.net.status, refused[i].status);
+        if (!strstr(r.net.text, refused[i].text)) {
+            t_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", r.net.text, refused[i].text);
+        }
+        T_CHECK(mls_net_bind(&r.net, some_images, sizeof some_images) != MLS_OK);
+        T_CHECK(mls_net_step(&r.net, some_images, some_labels, 1, &plain_sgd, NULL) != MLS_OK);
+        T_CHECK(mls_net_digest(&r.net) == 0 && mls_net_logits(&r.net) == NULL);
+    }
+}
+
+static void begin_refused(void)
+{
+    mls_net_desc desc = desc_fp32(2), bad;
+    mls_node nodes[3];
+    mls_net net;
+    T_EQ_INT(mls_net_begin(NULL, &desc, nodes, 3), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_begin(&net, NULL, nodes, 3), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_begin(&net, &desc, NULL, 3), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_begin(&net, &desc, nodes, 0), MLS_ERROR_ARGUMENT);
+    T_CHECK(mls_net_input(&net, 8, 8, 3) == -1 && mls_net_plan(&net, NULL) == MLS_ERROR_ARGUMENT);
+    for (int i = 0; i < 6; i++) {
+        bad = desc;
+        if (i == 0) bad.batch = 0;
+        if (i == 1) bad.batch = -3;
+        if (i == 2) bad.bn_momentum = -0.5f;
+        if (i == 3) bad.bn_momentum = 1.5f;
+        if (i == 4) bad.bn_epsilon = -1;
+        if (i == 5) bad.bn_momentum = NAN;
+        T_EQ_INT(mls_net_begin(&net, &bad, nodes, 3), MLS_ERROR_ARGUMENT);
+        T_CHECK(net.text[0] != 0);
+    }
+    T_EQ_INT(mls_net_begin(&net, &desc, nodes, 3), MLS_OK); /* one node too few */
+    T_EQ_INT(mls_net_input(&net, 8, 8, 3), 0);
+    T_EQ_INT(mls_net_relu(&net, 0), 1);
+    T_EQ_INT(mls_net_linear(&net, 1, 4), 2);
+    T_EQ_INT(mls_net_loss(&net, 2), -1);
+    T_EQ_INT(net.status, MLS_ERROR_MEMORY);
+    T_EQ_INT(mls_net_plan(&net, NULL), MLS_ERROR_MEMORY);
+    T_EQ_INT(mls_net_begin(&net, &desc, nodes, 3), MLS_OK);
+    T_EQ_INT(mls_net_input(&net, 8, 8, 3), 0);
+    T_EQ_INT(mls_net_conv(&net, 0, NULL), -1);
+    T_EQ_INT(net.status, MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_relu(NULL, 0), -1);
+    T_EQ_INT(mls_net_conv(NULL, 0, NULL), -1);
+    T_EQ_INT(mls_net_add(NULL, 0, -1), -1);
+    T_EQ_INT(mls_net_input(NULL, 1, 1, 1), -1);
+    T_EQ_INT(mls_net_plan(NULL, NULL), MLS_ERROR_ARGUMENT);
+}
+
+/* Formats that are none, and sums that cannot be exact. */
+static void formats_refused(void)
+{
+    mls_net_desc desc = desc_low(2);
+    mls_format wide_format = {5, 10, 8, 1, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
+    rig r;
+    desc.data.ex = 7;
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, NULL), MLS_ERROR_FORMAT);
+    T_CHECK(strstr(r.net.text, "node 4 (convolution)") != NULL);
+    desc.weight = desc.data = desc.error = wide_format;
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, "i8 8 3|c0 1024 1|r1|c2 2 3 1 1|l3 2|z4");
+    T_EQ_INT(mls_net_plan(&r.net, NULL), MLS_ERROR_RANGE);
+    T_CHECK(strstr(r.net.text, "node 3 (convolution): forward: 9216 products") != NULL);
+}
+
+static void calls_out_of_order(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    mls_result result;
+    rig r;
+    make_images(2, SMALL_IMAGE, 10, 1);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 2, &plain_sgd, NULL), MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "mls_net_bind") != NULL);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_bind(&r.net, some_images, sizeof some_images), MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "mls_net_plan") != NULL);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_OK);
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 2, &result), MLS_ERROR_STATE);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_ERROR_STATE);
+    T_EQ_INT(mls_net_checkpoint_size(&r.net, 0), 0);
+    T_CHECK(mls_net_digest(&r.net) == 0);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, small_net);
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_OK);
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_ERROR_STATE); /* twice */
+    if (!rig_make(&r, &desc, small_net)) return;
+    T_EQ_INT(mls_net_relu(&r.net, 0), -1); /* building after planning */
+    T_EQ_INT(r.net.status, MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "planned") != NULL);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_ERROR_STATE); /* no gradient yet */
+    T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 2, &plain_sgd, NULL), MLS_OK);
+    T_EQ_INT(r.net.status, MLS_OK);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_ERROR_STATE); /* nothing since */
+    T_EQ_INT(mls_net_plan(&r.net, &r.plan), MLS_ERROR_STATE);
+    rig_free(&r);
+}
+
+static void wrong_arguments(void)
+{
+    mls_net_desc desc = desc_fp32(4);
+    int32_t labels[4] = {0, 9, 3, 10};
+    uint64_t digest;
+    rig r;
+    if (!rig_make(&r, &desc, small_net)) return;
+    train(&r, 0, 1, 4, SMALL_IMAGE, 10);
+    digest = mls_net_digest(&r.net);
+    T_EQ_INT(mls_net_step(&r.net, some_images, labels, 4, &plain_sgd, NULL), MLS_ERROR_ARGUMENT);
+    T_CHECK(strcmp(r.net.text, "label 10 of image 3 is out of range") == 0);
+    labels[1] = -1;
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, labels, 4, NULL), MLS_ERROR_ARGUMENT);
+    T_CHECK(strcmp(r.net.text, "label -1 of image 1 is out of range") == 0);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, labels, 1, NULL), MLS_OK); /* 0 is fine */
+    T_EQ_INT(mls_net_update(&r.net, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_update(NULL, &plain_sgd), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 5, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 0, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, -1, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_gradient(&r.net, NULL, some_labels, 1, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, NULL, 1, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_gradient(NULL, some_images, some_labels, 1, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_evaluate(NULL, some_images, some_labels, 1, NULL), MLS_ERROR_ARGUMENT);
+    T_CHECK(mls_net_digest(NULL) == 0 && mls_net_logits(NULL) == NULL);
+    rig_free(&r);
+    if (!rig_make(&r, &desc, small_net)) return;
+    train(&r, 0, 1, 4, SMALL_IMAGE, 10);
+    T_CHECK(mls_net_digest(&r.net) == digest);
+    rig_free(&r);
+}
+
+/* ---- what is not finite */
+
+static int text_names(const mls_net *net, const char *step)
+{
+    return strstr(net->text, step) != NULL && strstr(net->text, "node ") != NULL;
+}
+
+static void nonfinite_images(void)
+{
+    static float before[8192], after[8192];
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 18; i++) {
+        mls_net_desc desc = i / 3 % 3 ? desc_low(4) : desc_fp32(4);
+        const char *text = i < 9 ? small_net : plain_net;
+        size_t count;
+        uint64_t digest;
+        rig r;
+        desc.quantize_first = i / 3 % 3 == 2;
+        t_note("%s, %g, %s", text, (double)bad[i % 3], i / 3 % 3 ? "quantized" : "fp32");
+        if (!rig_make(&r, &desc, text)) return;
+        train(&r, 0, 2, 4, SMALL_IMAGE, 10);
+        count = rig_weights(&r, before);
+        digest = mls_net_digest(&r.net);
+        make_images(4, SMALL_IMAGE, 10, 1);
+        some_images[2 * SMALL_IMAGE + 77] = bad[i % 3];
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 4, NULL), MLS_ERROR_NONFINITE);
+        T_CHECK(text_names(&r.net, "step 2, "));
+        T_CHECK(mls_net_digest(&r.net) == digest);
+        T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 4, &plain_sgd, NULL),
+                 MLS_ERROR_NONFINITE);
+        T_EQ_INT(r.net.status, MLS_ERROR_NONFINITE);
+        T_CHECK(text_names(&r.net, "step 2, "));
+        T_EQ_INT(rig_weights(&r, after), count);
+        T_EQ_MEM(after, before, count * sizeof(float));
+        T_EQ_INT(r.net.step, 2), T_EQ_INT(r.net.updates, 2);
+        if (i >= 9) T_CHECK(mls_net_digest(&r.net) == digest); /* no running statistics */
+        rig_free(&r);
+    }
+}
+
+/* Weights of every layer, one of them not finite: found, and the layer is named. */
+static void nonfinite_weights(void)
+{
+    static const float bad[] = {NAN, INFINITY};
+    for (int i = 0; i < 4; i++) {
+        mls_net_desc desc = i / 2 ? desc_low(4) : desc_fp32(4);
+        for (int node = 0; node < 14; node++) {
+            char name[32];
+            size_t count;
+            float *w;
+            rig r;
+            if (!rig_make(&r, &desc, small_net)) return;
+            w = mls_net_weights(&r.net, node, 0, &count);
+            if (w) {
+                t_note("node %d, %g, %s", node, (double)bad[i % 2], i / 2 ? "quantized" : "fp32");
+                make_images(4, SMALL_IMAGE, 10, 1);
+                w[count / 2] = bad[i % 2];
+                T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 4, &plain_sgd, NULL),
+                         MLS_ERROR_NONFINITE);
+                snprintf(name, sizeof name, "step 0, node %d (", node);
+                /* a quantized reader of the layer may be the one that notices */
+                T_CHECK(i / 2 ? text_names(&r.net, "step 0, ") : strstr(r.net.text, name) != NULL);
+                T_EQ_INT(r.net.step, 0);
+            }
+            rig_free(&r);
+        }
+    }
+}
+
+/* One logit that is not a number, of neither the first class nor the label. */
+static void nonfinite_logit(void)
+{
+    for (int class_number = 0; class_number < 10; class_number++) {
+        for (int label = 0; label < 10; label += 3) {
+            mls_net_desc desc = desc_fp32(2);
+            size_t count;
+            float *bias;
+            rig r;
+            if (!rig_make(&r, &desc, plain_net)) return;
+            make_images(2, SMALL_IMAGE, 10, 1);
+            some_labels[0] = some_labels[1] = label;
+            bias = mls_net_weights(&r.net, 6, 1, &count);
+            T_REQUIRE(bias != NULL && count == 10);
+            bias[class_number] = NAN;
+            t_note("logit %d, label %d", class_number, label);
+            T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 2, &plain_sgd, NULL),
+                     MLS_ERROR_NONFINITE);
+            rig_free(&r);
+        }
+    }
+}
+
+/* ---- checkpoints */
+
+static unsigned char checkpoint[1 << 17];
+
+static void checkpoint_resumes(void)
+{
+    mls_net_desc descs[3];
+    int last = mls_kernel_count() - 1;
+    descs[0] = desc_fp32(4), descs[1] = desc_low(4);
+    descs[2] = desc_of(4, "2,4:nc:8,1", "2,4:nc:8,1", "2,4:nc:8,1:stochastic");
+    for (int i = 0; i < 3; i++) {
+        uint64_t expected;
+        size_t size;
+        rig a, b;
+        threads(1);
+        T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+        if (!rig_make(&a, &descs[i], small_net)) return;
+        train(&a, 0, 5, 4, SMALL_IMAGE, 10);
+        size = mls_net_checkpoint_size(&a.net, 0);
+        T_REQUIRE(size > 0 && size <= sizeof checkpoint);
+        memset(checkpoint, 0xa5, sizeof checkpoint);
+        T_EQ_INT(mls_net_checkpoint_write(&a.net, NULL, 0, checkpoint, size), MLS_OK);
+        T_CHECK(checkpoint[size] == 0xa5 && memcmp(checkpoint, "MLSCKPT\n", 8) == 0);
+        train(&a, 5, 5, 4, SMALL_IMAGE, 10);
+        expected = mls_net_digest(&a.net);
+        rig_free(&a);
+        for (int how = 0; how < 4; how++) { /* with other threads, kernels, batches */
+            descs[i].seed = how == 3 ? 1234 : 7;
+            descs[i].batch = 4 + how;
+            t_note("desc %d, way %d", i, how);
+            threads(1 + how);
+            T_EQ_INT(mls_kernel_use(mls_kernel_name(last < how ? 0 : last - how)), MLS_OK);
+            if (!rig_make(&b, &descs[i], small_net)) return;
+            if (how == 2) train(&b, 3, 2, 4, SMALL_IMAGE, 10); /* not a fresh one */
+            if (how == 1) { /* a gradient that loading throws away */
+                make_images(4, SMALL_IMAGE, 10, 1);
+                T_EQ_INT(mls_net_gradient(&b.net, some_images, some_labels, 4, NULL), MLS_OK);
+            }
+            T_EQ_INT(mls_net_checkpoint_read(&b.net, checkpoint, size, NULL, 0), MLS_OK);
+            T_EQ_INT(b.net.step, 5);
+            train(&b, 5, 5, 4, SMALL_IMAGE, 10);
+            T_CHECK(mls_net_digest(&b.net) == expected);
+            rig_free(&b);
+        }
+    }
+    threads(1);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+static void checkpoint_note(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    unsigned char note[21], back[21];
+    size_t size;
+    rig r;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    for (int i = 0; i < 21; i++) note[i] = (unsigned char)(i * 13 + 1);
+    T_EQ_INT(mls_net_checkpoint_size(&r.net, 21), mls_net_checkpoint_size(&r.net, 0) + 21);
+    size = mls_net_checkpoint_size(&r.net, 21);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, note, 21, checkpoint, size), MLS_OK);
+    memset(back, 0, sizeof back);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, back, 21), MLS_OK);
+    T_EQ_MEM(back, note, 21);
+    memset(back, 0, sizeof back);
+    for (size_t other = 0; other <= 20; other += 10) {
+        T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, back, other), MLS_ERROR_DATA);
+        T_CHECK(r.net.text[0] != 0);
+    }
+    checkpoint[size - 20] ^= 1;
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, back, 21), MLS_ERROR_DATA);
+    for (int i = 0; i < 21; i++) T_CHECK(back[i] == 0); /* nor is the note touched */
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 5, checkpoint, sizeof checkpoint),
+             MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, note, 21, NULL, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, note, 21, checkpoint, size - 1), MLS_ERROR_MEMORY);
+    T_EQ_INT(mls_net_checkpoint_write(NULL, note, 21, checkpoint, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, NULL, size, back, 21), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 21), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_checkpoint_read(NULL, checkpoint, size, back, 21), MLS_ERROR_ARGUMENT);
+    rig_free(&r);
+}
+
+/* Every byte changed, every length: refused, and the network stays as it is. */
+static void checkpoint_damaged(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    unsigned char *exact;
+    size_t size, step;
+    uint64_t digest, rng = 3;
+    rig r;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    train(&r, 0, 2, 2, 16, 2);
+    size = mls_net_checkpoint_size(&r.net, 3);
+    exact = (unsigned char *)t_alloc(size);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, "abc", 3, exact, size), MLS_OK);
+    train(&r, 2, 1, 2, 16, 2);
+    digest = mls_net_digest(&r.net);
+    for (size_t i = 0; i < size; i++) {
+        unsigned char note[3] = {1, 1, 1}, keep = exact[i];
+        exact[i] = (unsigned char)(keep ^ (1 + t_below(&rng, 255)));
+        t_note("byte %d", (int)i);
+        T_EQ_INT(mls_net_checkpoint_read(&r.net, exact, size, note, 3), MLS_ERROR_DATA);
+        T_CHECK(mls_net_digest(&r.net) == digest && note[0] == 1 && r.net.text[0]);
+        exact[i] = keep;
+    }
+    for (size_t length = 0; length < size; length += step) {
+        unsigned char *cut = (unsigned char *)t_alloc(length);
+        unsigned char note[3];
+        memcpy(cut, exact, length);
+        t_note("length %d", (int)length);
+        T_EQ_INT(mls_net_checkpoint_read(&r.net, cut, length, note, 3), MLS_ERROR_DATA);
+        T_CHECK(mls_net_digest(&r.net) == digest);
+        t_free(cut);
+        step = length < 80 || length > size - 20 ? 1 : 7;
+    }
+    memcpy(checkpoint, exact, size);
+    memset(checkpoint + size, 0, 16);
+    t_note("longer");
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size + 1, checkpoint + 9999, 3),
+             MLS_ERROR_DATA);
+    T_CHECK(mls_net_digest(&r.net) == digest);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, exact, size, checkpoint, 3), MLS_OK);
+    T_CHECK(mls_net_digest(&r.net) != digest && memcmp(checkpoint, "abc", 3) == 0);
+    t_free(exact);
+    rig_free(&r);
+}
+
+static void checkpoint_foreign(void)
+{
+    static const char *const others[] = {
+        "i4 4 1|c0 2 3 1 1 1|n1|r2|g3|l4 2|z5", "i4 4 1|c0 3 3 1 1|n1|r2|g3|l4 2|z5",
+        "i4 4 1|c0 2 1 1 0|n1|r2|g3|l4 2|z5",   "i4 4 1|c0 2 3 2 1|n1|r2|g3|l4 2|z5",
+        "i4 4 1|c0 2 3 1 1|n1|r2|g3|l4 3|z5",   "i5 4 1|c0 2 3 1 1|n1|r2|g3|l4 2|z5",
+        "i4 4 1|c0 2 3 1 1|r1|n2|g3|l4 2|z5",   "i4 4 1|c0 2 3 1 1|n1|r2|v3 4|l4 2|z5"};
+    mls_net_desc desc = desc_fp32(2);
+    size_t size;
+    rig r;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    size = mls_net_checkpoint_size(&r.net, 0);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
+    rig_free(&r);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        uint64_t digest;
+        t_note("%s", others[i]);
+        if (!rig_make(&r, &desc, others[i])) return;
+        digest = mls_net_digest(&r.net);
+        T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
+        T_CHECK(strstr(r.net.text, "another network") != NULL);
+        T_CHECK(mls_net_digest(&r.net) == digest);
+        rig_free(&r);
+    }
+    t_note("version");
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    checkpoint[8]++;
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
+    T_CHECK(strstr(r.net.text, "version") != NULL);
+    memcpy(checkpoint, "\x89PNG\r\n\x1a\n", 8);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
+    T_CHECK(strstr(r.net.text, "not a checkpoint") != NULL);
+    rig_free(&r);
+}
+
+static void checkpoint_while_pending(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    size_t size;
+    rig r;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    make_images(2, 16, 2, 1);
+    size = mls_net_checkpoint_size(&r.net, 0);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 2, NULL), MLS_OK);
+    memset(checkpoint, 0xa5, size);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "pending") != NULL && checkpoint[0] == 0xa5);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_OK);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
+    rig_free(&r);
+}
+
+/* The bytes of a checkpoint are the same everywhere: a golden hash. */
+static uint64_t hash_bytes(const void *bytes, size_t count)
+{
+    const unsigned char *p = (const unsigned char *)bytes;
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < count; i++) h = (h ^ p[i]) * 0x100000001b3u;
+    return h;
+}
+
+static uint64_t hash_floats(const float *x, size_t count)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        for (int j = 0; j < 4; j++) h = (h ^ (u >> (8 * j) & 255)) * 0x100000001b3u;
+    }
+    return h;
+}
+
+#define EQ_HASH(value, expected)                                                          \
+    do {                                                                                  \
+        uint64_t hash_ = (value);                                                         \
+        if (hash_ != (expected)) {                                                        \
+            t_fail(__FILE__, __LINE__, "0x%016llxu is new", (unsigned long long)hash_);   \
+        }                                                                                 \
+    } while (0)
+
+static void checkpoint_bytes(void)
+{
+    mls_net_desc desc = desc_low(2);
+    size_t size;
+    rig r;
+    desc.quantize_first = 1;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    train(&r, 0, 3, 2, 16, 2);
+    size = mls_net_checkpoint_size(&r.net, 5);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, "note\n", 5, checkpoint, size), MLS_OK);
+    EQ_HASH(hash_bytes(checkpoint, size), 0x1u);
+    rig_free(&r);
+}
+
+/* ---- files */
+
+#if FILES
+static char folder[256]; /* of this run, for its files */
+
+static const char *path_in(const char *name)
+{
+    static char path[4][512];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+static void folder_make(void)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/test_train.%ld", base && *base ? base : "/tmp",
+             (long)getpid());
+    mkdir(folder, 0777);
+}
+
+static int file_write(const char *name, const void *bytes, size_t size)
+{
+    FILE *f = fopen(path_in(name), "wb");
+    int good = f && fwrite(bytes, 1, size, f) == size;
+    if (f) good = fclose(f) == 0 && good;
+    T_CHECK(good);
+    return good;
+}
+
+static int file_exists(const char *name)
+{
+    FILE *f = fopen(path_in(name), "rb");
+    if (f) fclose(f);
+    return f != NULL;
+}
+
+static void save_and_load(void)
+{
+    mls_net_desc desc = desc_low(4);
+    unsigned char note[4] = {1, 2, 3, 4}, back[4] = {0, 0, 0, 0};
+    uint64_t expected, digest;
+    size_t size;
+    rig a, b;
+    folder_make();
+    if (!rig_make(&a, &desc, small_net) || !rig_make(&b, &desc, small_net)) return;
+    train(&a, 0, 5, 4, SMALL_IMAGE, 10);
+    T_EQ_INT(mls_net_save(&a.net, path_in("net"), note, 4), MLS_OK);
+    T_CHECK(file_exists("net") && !file_exists("net.tmp"));
+    digest = mls_net_digest(&a.net);
+    train(&a, 5, 5, 4, SMALL_IMAGE, 10);
+    expected = mls_net_digest(&a.net);
+    T_EQ_INT(mls_net_load(&b.net, path_in("net"), back, 4), MLS_OK);
+    T_EQ_MEM(back, note, 4);
+    T_CHECK(mls_net_digest(&b.net) == digest);
+    train(&b, 5, 5, 4, SMALL_IMAGE, 10);
+    T_CHECK(mls_net_digest(&b.net) == expected);
+    T_EQ_INT(mls_net_save(&b.net, path_in("net"), note, 4), MLS_OK); /* over an old one */
+    T_EQ_INT(mls_net_load(&a.net, path_in("net"), back, 4), MLS_OK);
+    T_CHECK(mls_net_digest(&a.net) == expected);
+    /* a missing file, a missing folder, a folder in place of the file */
+    T_EQ_INT(mls_net_load(&a.net, path_in("nothing"), back, 4), MLS_ERROR_IO);
+    T_CHECK(strstr(a.net.text, "nothing") != NULL && a.net.status == MLS_ERROR_IO);
+    T_EQ_INT(mls_net_save(&a.net, path_in("no/net"), note, 4), MLS_ERROR_IO);
+    T_CHECK(strstr(a.net.text, "no/net") != NULL);
+    mkdir(path_in("taken"), 0777);
+    T_EQ_INT(mls_net_save(&a.net, path_in("taken"), note, 4), MLS_ERROR_IO);
+    T_CHECK(!file_exists("taken.tmp"));
+    T_CHECK(mls_net_load(&a.net, path_in("taken"), back, 4) != MLS_OK);
+    rmdir(path_in("taken"));
+    /* damaged files: the text has the name and the reason */
+    size = mls_net_checkpoint_size(&a.net, 4);
+    T_EQ_INT(mls_net_checkpoint_write(&a.net, note, 4, checkpoint, size), MLS_OK);
+    checkpoint[size / 2] ^= 16;
+    if (!file_write("net", checkpoint, size)) return;
+    T_EQ_INT(mls_net_load(&a.net, path_in("net"), back, 4), MLS_ERROR_DATA);
+    T_CHECK(strstr(a.net.text, "checksum") != NULL && strstr(a.net.text, "net") != NULL);
+    file_write("net", checkpoint, size / 2);
+    T_EQ_INT(mls_net_load(&a.net, path_in("net"), back, 4), MLS_ERROR_DATA);
+    T_CHECK(strstr(a.net.text, "truncated") != NULL);
+    file_write("net", checkpoint, 0);
+    T_EQ_INT(mls_net_load(&a.net, path_in("net"), back, 4), MLS_ERROR_DATA);
+    T_EQ_INT(mls_net_load(&a.net, path_in("net"), back, 3), MLS_ERROR_DATA);
+    T_CHECK(mls_net_digest(&a.net) == expected);
+    /* what must not be saved leaves the old file alone */
+    T_EQ_INT(mls_net_save(&a.net, path_in("net"), note, 4), MLS_OK);
+    make_images(4, SMALL_IMAGE, 10, 1);
+    T_EQ_INT(mls_net_gradient(&b.net, some_images, some_labels, 4, NULL), MLS_OK);
+    T_EQ_INT(mls_net_save(&b.net, path_in("net"), note, 4), MLS_ERROR_STATE);
+    T_CHECK(!file_exists("net.tmp"));
+    T_EQ_INT(mls_net_load(&b.net, path_in("net"), back, 4), MLS_OK);
+    T_CHECK(mls_net_digest(&b.net) == expected);
+    T_EQ_INT(mls_net_save(&a.net, NULL, note, 4), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_load(&a.net, NULL, back, 4), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_save(NULL, path_in("net"), note, 4), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_net_load(NULL, path_in("net"), back, 4), MLS_ERROR_ARGUMENT);
+    mls_net_begin(&b.net, &desc, b.nodes, 64);
+    T_EQ_INT(mls_net_load(&b.net, path_in("net"), back, 4), MLS_ERROR_STATE);
+    T_EQ_INT(mls_net_save(&b.net, path_in("net"), back, 4), MLS_ERROR_STATE);
+    remove(path_in("net"));
+    rmdir(folder);
+    T_EQ_INT(live_blocks, 0);
+    rig_free(&a), rig_free(&b);
+}
+
+enum {
+    PICTURES = 10000,
+    RECORD = 3073,
+    CIFAR_FILE = PICTURES * RECORD
+};
+
+static uint8_t cifar_byte(int file, int picture, int at)
+{
+    return (uint8_t)(file * 41 + picture * 7 + at * 3 + at / 1024 * 50);
+}
+
+static void cifar_write(const char *name, int file, size_t size, int bad_at)
+{
+    static uint8_t bytes[CIFAR_FILE + 1];
+    for (int n = 0; n < PICTURES; n++) {
+        uint8_t *record = bytes + (size_t)n * RECORD;
+        record[0] = (uint8_t)((n + file) % 10);
+        if (n == bad_at) record[0] = 10;
+        for (int i = 0; i < 3072; i++) record[1 + i] = cifar_byte(file, n, i);
+    }
+    bytes[CIFAR_FILE] = 0;
+    file_write(name, bytes, size);
+}
+
+static void check_cifar(const mls_data *data, int files)
+{
+    T_EQ_INT(data->count, files * PICTURES);
+    T_CHECK(data->h == 32 && data->w == 32 && data->c == 3 && data->classes == 10);
+    T_CHECK(strcmp(data->names[0], "airplane") == 0 && strcmp(data->names[9], "truck") == 0);
+    T_REQUIRE(data->count == files * PICTURES);
+    for (int at = 0; at < data->count; at += 997) {
+        int file = at / PICTURES % 2, n = at % PICTURES, good = 1;
+        T_EQ_INT(data->labels[at], (n + file) % 10);
+        for (int i = 0; i < 1024; i++) {
+            for (int ch = 0; ch < 3; ch++) { /* planes in the file, channels last in memory */
+                good &= data->pixels[(size_t)at * 3072 + (size_t)(i * 3 + ch)] ==
+                        cifar_byte(file, n, ch * 1024 + i);
+            }
+        }
+        t_note("picture %d", at);
+        T_CHECK(good);
+    }
+}
+
+static void cifar_files(void)
+{
+    mls_data data;
+    char text[300];
+    folder_make();
+    T_EQ_INT(mls_data_cifar10(&data, path_in("nowhere"), 1, text, sizeof text), MLS_ERROR_IO);
+    T_CHECK(strstr(text, "nowhere/test_batch.bin") != NULL && data.pixels == NULL);
+    cifar_write("test_batch.bin", 0, CIFAR_FILE, -1);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_OK);
+    check_cifar(&data, 1);
+    mls_data_free(&data);
+    T_CHECK(data.pixels == NULL && data.labels == NULL);
+    cifar_write("test_batch.bin", 0, CIFAR_FILE - 1, -1);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "test_batch.bin") != NULL && data.pixels == NULL);
+    cifar_write("test_batch.bin", 0, CIFAR_FILE + 1, -1);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_ERROR_DATA);
+    cifar_write("test_batch.bin", 0, 0, -1);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 1, NULL, 0), MLS_ERROR_DATA);
+    cifar_write("test_batch.bin", 0, CIFAR_FILE, PICTURES - 1);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(data.pixels == NULL && data.labels == NULL);
+    T_EQ_INT(mls_data_cifar10(NULL, folder, 1, text, sizeof text), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_cifar10(&data, NULL, 1, text, sizeof text), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 2, text, sizeof text), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_cifar10(&data, folder, -1, text, sizeof text), MLS_ERROR_ARGUMENT);
+    remove(path_in("test_batch.bin"));
+    cifar_write("data_batch_1.bin", 0, CIFAR_FILE, -1);
+    cifar_write("data_batch_2.bin", 1, CIFAR_FILE, -1);
+    T_CHECK(link(path_in("data_batch_1.bin"), path_in("data_batch_3.bin")) == 0);
+    T_CHECK(link(path_in("data_batch_2.bin"), path_in("data_batch_4.bin")) == 0);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 0, text, sizeof text), MLS_ERROR_IO);
+    T_CHECK(strstr(text, "data_batch_5.bin") != NULL); /* the one that is missing */
+    T_CHECK(link(path_in("data_batch_1.bin"), path_in("data_batch_5.bin")) == 0);
+    T_EQ_INT(mls_data_cifar10(&data, folder, 0, text, sizeof text), MLS_OK);
+    check_cifar(&data, 5);
+    mls_data_free(&data);
+    for (int i = 1; i <= 5; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "data_batch_%d.bin", i);
+        remove(path_in(name));
+    }
+    rmdir(folder);
+    T_EQ_INT(live_blocks, 0);
+}
+
+/* Pictures are texts "height width colour"; "bad" cannot be decoded. */
+static int decodes, adds_a_file;
+
+static int decode_text(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
+                       uint8_t *pixels, char *text, size_t size)
+{
+    int height = 0, width = 0, colour = 0;
+    FILE *f = fopen(path, "r");
+    int good = f && fscanf(f, "%d %d %d", &height, &width, &colour) == 3;
+    if (f) fclose(f);
+    T_CHECK(user == (void *)&decodes && c == 3);
+    decodes++;
+    if (!good) {
+        snprintf(text, size, "no numbers");
+        return 1;
+    }
+    if (!pixels) {
+        *h = height, *w = width;
+        if (adds_a_file) file_write("tree/a/new.png", "2 2 9", 5);
+        return 0;
+    }
+    if (*h != height || *w != width) {
+        snprintf(text, size, "%d x %d pixels", height, width);
+        return 2;
+    }
+    for (int i = 0; i < height * width * 3; i++) pixels[i] = (uint8_t)(colour + i);
+    return 0;
+}
+
+static const char *const tree_files[][2] = {
+    {"tree/b/two.png", "2 2 20"},   {"tree/b/a.jpg", "2 2 30"},   {"tree/b/Z.jpeg", "2 2 10"},
+    {"tree/a/10.png", "2 2 1"},     {"tree/a/9.png", "2 2 2"},    {"tree/c/x.JPG", "2 2 40"},
+    {"tree/c/.hid.png", "9 9 9"},   {"tree/c/notes.txt", "none"}, {"tree/README.png", "a file"},
+    {"tree/zz/only.txt", "no pic"}, {"tree/.hidden/x.png", "9 9"}};
+static const char *const tree_folders[] = {"tree", "tree/a",  "tree/b",      "tree/c",
+                                           "tree/zz", "tree/.hidden", "tree/empty"};
+enum {
+    TREE_FILES = sizeof tree_files / sizeof tree_files[0],
+    TREE_FOLDERS = sizeof tree_folders / sizeof tree_folders[0]
+};
+
+static void tree_make(void)
+{
+    folder_make();
+    for (int i = 0; i < TREE_FOLDERS; i++) mkdir(path_in(tree_folders[i]), 0777);
+    for (int i = 0; i < TREE_FILES; i++) {
+        file_write(tree_files[i][0], tree_files[i][1], strlen(tree_files[i][1]));
+    }
+    decodes = adds_a_file = 0;
+}
+
+static void tree_remove(void)
+{
+    for (int i = 0; i < TREE_FILES; i++) remove(path_in(tree_files[i][0]));
+    remove(path_in("tree/a/new.png"));
+    for (int i = TREE_FOLDERS - 1; i >= 0; i--) rmdir(path_in(tree_folders[i]));
+    T_EQ_INT(rmdir(folder), 0);
+}
+
+static void folder_pictures(void)
+{
+    static const uint8_t colours[] = {1, 2, 10, 30, 20, 40}, labels[] = {0, 0, 1, 1, 1, 2};
+    mls_data data;
+    char text[300];
+    const char *tree;
+    tree_make();
+    tree = path_in("tree");
+    for (int given = 0; given < 2; given++) {
+        T_EQ_INT(mls_data_folder(&data, tree, 2 * given, 2 * given, decode_text, &decodes, text,
+                                 sizeof text),
+                 MLS_OK);
+        T_CHECK(data.count == 6 && data.h == 2 && data.w == 2 && data.c == 3 && data.classes == 3);
+        T_CHECK(strcmp(data.names[0], "a") == 0 && strcmp(data.names[1], "b") == 0 &&
+                strcmp(data.names[2], "c") == 0);
+        for (int i = 0; i < 6 && data.count == 6; i++) {
+            T_EQ_INT(data.labels[i], labels[i]);
+            for (int j = 0; j < 12; j++) T_EQ_INT(data.pixels[i * 12 + j], colours[i] + j);
+        }
+        mls_data_free(&data);
+    }
+    /* another size asked for: the first picture is named, and why */
+    T_EQ_INT(mls_data_folder(&data, tree, 3, 2, decode_text, &decodes, text, sizeof text),
+             MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "a/10.png") && strstr(text, "2 x 2 pixels") && data.pixels == NULL);
+    file_write("tree/b/two.png", "3 3 1", 5); /* one of another size */
+    T_EQ_INT(mls_data_folder(&data, tree, 0, 0, decode_text, &decodes, text, sizeof text),
+             MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "b/two.png") && strstr(text, "3 x 3 pixels"));
+    file_write("tree/b/two.png", "bad", 3);
+    T_EQ_INT(mls_data_folder(&data, tree, 0, 0, decode_text, &decodes, text, sizeof text),
+             MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "b/two.png") && strstr(text, "no numbers"));
+    T_EQ_INT(mls_data_folder(&data, tree, 0, 0, decode_text, &decodes, NULL, 0), MLS_ERROR_DATA);
+    file_write("tree/a/10.png", "bad", 3); /* the one that gives the size */
+    T_EQ_INT(mls_data_folder(&data, tree, 0, 0, decode_text, &decodes, text, sizeof text),
+             MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "a/10.png") != NULL);
+    T_EQ_INT(mls_data_folder(&data, path_in("tree/empty"), 0, 0, decode_text, &decodes, text,
+                             sizeof text),
+             MLS_ERROR_ARGUMENT);
+    T_CHECK(strstr(text, "tree/empty") != NULL);
+    T_EQ_INT(mls_data_folder(&data, path_in("none"), 0, 0, decode_text, &decodes, text,
+                             sizeof text),
+             MLS_ERROR_IO);
+    T_CHECK(strstr(text, "none") != NULL);
+    T_EQ_INT(mls_data_folder(NULL, tree, 0, 0, decode_text, NULL, NULL, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_folder(&data, NULL, 0, 0, decode_text, NULL, NULL, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_folder(&data, tree, 0, 0, NULL, NULL, NULL, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_folder(&data, tree, -1, 0, decode_text, NULL, NULL, 0), MLS_ERROR_ARGUMENT);
+    tree_remove();
+    T_EQ_INT(live_blocks, 0);
+}
+
+static void folder_of_many_classes(void)
+{
+    static char name[32];
+    mls_data data;
+    char text[300];
+    folder_make();
+    mkdir(path_in("many"), 0777);
+    for (int i = 0; i < 257; i++) {
+        snprintf(name, sizeof name, "many/%03d", i);
+        mkdir(path_in(name), 0777);
+        snprintf(name, sizeof name, "many/%03d/x.png", i);
+        file_write(name, "1 1 1", 5);
+    }
+    T_EQ_INT(mls_data_folder(&data, path_in("many"), 0, 0, decode_text, &decodes, text,
+                             sizeof text),
+             MLS_ERROR_ARGUMENT);
+    T_CHECK(strstr(text, "256 classes") != NULL);
+    remove(path_in(name));
+    T_EQ_INT(mls_data_folder(&data, path_in("many"), 0, 0, decode_text, &decodes, text,
+                             sizeof text),
+             MLS_OK);
+    T_CHECK(data.classes == 256 && data.count == 256 && data.labels && data.labels[255] == 255);
+    mls_data_free(&data);
+    for (int i = 0; i < 257; i++) {
+        snprintf(name, sizeof name, "many/%03d/x.png", i);
+        remove(path_in(name));
+        snprintf(name, sizeof name, "many/%03d", i);
+        rmdir(path_in(name));
+    }
+    rmdir(path_in("many"));
+    T_EQ_INT(rmdir(folder), 0);
+    T_EQ_INT(live_blocks, 0);
+}
+
+/* A picture that appears while the folder is read must not be written behind the end. */
+static void folder_that_grows(void)
+{
+    mls_data data;
+    char text[300];
+    mls_status status;
+    tree_make();
+    adds_a_file = 1;
+    status = mls_data_folder(&data, path_in("tree"), 0, 0, decode_text, &decodes, text, sizeof text);
+    T_CHECK(status == MLS_OK || text[0]);
+    if (status == MLS_OK) mls_data_free(&data); /* checks what is behind the blocks */
+    adds_a_file = 0;
+    tree_remove();
+    T_EQ_INT(live_blocks, 0);
+}
+
+/* Every allocation fails once: a clear status, nothing lost, nothing kept. */
+static void failing_allocations(void)
+{
+    mls_net_desc desc = desc_fp32(2);
+    unsigned char note[4] = {9, 9, 9, 9};
+    mls_data data;
+    char text[300];
+    rig r;
+    tree_make();
+    cifar_write("test_batch.bin", 0, CIFAR_FILE, -1);
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    T_EQ_INT(mls_net_save(&r.net, path_in("net"), note, 4), MLS_OK);
+    train(&r, 0, 1, 2, 16, 2);
+    for (int what = 0; what < 4; what++) {
+        for (int n = 1; n < 200; n++) {
+            uint64_t digest = mls_net_digest(&r.net);
+            mls_status status = MLS_OK;
+            memset(&data, 0, sizeof data);
+            text[0] = 0;
+            allocations = failures = 0, fail_at = n;
+            t_note("operation %d, allocation %d", what, n);
+            if (what == 0) status = mls_net_save(&r.net, path_in("other"), note, 4);
+            if (what == 1) status = mls_net_load(&r.net, path_in("net"), note, 4);
+            if (what == 2) status = mls_data_cifar10(&data, folder, 1, text, sizeof text);
+            if (what == 3) {
+                status = mls_data_folder(&data, path_in("tree"), 0, 0, decode_text, &decodes, text,
+                                         sizeof text);
+            }
+            fail_at = 0;
+            if (failures && status != MLS_OK) {
+                T_EQ_INT(status, MLS_ERROR_MEMORY);
+                T_EQ_INT(live_blocks, 0);
+                T_CHECK(what < 2 ? r.net.text[0] != 0 : text[0] != 0);
+                T_CHECK(mls_net_digest(&r.net) == digest && data.pixels == NULL);
+                T_CHECK(!file_exists("other.tmp") && !file_exists("other"));
+                continue;
+            }
+            T_EQ_INT(status, MLS_OK); /* without a failure, or with one that does not matter */
+            if (what == 2) check_cifar(&data, 1);
+            if (what == 3) T_EQ_INT(data.count, 6);
+            mls_data_free(&data);
+            T_EQ_INT(live_blocks, 0);
+            remove(path_in("other"));
+            if (!failures) {
+                T_CHECK(n > 1); /* it did allocate */
+                break;
+            }
+        }
+    }
+    remove(path_in("test_batch.bin"));
+    remove(path_in("net"));
+    tree_remove();
+    rig_free(&r);
+}
+#define FILE_TESTS                                                             \
+    T_TEST(save_and_load), T_TEST(cifar_files), T_TEST(folder_pictures),       \
+        T_TEST(folder_of_many_classes), T_TEST(folder_that_grows), T_TEST(failing_allocations),
+#else
+#define FILE_TESTS
+#endif /* FILES */
+
+/* ---- data */
+
+static void order_is_a_permutation(void)
+{
+    static const int counts[] = {1,  2,   3,   4,   5,   7,    15,   16,   17,   31,   63,   64,   65,
+                                 99, 100, 255, 256, 257, 1000, 1023, 1024, 1025, 4095, 4096, 4097,
+                                 10000, 16385, 50000};
+    static uint8_t seen[50000];
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        int count = counts[i], same = 0, epochs = count > 5000 && SLOW ? 1 : 4;
+        for (int epoch = 0; epoch < epochs; epoch++) {
+            memset(seen, 0, sizeof seen);
+            for (int at = 0; at < count; at++) {
+                int32_t x = mls_data_order(count, 11, epoch, at);
+                t_note("%d of %d, epoch %d", at, count, epoch);
+                T_REQUIRE(x >= 0 && x < count && !seen[x]);
+                seen[x] = 1;
+                same += x == mls_data_order(count, 11, epoch + 1, at);
+                same += x == mls_data_order(count, 12, epoch, at);
+                same += x == at;
+            }
+        }
+        if (count >= 1000) T_CHECK(same < 100); /* other epochs, other seeds, not the identity */
+    }
+}
+
+enum {
+    PIC = 7 * 6 * 3
+};
+
+static mls_data noise_data(void)
+{
+    static uint8_t pixels[200 * PIC], labels[200];
+    uint64_t rng = 5;
+    mls_data data;
+    memset(&data, 0, sizeof data);
+    for (int i = 0; i < 200 * PIC; i++) pixels[i] = (uint8_t)t_random(&rng);
+    for (int i = 0; i < 200; i++) labels[i] = (uint8_t)t_below(&rng, 10);
+    data.count = 200, data.h = 7, data.w = 6, data.c = 3, data.classes = 10;
+    data.pixels = pixels, data.labels = labels;
+    return data;
+}
+
+static mls_augment augment_of(int crop, int flip, int shuffle)
+{
+    mls_augment a;
+    memset(&a, 0, sizeof a);
+    a.crop = crop, a.flip = flip, a.shuffle = shuffle;
+    return a;
+}
+
+/* A batch is a pure function: pieces, in any order, with any threads, equal the whole. */
+static void batch_in_pieces(void)
+{
+    static float whole[200 * PIC], piece[200 * PIC];
+    static int32_t labels[200], some[200];
+    mls_data data = noise_data();
+    mls_augment a = augment_of(2, 1, 1);
+    T_EQ_INT(mls_data_batch(&data, &a, 3, 5, 0, 200, whole, labels), MLS_OK);
+    for (int size = 1; size <= 64; size = size * 3 + 1) {
+        for (int first = 200 - 200 % size - size; first >= 0; first -= size) {
+            threads(1 + first % 4);
+            T_EQ_INT(mls_data_batch(&data, &a, 3, 5, first, size, piece, some), MLS_OK);
+            T_EQ_MEM(piece, whole + first * PIC, (size_t)size * PIC * sizeof(float));
+            T_EQ_MEM(some, labels + first, (size_t)size * sizeof(int32_t));
+        }
+    }
+    threads(1);
+    T_EQ_INT(mls_data_batch(&data, &a, 3, 6, 0, 200, piece, some), MLS_OK);
+    T_CHECK(memcmp(piece, whole, sizeof whole) != 0); /* another epoch */
+    T_EQ_INT(mls_data_batch(&data, &a, 4, 5, 0, 200, piece, some), MLS_OK);
+    T_CHECK(memcmp(piece, whole, sizeof whole) != 0); /* another seed */
+}
+
+/* Each picture of a batch is exactly one crop and mirror of its original; all of them occur. */
+static void batch_recomputed(void)
+{
+    static float images[200 * PIC];
+    static int32_t labels[200];
+    mls_data data = noise_data();
+    for (int kind = 0; kind < 8; kind++) {
+        int crop = kind & 1 ? 2 : 0, flip = kind >> 1 & 1, shuffle = kind >> 2;
+        int side = 2 * crop + 1, mirrors = 0, used[25] = {0};
+        mls_augment a = augment_of(crop, flip, shuffle);
+        a.mean[0] = 100, a.scale[0] = 0.5f, a.mean[1] = 3.25f, a.scale[1] = 0.013f;
+        t_note("crop %d flip %d shuffle %d", crop, flip, shuffle); /* channel 2: the default */
+        T_EQ_INT(mls_data_batch(&data, &a, 21, 1, 0, 200, images, labels), MLS_OK);
+        for (int n = 0; n < 200; n++) {
+            int at = shuffle ? mls_data_order(200, 21, 1, n) : n, found = 0;
+            T_EQ_INT(labels[n], data.labels[at]);
+            for (int way = 0; way < side * side * 2; way++) {
+                int dy = way / 2 / side - crop, dx = way / 2 % side - crop, good = 1;
+                for (int i = 0; i < PIC && good; i++) {
+                    int y = i / 18 + dy, x = i / 3 % 6, ch = i % 3, inside;
+                    float v = 0, mean = ch == 2 ? 128 : a.mean[ch];
+                    float scale = ch == 2 ? 1.0f / 128 : a.scale[ch];
+                    x = (way % 2 ? 5 - x : x) + dx;
+                    inside = y >= 0 && y < 7 && x >= 0 && x < 6;
+                    if (inside) v = (float)data.pixels[at * PIC + (y * 6 + x) * 3 + ch] - mean;
+                    good = v * scale == images[n * PIC + i];
+                }
+                if (!good) continue;
+                found++;
+                mirrors += way % 2;
+                used[way / 2]++;
+            }
+            T_EQ_INT(found, 1);
+        }
+        T_CHECK(flip ? mirrors > 60 && mirrors < 140 : mirrors == 0);
+        for (int i = 0; i < side * side; i++) T_CHECK(used[i] > 0);
+    }
+}
+
+static void batch_refused(void)
+{
+    static float images[4 * PIC];
+    int32_t labels[4];
+    mls_data data = noise_data(), bad;
+    mls_augment a = augment_of(0, 0, 0);
+    T_EQ_INT(mls_data_batch(&data, NULL, 0, 0, 196, 4, images, labels), MLS_OK);
+    T_CHECK(images[0] == ((float)data.pixels[196 * PIC] - 128) / 128);
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, 197, 4, images, labels), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, -1, 4, images, labels), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, 0, 0, images, labels), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, 0, -2, images, labels), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, 0, 1, NULL, labels), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, 0, 1, images, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(NULL, &a, 0, 0, 0, 1, images, labels), MLS_ERROR_ARGUMENT);
+    a.crop = -1;
+    T_EQ_INT(mls_data_batch(&data, &a, 0, 0, 0, 1, images, labels), MLS_ERROR_ARGUMENT);
+    a.crop = 0;
+    for (int i = 0; i < 6; i++) {
+        bad = data;
+        if (i == 0) bad.pixels = NULL;
+        if (i == 1) bad.labels = NULL;
+        if (i == 2) bad.count = 0;
+        if (i == 3) bad.c = 5;
+        if (i == 4) bad.h = 0;
+        if (i == 5) bad.w = -1;
+        T_EQ_INT(mls_data_batch(&bad, &a, 0, 0, 0, 1, images, labels), MLS_ERROR_ARGUMENT);
+        T_EQ_INT(mls_data_normalise(&bad, &a), MLS_ERROR_ARGUMENT);
+    }
+    T_EQ_INT(mls_data_normalise(&data, NULL), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_normalise(NULL, &a), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_synthetic(NULL, 1, 0, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_synthetic(&data, 0, 0, 0), MLS_ERROR_ARGUMENT);
+    bad = data, bad.pixels = NULL;
+    T_EQ_INT(mls_data_synthetic(&bad, 1, 0, 0), MLS_ERROR_ARGUMENT);
+}
+
+/* A position far beyond the end is refused too. */
+static void batch_far_away(void)
+{
+    static float images[4 * PIC];
+    int32_t labels[4];
+    mls_data data = noise_data();
+    T_EQ_INT(mls_data_batch(&data, NULL, 0, 0, INT64_MAX, 1, images, labels), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, NULL, 0, 0, INT64_MAX - 3, 4, images, labels),
+             MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_batch(&data, NULL, 0, 0, INT64_MIN, 1, images, labels), MLS_ERROR_ARGUMENT);
+}
+
+static void check_normalise(const mls_data *data, double tolerance)
+{
+    mls_augment a = augment_of(1, 1, 1);
+    size_t pixels = (size_t)data->count * (size_t)data->h * (size_t)data->w;
+    T_EQ_INT(mls_data_normalise(data, &a), MLS_OK);
+    T_CHECK(a.crop == 1 && a.flip == 1 && a.shuffle == 1);
+    for (int ch = 0; ch < data->c; ch++) {
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < pixels; i++) {
+            mean += (double)data->pixels[i * (size_t)data->c + (size_t)ch];
+        }
+        mean /= (double)pixels;
+        for (size_t i = 0; i < pixels; i++) {
+            double v = (double)data->pixels[i * (size_t)data->c + (size_t)ch] - mean;
+            variance += v * v;
+        }
+        variance /= (double)pixels;
+        T_CHECK(fabs((double)a.mean[ch] - mean) < 1e-4);
+        T_CHECK(variance > 0 ? fabs((double)a.scale[ch] * sqrt(variance) - 1) < tolerance
+                             : a.scale[ch] == 1);
+    }
+}
+
+static void normalise_recomputed(void)
+{
+    mls_data data = noise_data();
+    uint64_t rng = 1;
+    check_normalise(&data, 1e-5);
+    for (int i = 0; i < 200 * PIC; i++) data.pixels[i] = (uint8_t)(i % 3 * 100);
+    check_normalise(&data, 1e-5); /* flat channels */
+    for (int i = 0; i < 200 * PIC; i++) data.pixels[i] = (uint8_t)(200 + (t_below(&rng, 3) == 0));
+    check_normalise(&data, 1e-3); /* hardly any contrast */
+    data.c = 1, data.w *= 3;
+    check_normalise(&data, 1e-3);
+}
+
+static void golden_data_streams(void)
+{
+    static uint8_t pixels[60 * 3072], labels[60], again[60 * 3072], same[60];
+    static float images[60 * PIC];
+    static int32_t numbers[60];
+    mls_data data = noise_data(), synthetic, other;
+    mls_augment a = augment_of(2, 1, 1);
+    T_EQ_INT(mls_data_batch(&data, &a, 77, 3, 50, 60, images, numbers), MLS_OK);
+    EQ_HASH(hash_floats(images, 60 * PIC), 0x1u);
+    memset(&synthetic, 0, sizeof synthetic);
+    synthetic.pixels = pixels, synthetic.labels = labels;
+    T_EQ_INT(mls_data_synthetic(&synthetic, 60, 42, 0), MLS_OK);
+    EQ_HASH(hash_bytes(pixels, sizeof pixels), 0x1u);
+    T_CHECK(synthetic.count == 60 && synthetic.classes == 10 && synthetic.c == 3);
+    T_CHECK(synthetic.h == 32 && synthetic.w == 32 && synthetic.names[9][0]);
+    for (int i = 0; i < 60; i++) T_EQ_INT(labels[i], i % 10);
+    other = synthetic, other.pixels = again, other.labels = same;
+    T_EQ_INT(mls_data_synthetic(&other, 30, 42, 0), MLS_OK); /* a beginning is a beginning */
+    T_EQ_MEM(again, pixels, 30 * 3072);
+    T_EQ_INT(mls_data_synthetic(&other, 60, 42, 1), MLS_OK);
+    T_CHECK(memcmp(again, pixels, sizeof pixels) != 0);
+    T_EQ_INT(mls_data_synthetic(&other, 60, 43, 0), MLS_OK);
+    T_CHECK(memcmp(again, pixels, sizeof pixels) != 0);
+}
+
+T_MAIN(T_TEST(gradients_of_layers), T_TEST(gradients_of_random_graphs), T_TEST(loss_of_logits),
+       T_TEST(logits_after_training), T_TEST(golden_trainings),
+       T_TEST(golden_trainings_of_every_kernel), T_TEST(evaluation_changes_nothing),
+       T_TEST(evaluation_of_pieces), T_TEST(accumulation), T_TEST(gradients_add_up),
+       T_TEST(optimizer_formula), T_TEST(schedules), T_TEST(running_statistics),
+       T_TEST(smaller_batches), T_TEST(equal_images), T_TEST(seeds), T_TEST(first_weights),
+       T_TEST(arena_anywhere), T_TEST(arena_refused), T_TEST(bind_again), T_TEST(plans_and_layers),
+       T_TEST(numbers_of_nodes), T_TEST(networks_refused), T_TEST(begin_refused),
+       T_TEST(formats_refused), T_TEST(calls_out_of_order), T_TEST(wrong_arguments),
+       T_TEST(nonfinite_images), T_TEST(nonfinite_weights), T_TEST(nonfinite_logit),
+       T_TEST(checkpoint_resumes), T_TEST(checkpoint_note), T_TEST(checkpoint_damaged),
+       T_TEST(checkpoint_foreign), T_TEST(checkpoint_while_pending), T_TEST(checkpoint_bytes),
+       FILE_TESTS
+       T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces), T_TEST(batch_recomputed),
+       T_TEST(batch_refused), T_TEST(batch_far_away), T_TEST(normalise_recomputed),
+       T_TEST(golden_data_streams))
