@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 export BUILD
 out=$BUILD/tests.out
-passed=0 failed=0
+passed=0 failed=0 kernels=
 
 # run NAME COMMAND...: shows the output; its last "N passed, N failed" counts, as does its exit.
 run() {
@@ -16,6 +16,7 @@ run() {
     "$@" >"$out" 2>&1
     code=$?
     cat "$out"
+    kernels="$kernels$(grep '^kernels:' "$out" | tail -n 1)"
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
     p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
     f=$(echo "$line" | sed -n 's/.*passed, \([0-9]*\) failed.*/\1/p')
@@ -35,6 +36,6 @@ if [ -z "${SANITIZED:-}" ]; then
     run 'headers alone' tests/alone.sh
 fi
 rm -f "$out"
-grep -h '^kernels:' "$BUILD"/kernels 2>/dev/null
+[ -z "$kernels" ] || echo "$kernels"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
