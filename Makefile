@@ -41,7 +41,7 @@ run: setup
 	@$(BUILD)/cifar10 --model resnet20 --format 2,1:nc:2,0 --beside fp32 $(RUN)
 
 # What `make run` trains; RUN= on the command line replaces it.
-RUN ?= --limit 2000 --test-limit 1000 --epochs 8 --batch 64 --schedule cosine --lr 0.1
+RUN ?= --limit 1600 --test-limit 500 --epochs 8 --batch 64 --schedule cosine --lr 0.1
 
 .PHONY: test
 test: setup-test

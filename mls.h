@@ -887,11 +887,11 @@ MLS_DEF mls_status mls_quantize(mls_tensor *t, const float *x, uint64_t seed)
     if (!elements) return MLS_ERROR_SHAPE;
     n = t->shape.n;
     blocks = (int64_t)((elements + BLOCK - 1) / BLOCK);
-    MLS__OMP(omp parallel for schedule(static))
+    MLS__OMP(omp parallel for schedule(static) if (blocks > 1))
     for (int64_t i = 0; i < n; i++) mls__quantize_peaks(t, x, (size_t)i, (size_t)i + 1);
     status = mls__quantize_scales(t);
     if (status != MLS_OK) return status;
-    MLS__OMP(omp parallel for schedule(static))
+    MLS__OMP(omp parallel for schedule(static) if (blocks > 1))
     for (int64_t b = 0; b < blocks; b++) {
         size_t first = (size_t)b * BLOCK;
         size_t last = elements - first < BLOCK ? elements : first + BLOCK;

@@ -1494,21 +1494,24 @@ static void mls__run_all(mls__run *r)
 {
     int32_t n = r->out.n;
     size_t image = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
+    /* below about a tenth of a millisecond threads cost more than they give */
+    int many = mls__elements(r->out) * mls__image(mls__weight_shape(&r->c)) > 1 << 22;
     mls__run_first(r);
+    (void)many; /* without OpenMP */
     if (r->direction != MLS_BACKWARD_WEIGHT) {
-        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots))
+        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t i = 0; i < n; i++)
             mls__run_image(r, i, MLS__THREAD(), r->output + (size_t)i * image);
     } else {
         int32_t blocks = n < MLS__BLOCKS ? n : MLS__BLOCKS;
-        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots))
+        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t b = 0; b < blocks; b++) {
             int32_t last = mls__block_first(b + 1, blocks, n);
             for (int32_t i = mls__block_first(b, blocks, n); i < last; i++) {
                 mls__run_weight_image(r, i, MLS__THREAD(), r->kind == MLS__F32 ? b : MLS__THREAD());
             }
         }
-        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots))
+        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
     }
 }

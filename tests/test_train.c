@@ -136,7 +136,7 @@ static void build(mls_net *net, const char *text)
             mls_net_loss(net, a[0]);
             break;
         default:
-            T_CHECK(!"a letter that build knows");
+            t_fail(__FILE__, __LINE__, "'%c' is no layer", kind);
         }
     }
 }
@@ -305,11 +305,12 @@ static void check_gradients(const char *text, int samples, uint64_t seed)
             for (size_t j = 0; j < n; j++) {
                 if (fabs((double)g[j]) > most) most = fabs((double)g[j]);
             }
-            most /= BATCH;
+            most /= (double)BATCH;
             for (int k = 0; k < samples && k < (int)n; k++) {
                 size_t j = n <= (size_t)samples ? (size_t)k : (size_t)t_below(&rng, (int)n);
                 float keep = w[j];
-                double central[2], bend[2], exact = (double)g[j] / BATCH, scale = fabs(exact);
+                double central[2], bend[2], exact = (double)g[j] / (double)BATCH,
+                                            scale = fabs(exact);
                 if (scale < 0.2 * most) scale = 0.2 * most;
                 for (int half = 0; half < 2; half++) {
                     double h = half ? 0.004 : 0.008, up, down;
@@ -359,15 +360,15 @@ static void gradients_of_layers(void)
         "i6 6 2|c0 4 3 1 1 1|v1 2 2|l2 4|z3",
         "i6 7 2|c0 4 3 1 1 1|v1 3 2 1|c2 3 3 1 1|v3 3 1 2|l4 3|z5",
         "i6 5 2|c0 4 3 1 1 1|g1|l2 4|z3",
-        "i6 5 2|c0 4 3 1 1|n1|g2|l3 5|l4 4|z5",           /* linear behind linear */
-        "i6 5 2|c0 4 3 1 1 1|s1 2 9|c2 3 3 1 1|l3 4|z4",  /* option A */
+        "i6 5 2|c0 4 3 1 1|n1|g2|l3 5|l4 4|z5",          /* linear behind linear */
+        "i6 5 2|c0 4 3 1 1 1|s1 2 9|c2 3 3 1 1|l3 4|z4", /* option A */
         "i6 6 2|c0 4 3 1 1|n1|r2|c3 6 3 2 1|n4|s3 2 6|a5 6|r7|g8|l9 4|z10",
         "i6 6 2|c0 4 3 1 1|n1|r2|c3 6 3 2 1|n4|c3 6 1 2|n6|a5 7|r8|g9|l10 4|z11",
         "i4 4 2|c0 4 3 1 1|n1|a2 1|r3|a4 2|r5|n6|a7 5|l8 3|z9",
         "i1 1 6|l0 5|r1|l2 5|a3 1|l4 2|z5",
-        "i3 3 4|n0|l1 3|z2",    /* batch norm and add on the input itself */
+        "i3 3 4|n0|l1 3|z2", /* batch norm and add on the input itself */
         "i3 3 4|a0 0|r1|a2 0|c3 4 3 1 1|a4 0|m5 3 1 1|l6 3|z7",
-        "i2 2 3|c0 2 2|z1",     /* a convolution as the last layer */
+        "i2 2 3|c0 2 2|z1", /* a convolution as the last layer */
     };
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
         if (SLOW && i % 2) continue;
@@ -514,27 +515,65 @@ typedef struct golden {
 /* clang-format off */
 /* ResNet-8 of width 8 on 16 x 16 pictures, eight a step */
 static const golden golden_wide[] = {
-/*GOLDEN_WIDE*/
-    {FP, FP, FP, 0, {0}, 0},
-    {LOW20, LOW20, LOW20 UP, 0, {0}, 0},
-    {LOW31, LOW31, LOW31 UP, 0, {0}, 0},
-    {LOW81, LOW81, LOW81 UP, 0, {0}, 0},
-    {NONE4, NONE4, NONE4 UP, 1, {0}, 0},
-    {LOW20, FP, LOW20 UP, 0, {0}, 0},
-    {FP, "2,4:nc:3,1", "2,1:c:1,1:clipped:paper", 1, {0}, 0},
-/*END*/
+    {FP, FP, FP, 0,
+     {0x4011de43u, 0x40124f23u, 0x401891a1u, 0x4019c630u, 0x401bf59du,
+      0x401cdd4au, 0x401b232bu, 0x402ab6d7u, 0x4023635eu, 0x401e6f33u},
+     0x630dbeb1b6a7b354u},
+    {LOW20, LOW20, LOW20 UP, 0,
+     {0x40138954u, 0x4013e6c0u, 0x401641e1u, 0x4019d049u, 0x401b29f6u,
+      0x401b869cu, 0x401d318fu, 0x4026bfdbu, 0x401dd843u, 0x4019c75eu},
+     0x7a78f7d006a3c129u},
+    {LOW31, LOW31, LOW31 UP, 0,
+     {0x40120abbu, 0x40161563u, 0x4016e43eu, 0x40185208u, 0x401ac36bu,
+      0x401d52ebu, 0x40191d4bu, 0x4025edf1u, 0x40209536u, 0x401dcbf4u},
+     0x7867b8f352c75919u},
+    {LOW81, LOW81, LOW81 UP, 0,
+     {0x4011a8a8u, 0x4012702au, 0x4018ad85u, 0x40197eaau, 0x401b0288u,
+      0x401cd0f9u, 0x401b3a1eu, 0x402e7015u, 0x401e7b5cu, 0x401e1c75u},
+     0x07b4d554f966dbb5u},
+    {NONE4, NONE4, NONE4 UP, 1,
+     {0x4012486fu, 0x401a1a6cu, 0x4016a25au, 0x4020b2f2u, 0x401b7c2fu,
+      0x401e06a1u, 0x40259e81u, 0x4025e309u, 0x4035b485u, 0x40314c16u},
+     0x27ed7ad3b381586bu},
+    {LOW20, FP, LOW20 UP, 0,
+     {0x40133510u, 0x4012a7ecu, 0x4015ff07u, 0x401bf9feu, 0x401af1d8u,
+      0x401b768cu, 0x401c3217u, 0x4028adc2u, 0x40221519u, 0x40217a52u},
+     0x0b46475d0f6e6b3du},
+    {FP, "2,4:nc:3,1", "2,1:c:1,1:clipped:paper", 1,
+     {0x401210bcu, 0x401b6130u, 0x4016e5bdu, 0x40214280u, 0x401aad5cu,
+      0x401e4556u, 0x4023a404u, 0x4027d6a1u, 0x4030655du, 0x402eb2b6u},
+     0x3164ae77be431546u},
 };
 /* width 4 on 8 x 8 pictures, three a step: small enough for the reference */
 static const golden golden_tiny[] = {
-/*GOLDEN_TINY*/
-    {FP, FP, FP, 0, {0}, 0},
-    {LOW20, LOW20, LOW20 UP, 0, {0}, 0},
-    {LOW31, LOW31, LOW31 UP, 1, {0}, 0},
-    {LOW81, LOW81, LOW81 UP, 0, {0}, 0},
-    {NONE4, NONE4, NONE4 UP, 0, {0}, 0},
-    {LOW20, FP, LOW20 UP, 0, {0}, 0},
-    {"5,2:n:8,1", "4,3:c:5,0", "5,6:nc:4,1:stochastic", 0, {0}, 0},
-/*END*/
+    {FP, FP, FP, 0,
+     {0x4019d387u, 0x3fee8d7bu, 0x40240909u, 0x403d2e1fu, 0x40324737u,
+      0x404d70e5u, 0x40179cd4u, 0x3ffda157u, 0x403a1253u, 0x400da96eu},
+     0xa1780676a03284fau},
+    {LOW20, LOW20, LOW20 UP, 0,
+     {0x401dd4f2u, 0x3ff2557cu, 0x4019754eu, 0x4037fe80u, 0x402e5458u,
+      0x404556e9u, 0x401e5d46u, 0x400ad0cfu, 0x40337a4du, 0x3ff09e4eu},
+     0xdd33c6a654c51942u},
+    {LOW31, LOW31, LOW31 UP, 1,
+     {0x401c6608u, 0x3ffa70f3u, 0x40311a62u, 0x40305fb7u, 0x4043a296u,
+      0x403a17b0u, 0x400f9a97u, 0x400f1f5eu, 0x4030d52eu, 0x4011cf8cu},
+     0xfa9552a599a30005u},
+    {LOW81, LOW81, LOW81 UP, 0,
+     {0x401a1fdeu, 0x3fecaf76u, 0x4023ba65u, 0x403d4351u, 0x402d651bu,
+      0x404ba588u, 0x401a24c2u, 0x3ffd3093u, 0x4032b8fau, 0x3ff0a6b8u},
+     0x0028f4d648c37be8u},
+    {NONE4, NONE4, NONE4 UP, 0,
+     {0x4019b2a7u, 0x3ff546dcu, 0x401f2169u, 0x40460929u, 0x4038ac82u,
+      0x404955d9u, 0x4016bfe8u, 0x4002d285u, 0x4044b1ddu, 0x40079c5eu},
+     0x4c3ed84f1c0ab06bu},
+    {LOW20, FP, LOW20 UP, 0,
+     {0x401cbc31u, 0x3fefc288u, 0x401ec690u, 0x403c6662u, 0x40374779u,
+      0x4041b154u, 0x40226959u, 0x400b1516u, 0x402a2a54u, 0x4006a802u},
+     0xc725823fa86d4b74u},
+    {"5,2:n:8,1", "4,3:c:5,0", "5,6:nc:4,1:stochastic", 0,
+     {0x401c760au, 0x3fee6546u, 0x402271f9u, 0x404188e2u, 0x402f2201u,
+      0x404b2c53u, 0x4012cd82u, 0x3ff510e9u, 0x403a5554u, 0x4008000cu},
+     0x185929bf6df22280u},
 };
 /* clang-format on */
 
@@ -583,7 +622,6 @@ static uint64_t golden_run(const golden *g, int width, int shrink, int batch, in
     memset(&augment, 0, sizeof augment);
     memset(losses, 0, 10 * sizeof *losses);
     augment.crop = 4, augment.flip = augment.shuffle = 1;
-    T_EQ_INT(mls_data_normalise(&golden_data, &augment), MLS_OK);
     threads(thread_count);
     mls_net_begin(&r.net, &desc, r.nodes, 64);
     build_resnet8(&r.net, width, shrink, g->option_a);
@@ -599,8 +637,8 @@ static uint64_t golden_run(const golden *g, int width, int shrink, int batch, in
         T_EQ_INT(mls_data_batch(&golden_data, &augment, 1, 0, (int64_t)i * batch, batch,
                                 some_images, some_labels),
                  MLS_OK);
-        T_EQ_INT(
-            mls_net_step(&r.net, some_images, some_labels, batch, &plain_sgd, &result), MLS_OK);
+        T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, batch, &plain_sgd, &result),
+                 MLS_OK);
         loss = (float)result.loss;
         memcpy(&losses[i], &loss, sizeof loss);
     }
@@ -617,8 +655,9 @@ static void golden_check(const golden *g, int width, int shrink, int batch, int 
         (steps < 10 || digest == g->digest)) {
         return;
     }
-    t_fail(__FILE__, __LINE__, "%s %s %s %d, the golden training is not repeated. New values:",
-           g->w, g->a, g->e, g->option_a);
+    t_fail(__FILE__, __LINE__,
+           "%s %s %s %d, the golden training is not repeated. New values:", g->w, g->a, g->e,
+           g->option_a);
     printf("\n/*NEW %d*/ {", width);
     for (int i = 0; i < 10; i++) printf("0x%08xu%s", (unsigned)losses[i], i < 9 ? ", " : "}, ");
     printf("0x%016llxu", (unsigned long long)digest);
@@ -655,7 +694,7 @@ static void golden_trainings_of_every_kernel(void)
     for (size_t i = 0; i < sizeof golden_tiny / sizeof golden_tiny[0]; i++) {
         for (int kernel = mls_kernel_count() - 1; kernel >= 0; kernel--) {
             for (int count = 1; count <= 4; count *= 2) {
-                if (SLOW && count == 2) continue;
+                if (count == 2 && (SLOW || kernel + 1 < mls_kernel_count())) continue;
                 T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
                 threads(count);
                 t_note("%s, %d threads", mls_kernel_used(), count);
@@ -716,9 +755,9 @@ static void evaluation_of_pieces(void)
     make_images(8, SMALL_IMAGE, 10, 9);
     T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 8, &all), MLS_OK);
     for (int n = 0; n < 8; n++) {
-        T_EQ_INT(mls_net_evaluate(&r.net, some_images + n * SMALL_IMAGE, some_labels + n, 1,
-                                  &piece),
-                 MLS_OK);
+        T_EQ_INT(
+            mls_net_evaluate(&r.net, some_images + n * SMALL_IMAGE, some_labels + n, 1, &piece),
+            MLS_OK);
         sum += piece.loss, right += piece.correct;
     }
     T_CHECK(sum / 8 == all.loss);
@@ -784,9 +823,9 @@ static void gradients_add_up(void)
 /* v = momentum v + (g + decay w); w = w - rate v, or with Nesterov's look ahead. */
 static void optimizer_formula(void)
 {
-    static const mls_sgd rules[] = {{0.1f, 0, 0, 0},          {0.1f, 0.9f, 0, 0},
-                                    {0.05f, 0.9f, 0.01f, 0},  {0.1f, 0.9f, 0, 1},
-                                    {0.05f, 0.8f, 0.02f, 1},  {0.3f, 0, 0.1f, 0}};
+    static const mls_sgd rules[] = {{0.1f, 0, 0, 0},         {0.1f, 0.9f, 0, 0},
+                                    {0.05f, 0.9f, 0.01f, 0}, {0.1f, 0.9f, 0, 1},
+                                    {0.05f, 0.8f, 0.02f, 1}, {0.3f, 0, 0.1f, 0}};
     static float before[8192], after[8192], g[8192];
     static double v[8192];
     for (int i = 0; i < 6; i++) {
@@ -1009,7 +1048,7 @@ static void arena_anywhere(void)
     train(&r, 0, 2, 3, SMALL_IMAGE, 10);
     expected = mls_net_digest(&r.net);
     rig_free(&r);
-    T_REQUIRE(size + 128 < sizeof memory);
+    T_REQUIRE(size + 128 + 4096 < sizeof memory);
     for (size_t offset = 0; offset < 64; offset++) {
         memset(memory, 0xa5, sizeof memory);
         mls_net_begin(&r.net, &desc, r.nodes, 64);
@@ -1019,7 +1058,7 @@ static void arena_anywhere(void)
         train(&r, 0, 2, 3, SMALL_IMAGE, 10);
         T_CHECK(mls_net_digest(&r.net) == expected);
         for (size_t i = 0; i < 64 + offset; i++) T_CHECK(memory[i] == 0xa5);
-        for (size_t i = 64 + offset + size; i < sizeof memory; i += 61) T_CHECK(memory[i] == 0xa5);
+        for (size_t i = 0; i < 4096; i++) T_CHECK(memory[64 + offset + size + i] == 0xa5);
     }
     r.arena = t_alloc_at(size, T_FRONT);
     mls_net_begin(&r.net, &desc, r.nodes, 64);
@@ -1164,6 +1203,7 @@ static void networks_refused(void)
         {"i8 8 3|l0 0", "node 1 (linear)", MLS_ERROR_SHAPE},
         {"i8 8 3|l0 -4", "node 1 (linear)", MLS_ERROR_SHAPE},
         {"i8 8 3|z0", "node 1 (loss)", MLS_ERROR_SHAPE},
+        {"i1 1 4|z0", "node 1 (loss)", MLS_ERROR_SHAPE},
         {"i8 8 3|l0 1|z1", "node 2 (loss)", MLS_ERROR_SHAPE},
         {"", "last node must be a loss", MLS_ERROR_STATE},
         {"i8 8 3|l0 4", "last node must be a loss", MLS_ERROR_STATE},
@@ -1349,7 +1389,7 @@ static void nonfinite_images(void)
         T_EQ_INT(rig_weights(&r, after), count);
         T_EQ_MEM(after, before, count * sizeof(float));
         T_EQ_INT(r.net.step, 2), T_EQ_INT(r.net.updates, 2);
-        if (i >= 9) T_CHECK(mls_net_digest(&r.net) == digest); /* no running statistics */
+        T_CHECK(mls_net_digest(&r.net) == digest); /* running statistics included */
         rig_free(&r);
     }
 }
@@ -1605,12 +1645,12 @@ static uint64_t hash_floats(const float *x, size_t count)
     return h;
 }
 
-#define EQ_HASH(value, expected)                                                          \
-    do {                                                                                  \
-        uint64_t hash_ = (value);                                                         \
-        if (hash_ != (expected)) {                                                        \
-            t_fail(__FILE__, __LINE__, "0x%016llxu is new", (unsigned long long)hash_);   \
-        }                                                                                 \
+#define EQ_HASH(value, expected)                                                        \
+    do {                                                                                \
+        uint64_t hash_ = (value);                                                       \
+        if (hash_ != (expected)) {                                                      \
+            t_fail(__FILE__, __LINE__, "0x%016llxu is new", (unsigned long long)hash_); \
+        }                                                                               \
     } while (0)
 
 static void checkpoint_bytes(void)
@@ -1623,7 +1663,7 @@ static void checkpoint_bytes(void)
     train(&r, 0, 3, 2, 16, 2);
     size = mls_net_checkpoint_size(&r.net, 5);
     T_EQ_INT(mls_net_checkpoint_write(&r.net, "note\n", 5, checkpoint, size), MLS_OK);
-    EQ_HASH(hash_bytes(checkpoint, size), 0x1u);
+    EQ_HASH(hash_bytes(checkpoint, size), 0xe63bd0969383a217u);
     rig_free(&r);
 }
 
@@ -1815,7 +1855,7 @@ static void cifar_files(void)
     check_cifar(&data, 5);
     mls_data_free(&data);
     for (int i = 1; i <= 5; i++) {
-        char name[24];
+        char name[40];
         snprintf(name, sizeof name, "data_batch_%d.bin", i);
         remove(path_in(name));
     }
@@ -1857,7 +1897,7 @@ static const char *const tree_files[][2] = {
     {"tree/a/10.png", "2 2 1"},     {"tree/a/9.png", "2 2 2"},    {"tree/c/x.JPG", "2 2 40"},
     {"tree/c/.hid.png", "9 9 9"},   {"tree/c/notes.txt", "none"}, {"tree/README.png", "a file"},
     {"tree/zz/only.txt", "no pic"}, {"tree/.hidden/x.png", "9 9"}};
-static const char *const tree_folders[] = {"tree", "tree/a",  "tree/b",      "tree/c",
+static const char *const tree_folders[] = {"tree",    "tree/a",       "tree/b",    "tree/c",
                                            "tree/zz", "tree/.hidden", "tree/empty"};
 enum {
     TREE_FILES = sizeof tree_files / sizeof tree_files[0],
@@ -1924,9 +1964,9 @@ static void folder_pictures(void)
                              sizeof text),
              MLS_ERROR_ARGUMENT);
     T_CHECK(strstr(text, "tree/empty") != NULL);
-    T_EQ_INT(mls_data_folder(&data, path_in("none"), 0, 0, decode_text, &decodes, text,
-                             sizeof text),
-             MLS_ERROR_IO);
+    T_EQ_INT(
+        mls_data_folder(&data, path_in("none"), 0, 0, decode_text, &decodes, text, sizeof text),
+        MLS_ERROR_IO);
     T_CHECK(strstr(text, "none") != NULL);
     T_EQ_INT(mls_data_folder(NULL, tree, 0, 0, decode_text, NULL, NULL, 0), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_data_folder(&data, NULL, 0, 0, decode_text, NULL, NULL, 0), MLS_ERROR_ARGUMENT);
@@ -1949,14 +1989,14 @@ static void folder_of_many_classes(void)
         snprintf(name, sizeof name, "many/%03d/x.png", i);
         file_write(name, "1 1 1", 5);
     }
-    T_EQ_INT(mls_data_folder(&data, path_in("many"), 0, 0, decode_text, &decodes, text,
-                             sizeof text),
-             MLS_ERROR_ARGUMENT);
+    T_EQ_INT(
+        mls_data_folder(&data, path_in("many"), 0, 0, decode_text, &decodes, text, sizeof text),
+        MLS_ERROR_ARGUMENT);
     T_CHECK(strstr(text, "256 classes") != NULL);
     remove(path_in(name));
-    T_EQ_INT(mls_data_folder(&data, path_in("many"), 0, 0, decode_text, &decodes, text,
-                             sizeof text),
-             MLS_OK);
+    T_EQ_INT(
+        mls_data_folder(&data, path_in("many"), 0, 0, decode_text, &decodes, text, sizeof text),
+        MLS_OK);
     T_CHECK(data.classes == 256 && data.count == 256 && data.labels && data.labels[255] == 255);
     mls_data_free(&data);
     for (int i = 0; i < 257; i++) {
@@ -1978,7 +2018,8 @@ static void folder_that_grows(void)
     mls_status status;
     tree_make();
     adds_a_file = 1;
-    status = mls_data_folder(&data, path_in("tree"), 0, 0, decode_text, &decodes, text, sizeof text);
+    status =
+        mls_data_folder(&data, path_in("tree"), 0, 0, decode_text, &decodes, text, sizeof text);
     T_CHECK(status == MLS_OK || text[0]);
     if (status == MLS_OK) mls_data_free(&data); /* checks what is behind the blocks */
     adds_a_file = 0;
@@ -2040,8 +2081,8 @@ static void failing_allocations(void)
     tree_remove();
     rig_free(&r);
 }
-#define FILE_TESTS                                                             \
-    T_TEST(save_and_load), T_TEST(cifar_files), T_TEST(folder_pictures),       \
+#define FILE_TESTS                                                       \
+    T_TEST(save_and_load), T_TEST(cifar_files), T_TEST(folder_pictures), \
         T_TEST(folder_of_many_classes), T_TEST(folder_that_grows), T_TEST(failing_allocations),
 #else
 #define FILE_TESTS
@@ -2051,9 +2092,9 @@ static void failing_allocations(void)
 
 static void order_is_a_permutation(void)
 {
-    static const int counts[] = {1,  2,   3,   4,   5,   7,    15,   16,   17,   31,   63,   64,   65,
-                                 99, 100, 255, 256, 257, 1000, 1023, 1024, 1025, 4095, 4096, 4097,
-                                 10000, 16385, 50000};
+    static const int counts[] = {1,    2,    3,    4,    5,    7,     15,    16,   17,   31,
+                                 63,   64,   65,   99,   100,  255,   256,   257,  1000, 1023,
+                                 1024, 1025, 4095, 4096, 4097, 10000, 16385, 50000};
     static uint8_t seen[50000];
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         int count = counts[i], same = 0, epochs = count > 5000 && SLOW ? 1 : 4;
@@ -2240,9 +2281,9 @@ static void normalise_recomputed(void)
     for (int i = 0; i < 200 * PIC; i++) data.pixels[i] = (uint8_t)(i % 3 * 100);
     check_normalise(&data, 1e-5); /* flat channels */
     for (int i = 0; i < 200 * PIC; i++) data.pixels[i] = (uint8_t)(200 + (t_below(&rng, 3) == 0));
-    check_normalise(&data, 1e-3); /* hardly any contrast */
+    check_normalise(&data, 3e-2); /* hardly any contrast: (200 / 0.47)^2 * 1e-7, as documented */
     data.c = 1, data.w *= 3;
-    check_normalise(&data, 1e-3);
+    check_normalise(&data, 3e-2);
 }
 
 static void golden_data_streams(void)
@@ -2253,11 +2294,11 @@ static void golden_data_streams(void)
     mls_data data = noise_data(), synthetic, other;
     mls_augment a = augment_of(2, 1, 1);
     T_EQ_INT(mls_data_batch(&data, &a, 77, 3, 50, 60, images, numbers), MLS_OK);
-    EQ_HASH(hash_floats(images, 60 * PIC), 0x1u);
+    EQ_HASH(hash_floats(images, 60 * PIC), 0xbccbc1a5c5ff401du);
     memset(&synthetic, 0, sizeof synthetic);
     synthetic.pixels = pixels, synthetic.labels = labels;
     T_EQ_INT(mls_data_synthetic(&synthetic, 60, 42, 0), MLS_OK);
-    EQ_HASH(hash_bytes(pixels, sizeof pixels), 0x1u);
+    EQ_HASH(hash_bytes(pixels, sizeof pixels), 0x52bb2472cad5183du);
     T_CHECK(synthetic.count == 60 && synthetic.classes == 10 && synthetic.c == 3);
     T_CHECK(synthetic.h == 32 && synthetic.w == 32 && synthetic.names[9][0]);
     for (int i = 0; i < 60; i++) T_EQ_INT(labels[i], i % 10);
@@ -2282,7 +2323,6 @@ T_MAIN(T_TEST(gradients_of_layers), T_TEST(gradients_of_random_graphs), T_TEST(l
        T_TEST(nonfinite_images), T_TEST(nonfinite_weights), T_TEST(nonfinite_logit),
        T_TEST(checkpoint_resumes), T_TEST(checkpoint_note), T_TEST(checkpoint_damaged),
        T_TEST(checkpoint_foreign), T_TEST(checkpoint_while_pending), T_TEST(checkpoint_bytes),
-       FILE_TESTS
-       T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces), T_TEST(batch_recomputed),
+       FILE_TESTS T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces), T_TEST(batch_recomputed),
        T_TEST(batch_refused), T_TEST(batch_far_away), T_TEST(normalise_recomputed),
        T_TEST(golden_data_streams))
