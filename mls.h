@@ -183,7 +183,8 @@ MLS_DEF uint32_t mls_tensor_code(const mls_tensor *tensor, size_t index);
 typedef struct mls_report {
     double relative_error; /* mean of |q - x| / |x| over x != 0 (ARE, the paper's Fig. 3) */
     double snr_db;         /* 10 log10(sum x^2 / sum (q - x)^2); 999 where nothing was lost */
-    double clipped;        /* share of elements beyond their group's top value */
+    double clipped;        /* share of elements beyond their group's top value, by more than the
+                              2^-22 of it that rounded scales explain */
     double flushed;        /* share of elements x != 0 that became 0 */
     double zero_groups;    /* share of groups without any x != 0 */
 } mls_report;

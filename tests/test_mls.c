@@ -1245,7 +1245,7 @@ static void measure_recomputed(void)
             if (a < 0) a = -a;
             if (d < 0) d = -d;
             if (a > 0) alive++, relative += d / a, gone += !(y[j] < 0 || y[j] > 0);
-            out += a > (double)tops[j];
+            out += a > (double)tops[j] * (1 + 1.0 / (1 << 22)); /* as documented */
             signal += a * a, noise += d * d;
         }
         for (size_t g = 0; g < groups; g++) {
