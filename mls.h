@@ -135,7 +135,7 @@ typedef struct mls_tensor {
     mls_format format;
     mls_shape shape;
     float scale;     /* S_t */
-    uint16_t *group; /* one code k << mg | m per group, n-major: S_g = (1 + m / 2^mg) * 2^-k */
+    uint16_t *group; /* one code k << mg | m per group, n-major: S_g = (1 + m / 2^mg) * 2^-k <= 1 */
     uint8_t *code;   /* element codes sign | e | m: two a byte up to 4 bits (even index in the low
                         nibble), one byte up to 8, two bytes little-endian above */
     float *peak;     /* scratch of mls_quantize: largest magnitude of each (n, c); may be null in a

@@ -92,8 +92,9 @@ MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction,
 MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format data);
 
 /* Z = W * A. weight [c_out][kh][kw][c_in], input as conv->in, output as mls_conv_output.
-   Errors of all three: ARGUMENT, SHAPE (a tensor does not match conv), FORMAT, RANGE (see
-   mls_conv_check), NONFINITE (the product of the scales overflows), MEMORY (workspace too small).
+   The scalar kernel does not touch the workspace.
+   Errors of all three: ARGUMENT, SHAPE (a tensor does not match conv), FORMAT (also a group code
+   with S_g > 1 or k too large), RANGE (see mls_conv_check), NONFINITE (the product of the scales overflows), MEMORY (workspace too small).
    On an error the output is untouched. */
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
                                     const mls_tensor *input, float *output, void *workspace,
@@ -111,7 +112,7 @@ MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tens
 
 /* The same three in fp32, for layers that stay unquantized. Each output is one chain of fused
    multiply-adds from +0 in a fixed order: forward ky, kx, ci; backward-data ky and kx downwards,
-   co; backward-weight y, x, the images of a block (n is cut into min(n, 8) blocks), and then the
+   co; backward-weight the images of a block, y, x (n is cut into min(n, 8) blocks), and then the
    blocks are added in order. Taps in the padding multiply zeros. */
 MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
                                          const float *input, float *output, void *workspace,
@@ -709,7 +710,7 @@ static size_t mls__run_size(mls__run *r, int slots)
 }
 
 /* Largest k that a tensor uses: groups of zeros, which sit at the bottom, do not count. by_peak:
-   t->peak tells them, and the codes may be missing yet. */
+   t->peak tells them, and the codes may be missing yet. -1: a group code that is none (S_g <= 1). */
 static int mls__k_used(const mls_tensor *t, int by_peak)
 {
     mls_format f = t->format;
@@ -718,6 +719,7 @@ static int mls__k_used(const mls_tensor *t, int by_peak)
     int most = 0, bottom = mls__k_max(f), bits = 1 + f.ex + f.mx;
     for (size_t g = 0; g < groups; g++) {
         int k = mls__k(f, t->group[g]);
+        if (k > bottom || (k == 0 && (t->group[g] & f.mg))) return -1;
         if (k > most && k < bottom) most = k;
     }
     if (bottom <= 8) { /* folding may use a larger K than it must, and this one is free */
@@ -1447,9 +1449,12 @@ static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_directi
 {
     mls_conv c = mls__conv_defaults(conv);
     int k1 = mls__k_used(first, by_peak), k2 = mls__k_used(second, by_peak);
-    uint64_t b = mls__folded_max(first->format, k1), a = mls__folded_max(second->format, k2);
-    int kind = mls__unit() ? mls__class(&c, direction, first->format, second->format, a, b)
-                           : MLS__REFERENCE;
+    uint64_t b, a;
+    int kind;
+    if (k1 < 0 || k2 < 0) return MLS_ERROR_FORMAT;
+    b = mls__folded_max(first->format, k1), a = mls__folded_max(second->format, k2);
+    kind = mls__unit() ? mls__class(&c, direction, first->format, second->format, a, b)
+                       : MLS__REFERENCE;
     mls__run_begin(r, &c, direction, kind);
     r->first = first, r->second = second;
     r->scaling = mls__scaling_make(first, second);

@@ -407,7 +407,8 @@ static float mls__log(float x)
 /* (1 + cos(pi t)) / 2 for 0 <= t <= 1. */
 static float mls__half_cosine(float t)
 {
-    float u = t < 0.5f ? t : 1 - t, x = 3.14159265f * u, x2 = x * x, p = 1.0f / 40320;
+    float u = t < 0.5f ? t : 1 - t, x = 3.14159265f * u, x2 = x * x, p = -1.0f / 3628800;
+    p = mls__fma(p, x2, 1.0f / 40320);
     p = mls__fma(p, x2, -1.0f / 720);
     p = mls__fma(p, x2, 1.0f / 24);
     p = mls__fma(p, x2, -0.5f);

@@ -802,9 +802,9 @@ static bool load_run(run *r, const char *path, bool resume, failure *f)
 
 static bool make_folder(const char *name, failure *f)
 {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE + 2];
     size_t length = strlen(name);
-    if (length > sizeof path - 64) return fail(f, 2, "--out: the name is too long");
+    if (length > PATH_SIZE - 64) return fail(f, 2, "--out: the name is too long");
     for (size_t i = 1; i <= length; i++) {
         if (name[i] != '/' && name[i]) continue;
         snprintf(path, sizeof path, "%.*s", (int)i, name);

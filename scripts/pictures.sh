@@ -15,10 +15,10 @@ case $dir/ in
 esac
 if [ ! -f "$dir/.unpacked" ]; then
     tar -xJf "$archive" -C "$dir"
-    [ -d "$dir/train" ] && [ -d "$dir/test" ] || {
+    if [ ! -d "$dir/train" ] || [ ! -d "$dir/test" ]; then
         echo "$archive has no train and test folders" >&2
         exit 1
-    }
+    fi
     touch "$dir/.unpacked"
 fi
 echo "$dir"

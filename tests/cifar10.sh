@@ -34,7 +34,7 @@ runs() {
     ok $? "$name (exit $code)"
 }
 
-digest() { tail -n 1 "${1:-out}" | sed 's/.*digest=\([0-9a-f]*\).*/\1/'; }
+digest() { tail -n 1 out | sed 's/.*digest=\([0-9a-f]*\).*/\1/'; }
 
 # refused NAME TEXT OPTIONS...: exit status 2, nothing on stdout, one line of complaint on stderr, the
 # last one, that has TEXT.

@@ -1232,6 +1232,36 @@ static void kernel_names(void)
     memset(kernel_ran, 0, sizeof kernel_ran); /* to be chosen is not to run */
 }
 
+/* A group scale above 1 (k = 0, m = 1) or below the format's smallest is no group scale. */
+static void group_codes_refused(void)
+{
+    static unsigned char memory[2][1000], workspace[100000];
+    const mls_format f = {2, 1, 2, 1, MLS_GROUP_C, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
+    const mls_shape s = {1, 1, 1, 2};
+    const mls_conv conv = {s, 1, 1, 1, 1, 0};
+    static const uint16_t bad[] = {1, 4 << 1, 127 << 1, 0xffff};
+    mls_tensor w, a;
+    T_REQUIRE(mls_tensor_init(&w, f, s, memory[0], sizeof memory[0]) == MLS_OK);
+    T_REQUIRE(mls_tensor_init(&a, f, s, memory[1], sizeof memory[1]) == MLS_OK);
+    w.scale = a.scale = 1;
+    w.code[0] = a.code[0] = 0x77;
+    w.group[0] = w.group[1] = a.group[0] = a.group[1] = 4;
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        float out = 5;
+        T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+            a.group[1] = bad[i];
+            T_EQ_INT(mls_conv_forward(&conv, &w, &a, &out, workspace, sizeof workspace),
+                     MLS_ERROR_FORMAT);
+            T_CHECK(out == 5);
+        }
+        a.group[1] = 4;
+        T_EQ_INT(mls_conv_forward(&conv, &w, &a, &out, workspace, sizeof workspace), MLS_OK);
+        T_CHECK(out == 2 * 9.0f / 16 / 16); /* two products of 3/4 * 1/4 */
+    }
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
 /* The last test: which kernels were at work. MLS_REQUIRE_KERNELS lists those that must have been. */
 static void kernels_that_ran(void)
 {
@@ -1262,4 +1292,4 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
        T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(workspace_limits),
        T_TEST(thread_counts), T_TEST(quantized_operands), T_TEST(fp32_chains),
-       T_TEST(kernels_that_ran))
+       T_TEST(group_codes_refused), T_TEST(kernels_that_ran))
