@@ -1779,7 +1779,10 @@ static size_t mls__plan_place(mls_net *net)
     size_t total = 0;
     const size_t unplaced = SIZE_MAX;
     for (int32_t i = 0; i < net->count; i++) {
-        for (int b = 0; b < MLS__BUFFERS; b++) net->nodes[i].buffer[b].at = unplaced;
+        for (int b = 0; b < MLS__BUFFERS; b++) {
+            mls__buffer *buffer = &net->nodes[i].buffer[b];
+            buffer->at = buffer->size ? unplaced : 0;
+        }
     }
     for (;;) {
         mls__buffer *most = 0;
@@ -2960,6 +2963,7 @@ static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, si
         AT_ONCE = 4
     };
     for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
+        size_t some = c - c0 < (size_t)STEP * AT_ONCE ? c - c0 : (size_t)STEP * AT_ONCE;
         MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
         memset(s, 0, sizeof s);
         memset(q, 0, sizeof q);
@@ -2974,13 +2978,8 @@ static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, si
                 q[j] += v * v;
             }
         }
-        for (size_t j = 0; j < AT_ONCE; j++) {
-            size_t at = c0 + j * STEP, n = at < c ? c - at : 0;
-            if (n > STEP) n = STEP;
-            if (!n) continue;
-            memcpy(sum + at, &s[j], n * sizeof(double));
-            memcpy(square + at, &q[j], n * sizeof(double));
-        }
+        memcpy(sum + c0, s, some * sizeof(double));
+        memcpy(square + c0, q, some * sizeof(double));
     }
 }
 
@@ -2993,6 +2992,7 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
         AT_ONCE = 4
     };
     for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
+        size_t some = c - c0 < (size_t)STEP * AT_ONCE ? c - c0 : (size_t)STEP * AT_ONCE;
         MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
         MLS__FN(mls__half) centre[AT_ONCE];
         memset(s, 0, sizeof s);
@@ -3018,13 +3018,8 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
                 q[j] += g * MLS__FN(mls__to_d)(v);
             }
         }
-        for (size_t j = 0; j < AT_ONCE; j++) {
-            size_t at = c0 + j * STEP, n = at < c ? c - at : 0;
-            if (n > STEP) n = STEP;
-            if (!n) continue;
-            memcpy(sum + at, &s[j], n * sizeof(double));
-            memcpy(product + at, &q[j], n * sizeof(double));
-        }
+        memcpy(sum + c0, s, some * sizeof(double));
+        memcpy(product + c0, q, some * sizeof(double));
     }
 }
 

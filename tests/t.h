@@ -12,6 +12,18 @@
 #ifndef T_H_INCLUDED
 #define T_H_INCLUDED
 
+/* 1 under the address sanitizer, where tests take fewer cases. */
+#if defined(__SANITIZE_ADDRESS__)
+#define T_SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define T_SLOW 1
+#endif
+#endif
+#ifndef T_SLOW
+#define T_SLOW 0
+#endif
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -6,22 +6,11 @@
 #include "t.h"
 #include <math.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
 /* How many random cases: fewer under a sanitizer, or TEST_SHARE percent of them. */
 static int cases(int count)
 {
     const char *share = getenv("TEST_SHARE");
-    int percent = share ? atoi(share) : SLOW ? 20 : 100;
+    int percent = share ? atoi(share) : T_SLOW ? 20 : 100;
     count = count * percent / 100;
     return count > 1 ? count : 1;
 }
@@ -579,7 +568,7 @@ static void small_shapes(void)
 {
     static const int channels[] = {1, 2, 3, 5, 16, 17}, sides[] = {1, 2, 3, 5, 7};
     uint64_t rng = 1;
-    int index = 0, every = SLOW ? 9 : 1;
+    int index = 0, every = T_SLOW ? 9 : 1;
     threads(1);
     for (int ci = 0; ci < 6; ci++)
         for (int co = 0; co < 6; co++)
@@ -613,7 +602,7 @@ static void small_shapes(void)
 static void small_images(void)
 {
     uint64_t rng = 2;
-    int index = 0, every = SLOW ? 13 : 2;
+    int index = 0, every = T_SLOW ? 13 : 2;
     threads(1);
     for (int h = 1; h <= 5; h++)
         for (int w = 1; w <= 5; w++)
@@ -635,7 +624,7 @@ static void small_images(void)
 static void formats_and_groupings(void)
 {
     uint64_t rng = 3;
-    int index = 0, every = SLOW ? 7 : 1;
+    int index = 0, every = T_SLOW ? 7 : 1;
     threads(1);
     for (int f = 0; f < SOME_FORMATS; f++)
         for (int g = 0; g < SOME_FORMATS; g++) {
@@ -717,7 +706,7 @@ static void long_sums(void)
                 mls_conv c = conv_of(shape_of(1, sides[side][0], sides[side][1], most + 1 - less),
                                      1 + less % 2, sides[side][0], sides[side][1], 1, 0);
                 mls_format a = plain(formats[f][0], formats[f][1]), b = a;
-                if (SLOW && (less > 2 || side == 3)) continue;
+                if (T_SLOW && (less > 2 || side == 3)) continue;
                 if (less == 3) b = plain(formats[(f + 1) % 7][0], formats[(f + 1) % 7][1]);
                 c.in.c /= f < 3 ? 1 : 1 + side; /* 16 bits: several lengths */
                 check_case(&c, MLS_FORWARD, a, b, kinds[less % 3], kinds[less / 2 % 2], &rng);
@@ -733,7 +722,7 @@ static void long_sums(void)
             const int *p = pictures[i];
             mls_conv c = conv_of(shape_of(p[0], p[1], p[2], 1), 1, 1, 1, 1, 0);
             mls_format a = plain(formats[f][0], formats[f][1]), b = a;
-            if (SLOW && i != 2 && i != 0) continue;
+            if (T_SLOW && i != 2 && i != 0) continue;
             check_case(&c, MLS_BACKWARD_WEIGHT, a, b, i % 2 ? FILL_SIGN : FILL_TOP, FILL_TOP, &rng);
         }
     }
@@ -749,7 +738,7 @@ static void full_range(void)
             for (int other = FILL_TOP; other <= FILL_SIGN; other++) {
                 mls_conv c = conv_of(shape_of(2, 4, 4, 18), 19, 3, 3, 1, 1);
                 int d = t_below(&rng, 3);
-                if (SLOW && (kind + other + f) % 5) continue;
+                if (T_SLOW && (kind + other + f) % 5) continue;
                 if (kind == FILL_ZERO) c.in.c = 3;
                 check_case(&c, (mls_direction)d, some_format(f, MLS_GROUP_NC),
                            some_format(f, MLS_GROUP_NC), kind, other, &rng);
@@ -792,7 +781,7 @@ static void widest_sums(void)
             mls_conv_check(&c, MLS_FORWARD, wide_format, wide_format, text, sizeof text) == MLS_OK;
         T_CHECK(WIDE_BITS < 127 ? !fits : terms <= 8192 ? fits : fits || text[0]);
         if (fits) T_EQ_INT(text[0], 0);
-        if (SLOW && terms != 8192) continue;
+        if (T_SLOW && terms != 8192) continue;
         check_case(&c, MLS_FORWARD, wide_format, wide_format, kinds[terms % 3], FILL_TOP, &rng);
     }
     c = conv_of(shape_of(1, 1, 1, 4), 8192, 1, 1, 1, 0);
@@ -1182,7 +1171,7 @@ static void fp32_chains(void)
         while (w + 2 * pad < kw) w++;
         c = conv_of(shape_of(1 + t_below(&rng, large ? 2 : 18), h, w, channels[t_below(&rng, 10)]),
                     channels[t_below(&rng, 10)], kh, kw, t_below(&rng, 4), pad);
-        if (work_of(&c) > (SLOW ? 1e5 : 1e6)) continue;
+        if (work_of(&c) > (T_SLOW ? 1e5 : 1e6)) continue;
         shapes_of(&c, d, &sf, &sg, &so);
         bytes = count_of(so) * sizeof(float);
         f = (float *)t_alloc(count_of(sf) * sizeof(float));

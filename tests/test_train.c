@@ -18,17 +18,6 @@ static void test_free(void *memory);
 #define FILES 0
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
 /* ---- an allocator that counts, fails on demand, and sees writes behind a block */
 
 static int live_blocks, allocations, fail_at, failures;
@@ -371,8 +360,8 @@ static void gradients_of_layers(void)
         "i2 2 3|c0 2 2|z1", /* a convolution as the last layer */
     };
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
-        if (SLOW && i % 2) continue;
-        check_gradients(nets[i], SLOW ? 8 : 20, i + 1);
+        if (T_SLOW && i % 2) continue;
+        check_gradients(nets[i], T_SLOW ? 8 : 20, i + 1);
     }
 }
 
@@ -380,7 +369,7 @@ static void gradients_of_layers(void)
 static void gradients_of_random_graphs(void)
 {
     uint64_t rng = 99;
-    for (int i = 0; i < (SLOW ? 10 : 60); i++) {
+    for (int i = 0; i < (T_SLOW ? 10 : 60); i++) {
         char text[1024];
         int used[40] = {0}, nodes = 2, more = 4 + t_below(&rng, 14), n;
         n = snprintf(text, sizeof text, "i4 3 2|c0 4 3 1 1 1");
@@ -670,9 +659,9 @@ static void golden_trainings(void)
     for (size_t i = 0; i < sizeof golden_wide / sizeof golden_wide[0]; i++) {
         for (int kernel = kernels - 1; kernel >= 1; kernel--) {
             int best = kernel + 1 == kernels; /* the others on one thread: see the next test */
-            if (SLOW && !best) continue;
+            if (T_SLOW && !best) continue;
             for (int count = 1; count <= (best ? 4 : 1); count *= 2) {
-                if (count == 2 && (SLOW || i % 4 != 1)) continue;
+                if (count == 2 && (T_SLOW || i % 4 != 1)) continue;
                 T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
                 threads(count);
                 t_note("%s, %d threads", mls_kernel_used(), count);
@@ -681,7 +670,7 @@ static void golden_trainings(void)
         }
         if (kernels == 1) { /* only the reference: a part of it */
             threads(1);
-            golden_check(&golden_wide[i], 8, 2, 8, SLOW ? 1 : 2);
+            golden_check(&golden_wide[i], 8, 2, 8, T_SLOW ? 1 : 2);
         }
     }
     threads(1);
@@ -694,11 +683,12 @@ static void golden_trainings_of_every_kernel(void)
     for (size_t i = 0; i < sizeof golden_tiny / sizeof golden_tiny[0]; i++) {
         for (int kernel = mls_kernel_count() - 1; kernel >= 0; kernel--) {
             for (int count = 1; count <= 4; count *= 2) {
-                if (count == 2 && (SLOW || i % 4 != 1 || kernel + 1 < mls_kernel_count())) continue;
+                if (count == 2 && (T_SLOW || i % 4 != 1 || kernel + 1 < mls_kernel_count()))
+                    continue;
                 T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
                 threads(count);
                 t_note("%s, %d threads", mls_kernel_used(), count);
-                golden_check(&golden_tiny[i], 4, 4, 3, SLOW && kernel == 0 ? 4 : 10);
+                golden_check(&golden_tiny[i], 4, 4, 3, T_SLOW && kernel == 0 ? 4 : 10);
             }
         }
     }
@@ -2097,7 +2087,7 @@ static void order_is_a_permutation(void)
                                  1024, 1025, 4095, 4096, 4097, 10000, 16385, 50000};
     static uint8_t seen[50000];
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        int count = counts[i], same = 0, epochs = count > 5000 && SLOW ? 1 : 4;
+        int count = counts[i], same = 0, epochs = count > 5000 && T_SLOW ? 1 : 4;
         for (int epoch = 0; epoch < epochs; epoch++) {
             memset(seen, 0, sizeof seen);
             for (int at = 0; at < count; at++) {
