@@ -733,65 +733,208 @@ static uint16_t mls__group_code(mls_format f, float ratio)
 }
 
 /* ---------------------------------------------------------------------------------- >>units
-   The vector units that this build knows, worst first. Each template of the three headers is
-   instantiated for each of them by >>each. */
-#if !defined(MLS_NO_SIMD) && (defined(__GNUC__) || defined(__clang__)) && \
-    (defined(__x86_64__) || defined(__i386__)) && !defined(__TINYC__)
+   The vector units that this build knows. Each template of the three headers is instantiated for
+   them by >>each, which sets MLS__UNIT to one of these. */
+#define MLS__ISA_SCALAR     0
+#define MLS__ISA_SSE41      1
+#define MLS__ISA_AVX2       2
+#define MLS__ISA_AVXVNNI    3
+#define MLS__ISA_AVX512VNNI 4
+#define MLS__ISA_AMX        5
+#define MLS__ISA_NEON       6
+#define MLS__ISA_DOTPROD    7
+
+#define MLS__X86  0
+#define MLS__NEON 0
+#if !defined(MLS_NO_SIMD) && (defined(__GNUC__) || defined(__clang__)) && !defined(__TINYC__)
+#if defined(__x86_64__) || defined(__i386__)
+#undef MLS__X86
 #define MLS__X86 1
+#elif defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
+#undef MLS__NEON
+#define MLS__NEON 1
+#endif
+#endif
+
+/* What not every compiler knows. */
+#if MLS__X86 && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define MLS__HAS_AVXVNNI      1
+#define MLS__UNITS_AVXVNNI(X) X(avxvnni, avx2)
+#else
+#define MLS__HAS_AVXVNNI 0
+#define MLS__UNITS_AVXVNNI(X)
+#endif
+/* Tiles are for 64 bits only, and Linux gives them to those who ask. */
+#if MLS__HAS_AVXVNNI && defined(__x86_64__) && !defined(__ILP32__) && defined(__linux__)
+#define MLS__HAS_AMX      1
+#define MLS__UNITS_AMX(X) X(amx, avx512vnni)
+#else
+#define MLS__HAS_AMX 0
+#define MLS__UNITS_AMX(X)
+#endif
+
+/* MLS__UNITS(X): X(unit, vectors) for each unit, worst first. The quantizer and the layers of a
+   unit are those of the unit that vectors names: more dot products do not help them. */
+#if MLS__X86
+#include <cpuid.h>
 #include <immintrin.h>
 /* All lanes: the masked forms spare g++ 12 a false warning about the unmasked ones. */
-#define MLS__ALL16    ((__mmask16)0xffff)
-#define MLS__UNITS(X) X(scalar) X(sse41) X(avx2) X(avx512vnni)
+#define MLS__ALL16 ((__mmask16)0xffff)
+#define MLS__UNITS(X)         \
+    X(scalar, scalar)         \
+    X(sse41, sse41)           \
+    X(avx2, avx2)             \
+    MLS__UNITS_AVXVNNI(X)     \
+    X(avx512vnni, avx512vnni) \
+    MLS__UNITS_AMX(X)
+
+#elif MLS__NEON
+#include <arm_neon.h>
+/* The attribute must not take away what the command line gives, or nothing can be inlined. */
+#if defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#define MLS__TARGET_DOTPROD
+#elif defined(__aarch64__) && !defined(__clang__) && __GNUC__ >= 8
+#if defined(__ARM_FEATURE_COMPLEX) || defined(__ARM_FEATURE_SVE) || \
+    defined(__ARM_FEATURE_FP16_SCALAR_ARITHMETIC)
+#define MLS__TARGET_DOTPROD __attribute__((target("+dotprod"))) /* 8.2 or later already */
+#elif defined(__ARM_FEATURE_AES) || defined(__ARM_FEATURE_CRYPTO)
+#define MLS__TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod+crypto")))
 #else
-#define MLS__X86      0
-#define MLS__UNITS(X) X(scalar)
+#define MLS__TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#endif
+#endif
+#if defined(MLS__TARGET_DOTPROD) && defined(__linux__) && defined(__has_include)
+#if __has_include(<sys/auxv.h>)
+#include <sys/auxv.h>
+#define MLS__AUXV 1
+#endif
+#endif
+#if !defined(__aarch64__)
+/* Here NEON flushes denormals to zero: it may do the integers, but no float arithmetic. */
+#define MLS__UNITS(X) X(scalar, scalar) X(neon, scalar)
+#elif defined(MLS__TARGET_DOTPROD)
+#define MLS__UNITS(X) X(scalar, scalar) X(neon, neon) X(dotprod, neon)
+#else
+#define MLS__UNITS(X) X(scalar, scalar) X(neon, neon)
 #endif
 
-#define MLS__UNIT_NAME(unit) #unit,
+#else
+#define MLS__UNITS(X) X(scalar, scalar)
+#endif
+
+#define MLS__UNIT_NAME(unit, vectors) #unit,
 static const char *const mls__unit_names[] = {MLS__UNITS(MLS__UNIT_NAME)};
 #undef MLS__UNIT_NAME
+#define MLS__UNIT_INDEX(unit, vectors) mls__index_##unit,
 enum {
-    MLS__UNIT_COUNT = sizeof mls__unit_names / sizeof mls__unit_names[0]
+    MLS__UNITS(MLS__UNIT_INDEX) MLS__UNIT_COUNT
 };
+#undef MLS__UNIT_INDEX
 
-/* Units that this CPU can run: they are a prefix of the list. */
-static int mls__units_here(void)
+#if MLS__HAS_AMX
+/* Tiles of int8: the CPU has them, the system saves them and lets this process use them. */
+static int mls__amx_here(void)
 {
+    enum {
+        ARCH_PRCTL = 158,
+        ARCH_REQ_XCOMP_PERM = 0x1023,
+        XFEATURE_XTILEDATA = 18
+    };
+    const unsigned tile = 1u << 24, int8 = 1u << 25, saved = 3u << 17;
+    unsigned a, b, c, d, high;
+    long status;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & tile) || !(d & int8)) return 0;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(high) : "c"(0));
+    if ((a & saved) != saved) return 0;
+    /* bare, as <unistd.h> and <sys/syscall.h> would be needed for nothing else */
+    __asm__ volatile("syscall"
+                     : "=a"(status)
+                     : "a"((long)ARCH_PRCTL), "D"((long)ARCH_REQ_XCOMP_PERM),
+                       "S"((long)XFEATURE_XTILEDATA)
+                     : "rcx", "r11", "memory");
+    return status == 0;
+}
+#endif
+
+/* Bit i: this CPU can run unit i. */
+static unsigned mls__units_find(void)
+{
+    unsigned found = 1u << mls__index_scalar;
 #if MLS__X86
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("sse4.1")) return 1;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 2;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl") ||
-        !__builtin_cpu_supports("avx512vnni")) {
-        return 3;
+    if (__builtin_cpu_supports("sse4.1")) found |= 1u << mls__index_sse41;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return found;
+    found |= 1u << mls__index_avx2;
+#if MLS__HAS_AVXVNNI
+    {
+        unsigned a, b, c, d; /* not all of these compilers know the name */
+        if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 &&
+            __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4)) {
+            found |= 1u << mls__index_avxvnni;
+        }
     }
 #endif
-    return MLS__UNIT_COUNT;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni")) {
+        found |= 1u << mls__index_avx512vnni;
+#if MLS__HAS_AMX
+        if (mls__amx_here()) found |= 1u << mls__index_amx;
+#endif
+    }
+#elif MLS__NEON
+    found |= 1u << mls__index_neon;
+#if defined(MLS__TARGET_DOTPROD) && defined(__ARM_FEATURE_DOTPROD)
+    found |= 1u << mls__index_dotprod;
+#elif defined(MLS__AUXV)
+    if (getauxval(AT_HWCAP) & 1u << 20) found |= 1u << mls__index_dotprod; /* HWCAP_ASIMDDP */
+#endif
+#endif
+    return found;
 }
 
 /* ------------------------------------------------------------------------------- >>dispatch */
 
-static int mls__unit_chosen; /* index + 1; 0: not chosen yet. Racing threads store the same. */
+#if !defined(MLS_NO_THREADS) && defined(__GCC_ATOMIC_INT_LOCK_FREE) && \
+    __GCC_ATOMIC_INT_LOCK_FREE == 2 && !defined(__TINYC__)
+#define MLS__GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
+#define MLS__PUT(p, x) __atomic_store_n(p, x, __ATOMIC_RELAXED)
+#else
+#define MLS__GET(p)    (*(p))
+#define MLS__PUT(p, x) (*(p) = (x))
+#endif
+
+/* Racing threads store the same. */
+static unsigned mls__units_found; /* 0: not looked for yet */
+static int mls__unit_chosen;      /* index + 1; 0: not chosen yet */
+
+/* Whether unit, an index below MLS__UNIT_COUNT, can run here. Unit 0 always can. */
+static int mls__unit_here(int unit)
+{
+    unsigned found = MLS__GET(&mls__units_found);
+    if (!found) {
+        found = mls__units_find();
+        MLS__PUT(&mls__units_found, found);
+    }
+    return (int)(found >> unit & 1);
+}
 
 /* Index of the unit in use. */
 static int mls__unit(void)
 {
-#if !defined(MLS_NO_THREADS) && defined(__GCC_ATOMIC_INT_LOCK_FREE) && \
-    __GCC_ATOMIC_INT_LOCK_FREE == 2 && !defined(__TINYC__)
-    int unit = __atomic_load_n(&mls__unit_chosen, __ATOMIC_RELAXED);
+    int unit = MLS__GET(&mls__unit_chosen);
     if (!unit) {
-        unit = mls__units_here();
-        __atomic_store_n(&mls__unit_chosen, unit, __ATOMIC_RELAXED);
+        unit = MLS__UNIT_COUNT;
+        while (!mls__unit_here(unit - 1)) unit--;
+        MLS__PUT(&mls__unit_chosen, unit);
     }
-#else
-    int unit = mls__unit_chosen;
-    if (!unit) mls__unit_chosen = unit = mls__units_here();
-#endif
     return unit - 1;
 }
 
-#define MLS__EACH MLS_HEADER
+#define MLS__EACH     MLS_HEADER
+#define MLS__EACH_DOT /* the vectors, for all units */
+#include MLS_HEADER
+#undef MLS__EACH_DOT /* the quantizer */
 #include MLS_HEADER
 #undef MLS__EACH
 
@@ -801,7 +944,7 @@ typedef struct mls__quantizer {
                          size_t last);
 } mls__quantizer;
 
-#define MLS__ROW(unit) {mls__peaks_##unit, mls__encode_range_##unit},
+#define MLS__ROW(unit, vectors) {mls__peaks_##vectors, mls__encode_range_##vectors},
 static const mls__quantizer mls__quantizers[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 
@@ -1008,10 +1151,11 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 
 /* ----------------------------------------------------------------------------------- >>each
    Includes the file that MLS__EACH names once for every vector unit, with
-       MLS__UNIT     its number, scalar = 0
+       MLS__UNIT     which one, as MLS__ISA_...
        MLS__SUFFIX   of its functions
        MLS__LANES    32-bit lanes of its vectors
-       MLS__TARGET   the attribute that lets the compiler use it */
+       MLS__TARGET   the attribute that lets the compiler use it
+   Units that only bring other dot products are left out unless MLS__EACH_DOT is defined. */
 #elif !defined(MLS__UNIT)
 
 /* Names of the current instance: MLS__FN(f) is f_avx2 and so on. */
@@ -1035,7 +1179,7 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #define MLS__TO_FLOAT MLS__FN(mls__to_float)
 #endif
 
-#define MLS__UNIT   0
+#define MLS__UNIT   MLS__ISA_SCALAR
 #define MLS__SUFFIX _scalar
 #define MLS__LANES  1
 #define MLS__TARGET
@@ -1045,7 +1189,7 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #undef MLS__LANES
 #undef MLS__TARGET
 #if MLS__X86
-#define MLS__UNIT   1
+#define MLS__UNIT   MLS__ISA_SSE41
 #define MLS__SUFFIX _sse41
 #define MLS__LANES  4
 #define MLS__TARGET __attribute__((target("sse4.1")))
@@ -1054,7 +1198,7 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #undef MLS__SUFFIX
 #undef MLS__LANES
 #undef MLS__TARGET
-#define MLS__UNIT   2
+#define MLS__UNIT   MLS__ISA_AVX2
 #define MLS__SUFFIX _avx2
 #define MLS__LANES  8
 #define MLS__TARGET __attribute__((target("avx2,fma")))
@@ -1063,10 +1207,56 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #undef MLS__SUFFIX
 #undef MLS__LANES
 #undef MLS__TARGET
-#define MLS__UNIT   3
+#if MLS__HAS_AVXVNNI && defined(MLS__EACH_DOT)
+#define MLS__UNIT   MLS__ISA_AVXVNNI
+#define MLS__SUFFIX _avxvnni
+#define MLS__LANES  8
+#define MLS__TARGET __attribute__((target("avx2,fma,avxvnni")))
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#endif
+#define MLS__UNIT   MLS__ISA_AVX512VNNI
 #define MLS__SUFFIX _avx512vnni
 #define MLS__LANES  16
 #define MLS__TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#if MLS__HAS_AMX && defined(MLS__EACH_DOT)
+#define MLS__UNIT   MLS__ISA_AMX
+#define MLS__SUFFIX _amx
+#define MLS__LANES  16
+#define MLS__TARGET        \
+    __attribute__((target( \
+        "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))) /* tiles are inline assembly */
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#endif
+#endif
+#if MLS__NEON && (defined(__aarch64__) || defined(MLS__EACH_DOT))
+#define MLS__UNIT   MLS__ISA_NEON
+#define MLS__SUFFIX _neon
+#define MLS__LANES  4
+#define MLS__TARGET
+#include MLS__EACH
+#undef MLS__UNIT
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#endif
+#if defined(MLS__TARGET_DOTPROD) && defined(MLS__EACH_DOT)
+#define MLS__UNIT   MLS__ISA_DOTPROD
+#define MLS__SUFFIX _dotprod
+#define MLS__LANES  4
+#define MLS__TARGET MLS__TARGET_DOTPROD
 #include MLS__EACH
 #undef MLS__UNIT
 #undef MLS__SUFFIX
@@ -1076,8 +1266,10 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 
 /* ------------------------------------------------------------------------------- >>template
    Vectors of MLS__LANES floats or ints, and the quantizer on them. The operators + - * & | ^ <<
-   >> work on them as on scalars, except comparisons: those are in MLS__WHERE. */
+   >> work on them as on scalars, except comparisons: those are in MLS__WHERE. On 32-bit ARM vectors
+   of floats are for loads, stores and MLS__FMA only. */
 #else
+#ifdef MLS__EACH_DOT
 
 #if MLS__LANES > 1
 typedef float MLS__F __attribute__((vector_size(4 * MLS__LANES)));
@@ -1183,6 +1375,8 @@ MLS__INLINE MLS__TARGET MLS__F MLS__FMA(MLS__F a, MLS__F b, MLS__F c)
     return (MLS__F)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif MLS__LANES == 8
     return (MLS__F)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif MLS__LANES > 1 && MLS__NEON && defined(__aarch64__)
+    return (MLS__F)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #elif MLS__LANES > 1
     MLS__F r;
     for (int i = 0; i < MLS__LANES; i++) r[i] = mls__fma(a[i], b[i], c[i]);
@@ -1198,8 +1392,10 @@ MLS__INLINE MLS__TARGET MLS__I MLS__MAXI(MLS__I a, MLS__I b)
     return (MLS__I)_mm512_maskz_max_epi32(MLS__ALL16, (__m512i)a, (__m512i)b);
 #elif MLS__LANES == 8
     return (MLS__I)_mm256_max_epi32((__m256i)a, (__m256i)b);
-#elif MLS__LANES == 4
+#elif MLS__UNIT == MLS__ISA_SSE41
     return (MLS__I)_mm_max_epi32((__m128i)a, (__m128i)b);
+#elif MLS__LANES == 4
+    return (MLS__I)vmaxq_s32((int32x4_t)a, (int32x4_t)b);
 #else
     return a > b ? a : b;
 #endif
@@ -1211,19 +1407,23 @@ MLS__INLINE MLS__TARGET MLS__I MLS__MINI(MLS__I a, MLS__I b)
     return (MLS__I)_mm512_maskz_min_epi32(MLS__ALL16, (__m512i)a, (__m512i)b);
 #elif MLS__LANES == 8
     return (MLS__I)_mm256_min_epi32((__m256i)a, (__m256i)b);
-#elif MLS__LANES == 4
+#elif MLS__UNIT == MLS__ISA_SSE41
     return (MLS__I)_mm_min_epi32((__m128i)a, (__m128i)b);
+#elif MLS__LANES == 4
+    return (MLS__I)vminq_s32((int32x4_t)a, (int32x4_t)b);
 #else
     return a < b ? a : b;
 #endif
 }
 
-#if MLS__LANES > 1 /* the scalar quantizer is the reference */
-
+#if MLS__LANES > 1
 typedef uint16_t MLS__FN(mls__u16) __attribute__((vector_size(2 * MLS__LANES)));
 typedef uint8_t MLS__FN(mls__u8) __attribute__((vector_size(MLS__LANES)));
 typedef uint32_t MLS__FN(mls__u32) __attribute__((vector_size(4 * MLS__LANES)));
 typedef uint64_t MLS__FN(mls__u64) __attribute__((vector_size(4 * MLS__LANES)));
+#endif
+
+#elif MLS__LANES > 1 /* the scalar quantizer is the reference */
 
 static MLS__TARGET void MLS__FN(mls__peaks)(const float *x, size_t pixels, size_t channels,
                                             float *peak)
@@ -1353,6 +1553,6 @@ static MLS__TARGET void MLS__FN(mls__encode_range)(const mls__coder *c, const fl
         MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_STOCHASTIC_CLIPPED);
     }
 }
-#endif /* MLS__LANES > 1 */
+#endif
 
 #endif /* template */

@@ -447,35 +447,70 @@ static void mls__backward_weight_reference(const mls_conv *c, const mls_tensor *
    How a convolution is carried out, and what it needs. */
 
 enum {
-    MLS__S8,       /* folded operands in 8 bits */
-    MLS__S16,      /* in 16 bits, the packed one perhaps as two planes hi * 256 + lo */
-    MLS__F32,      /* fp32 */
-    MLS__WIDE,     /* raw q in 32 bits, group by group into 64 */
-    MLS__REFERENCE /* everything else */
+    MLS__S8,      /* folded operands in 8 bits */
+    MLS__S16,     /* in 16 bits, the first one perhaps as two planes hi * 256 + lo */
+    MLS__F32,     /* fp32 */
+    MLS__PAIRS8,  /* sign * q * (2^mg + m) in 8 bits, summed group pair by group pair */
+    MLS__PAIRS16, /* in 16 bits */
+    MLS__WIDE,    /* q in 32 bits, P_g and acc in 64, in plain C */
+    MLS__REFERENCE
 };
 
 enum {
     MLS__LANE = 16,    /* outputs side by side in a packed operand, whatever the vector length */
     MLS__WORD = 4,     /* bytes that one lane takes at a time: 4 int8, 2 int16 or 1 float */
     MLS__AHEAD = 64,   /* elements that folding takes at a time */
-    MLS__ROWS = 8,     /* most rows of a tile; row counts are padded to it */
-    MLS__SLACK = 1024, /* readable bytes behind an image: what vector tails touch */
-    MLS__BLOCKS = 8    /* blocks of images of the fp32 backward-weight sum */
+    MLS__ROWS = 16,    /* most rows of a tile */
+    MLS__TILE = 512,   /* most sums of a tile */
+    MLS__SLACK = 2048, /* readable bytes behind an operand: what the last tile touches */
+    MLS__GATHER = 1 << 19, /* bytes of operands that backward-weight gathers: half an L2 cache */
+    MLS__STRIP = 128,      /* words of a backward-weight tile that stay in the L1 cache */
+    MLS__BLOCKS = 8        /* blocks of images of the fp32 backward-weight sum */
 };
 
-/* One step of the micro-kernel: for m < mr rows and nb blocks of 16 lanes,
-   c[m][lane] = init[m][lane] + sum over row, word of dot(a word, b word of the lane). */
+/* What becomes of the sums of a tile. */
+enum {
+    MLS__PUT_SUMS,   /* c = sum, int32 or float */
+    MLS__PUT_FLOATS, /* out = (float)sum * scale, or the sum itself in MLS__F32 */
+    MLS__PUT_WIDE    /* wide += shift(sum, row_shift[m] - lane_k[lane]) */
+};
+
+/* One tile of the micro-kernel: for m < mr rows and nb blocks of 16 lanes,
+   sum[m][lane] = init[m][lane] + sum over image, row, word of dot(a word, b word of the lane). */
 typedef struct mls__dot {
-    const uint8_t *a; /* the word of (m, row, word) is at a + m * m_step + row * row_step + ... */
-    ptrdiff_t m_step, row_step, word_step;
-    const uint8_t *b;      /* [row][word][16 lanes][4 bytes] of the first block */
-    size_t b_row, b_block; /* bytes from row to row, from block to block */
-    int32_t rows, words;
-    const int32_t *init;
-    size_t init_step; /* lanes from m to m + 1; 0: the same for every m */
+    const uint8_t *a; /* word (m, image, row, word) is at a + m * a_m + image * a_image + ... */
+    ptrdiff_t a_m, a_image, a_row, a_word;
+    const uint8_t *b; /* its 16 lanes of block i are at b + i * b_block + image * b_image + ... */
+    size_t b_block, b_image, b_row, b_word;
+    int32_t images, rows, words;
+    int32_t b_unsigned;        /* on VNNI: b is the unsigned operand, not a */
+    int32_t put, count, lanes; /* rows and lanes that are put */
+    const int32_t *init;       /* null: 0; MLS__PUT_SUMS: may be c */
+    size_t init_step;          /* lanes from m to m + 1; 0: the same for every m */
     int32_t *c;
     size_t c_step;
+    float scale;
+    float *out;
+    size_t out_step;
+    int64_t *wide;
+    size_t wide_step;
+    const int32_t *row_shift, *lane_k;
 } mls__dot;
+
+/* Tiles of group pairs, 16 lanes of one block:
+   wide[m][lane] = sum over pairs of shift(dot over row, word, shift[pair] - k[pair][lane]). */
+typedef struct mls__pairs {
+    const uint8_t *a; /* word (m, pair, row, word) is at a + m * a_m + pair * 4 + ... */
+    ptrdiff_t a_m, a_row, a_word;
+    const uint8_t *b; /* [pair][row][word][16][4] */
+    size_t b_row;     /* the rows of a phase may be fewer than are packed */
+    size_t b_pair;
+    int32_t pairs, rows, words;
+    const int32_t *init;  /* [pair][16] */
+    const int32_t *shift; /* [pair] */
+    const int32_t *k;     /* [pair][16] */
+    int64_t *wide;        /* [m][16] */
+} mls__pairs;
 
 /* Codes to folded integers: sign * q * multiplier. */
 typedef struct mls__fold {
@@ -498,22 +533,28 @@ typedef struct mls__mix_pixels {
     uint8_t *to;
     size_t to_step; /* bytes from step to step */
     const uint8_t *zeros;
+    uint32_t flip; /* xor to every word */
 } mls__mix_pixels;
 
 typedef struct mls__kernel {
-    int mr, nb;    /* largest tile */
-    uint32_t bias; /* the int8 a operand is stored as a + bias */
+    uint8_t rows[4];    /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile */
+    uint8_t pairs_rows; /* the same for pairs */
+    uint32_t bias;      /* one int8 operand is stored as v + bias */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
+    void (*pairs)(int kind, int mr, const mls__pairs *p);
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
     void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, int size, uint8_t *to);
     void (*interleave)(const mls__mix_pixels *x);
+    /* to[j][i] = the bytes of from[j][i], from[j + 1][i] from bit shift on; rows of step words */
+    void (*next_pixel)(const uint32_t *from, uint32_t *to, size_t step, size_t steps, size_t count,
+                       int shift);
     /* v = hi * 256 + lo, lo in -128 .. 127 */
     void (*split)(const int16_t *v, int16_t *hi, int16_t *lo, size_t count);
-    /* out[m][lane] = ((float)c * fold * tensor) * units */
-    void (*emit)(const int32_t *c, size_t c_step, int32_t count, size_t lanes, float fold,
-                 float tensor, float units, float *out, size_t out_step);
-    void (*wide)(const int32_t *a, ptrdiff_t row_step, ptrdiff_t col_step, const int32_t *b,
-                 int32_t rows, int32_t cols, int64_t *p);
+    /* out = ((float)sum * tensor) * units */
+    void (*emit)(const int64_t *sum, size_t count, float tensor, float units, float *out);
+    /* p[lane] += sum over rows, cols of a * b[lane], in plain C */
+    void (*wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col, const int32_t *b,
+                 ptrdiff_t b_row, ptrdiff_t b_col, int32_t rows, int32_t cols, int64_t *p);
 } mls__kernel;
 
 static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, size_t ch, int size,
@@ -543,7 +584,11 @@ static void mls__mix_rest(const mls__mix_pixels *x, size_t step, size_t first)
     for (size_t j = 0; j < each; j++) {
         const uint8_t *from = mls__mix_pixel(x, step * each + j);
         uint8_t *to = x->to + step * x->to_step + j * size;
-        for (size_t i = first; i < x->count; i++) memcpy(to + i * MLS__WORD, from + i * size, size);
+        for (size_t i = first; i < x->count; i++) {
+            for (size_t byte = 0; byte < size; byte++) {
+                to[i * MLS__WORD + byte] = (uint8_t)(from[i * size + byte] ^ (x->flip & 255));
+            }
+        }
     }
 }
 
@@ -555,43 +600,66 @@ static void mls__interleave_scalar(const mls__mix_pixels *x)
 /* The scalar kernel computes integers by the reference; this is its fp32. */
 static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
 {
-    (void)kind;
-    for (int m = 0; m < mr; m++) {
-        for (int lane = 0; lane < nb * MLS__LANE; lane++) {
-            const uint8_t *b = d->b + (size_t)(lane / MLS__LANE) * d->b_block;
-            float sum, av, bv;
-            memcpy(&sum, &d->init[(size_t)m * d->init_step + (size_t)lane], 4);
-            for (int32_t row = 0; row < d->rows; row++) {
-                const uint8_t *a = d->a + m * d->m_step + row * d->row_step;
-                for (int32_t word = 0; word < d->words; word++) {
-                    memcpy(&av, a + word * d->word_step, 4);
-                    memcpy(&bv,
-                           b + (size_t)row * d->b_row +
-                               (size_t)(word * MLS__LANE + lane % MLS__LANE) * MLS__WORD,
-                           4);
-                    sum = mls__fma(av, bv, sum);
-                }
-            }
-            memcpy(&d->c[(size_t)m * d->c_step + (size_t)lane], &sum, 4);
+    (void)kind, (void)mr, (void)nb;
+    for (int32_t m = 0; m < d->count; m++) {
+        for (int32_t lane = 0; lane < d->lanes; lane++) {
+            float sum = 0, av, bv;
+            if (d->init) memcpy(&sum, &d->init[(size_t)m * d->init_step + (size_t)lane], 4);
+            for (int32_t image = 0; image < d->images; image++)
+                for (int32_t row = 0; row < d->rows; row++)
+                    for (int32_t word = 0; word < d->words; word++) {
+                        memcpy(&av,
+                               d->a + m * d->a_m + image * d->a_image + row * d->a_row +
+                                   word * d->a_word,
+                               4);
+                        memcpy(&bv,
+                               d->b + (size_t)(lane / MLS__LANE) * d->b_block +
+                                   (size_t)image * d->b_image + (size_t)row * d->b_row +
+                                   (size_t)word * d->b_word +
+                                   (size_t)(lane % MLS__LANE * MLS__WORD),
+                               4);
+                        sum = mls__fma(av, bv, sum);
+                    }
+            if (d->put == MLS__PUT_SUMS)
+                memcpy(&d->c[(size_t)m * d->c_step + (size_t)lane], &sum, 4);
+            else
+                d->out[(size_t)m * d->out_step + (size_t)lane] = sum;
         }
     }
 }
 
 #define MLS__EACH MLS_CONV_HEADER
+#define MLS__EACH_DOT
 #include MLS_HEADER
+#undef MLS__EACH_DOT
 #undef MLS__EACH
 
-static const mls__kernel mls__kernels[] = {
-    {1, 1, 0, mls__dot_scalar, mls__fold_scalar, mls__interleave_scalar, 0, 0, 0},
-#if MLS__X86
-    {2, 1, 0, mls__dot_sse41, mls__fold_sse41, mls__interleave_sse41, mls__split_sse41,
-     mls__emit_sse41, mls__wide_sse41},
-    {4, 1, 0, mls__dot_avx2, mls__fold_avx2, mls__interleave_avx2, mls__split_avx2, mls__emit_avx2,
-     mls__wide_avx2},
-    {8, 2, 128, mls__dot_avx512vnni, mls__fold_avx512vnni, mls__interleave_avx512vnni,
-     mls__split_avx512vnni, mls__emit_avx512vnni, mls__wide_avx512vnni},
-#endif
-};
+/* rows of tiles with 1, 2 and 3 blocks; rows of pairs; bias. Blocks are 64 bytes of accumulators:
+   a tile fills the registers and leaves room for a word of each block and one of a row. */
+#define MLS__ROWS_scalar     {0, 1, 0, 0}, 1, 0
+#define MLS__ROWS_sse41      {0, 2, 0, 0}, 1, 0
+#define MLS__ROWS_avx2       {0, 4, 0, 0}, 2, 0
+#define MLS__ROWS_avxvnni    {0, 4, 0, 0}, 2, 128
+#define MLS__ROWS_avx512vnni {0, 16, 8, 8}, 8, 128
+#define MLS__ROWS_amx        {0, 16, 8, 8}, 8, 128
+#define MLS__ROWS_neon       {0, 4, 0, 0}, 2, 0
+#define MLS__ROWS_dotprod    {0, 4, 0, 0}, 2, 0
+#define MLS__ROW(unit, vectors)                                         \
+    {MLS__ROWS_##unit,  mls__dot_##unit,        mls__dot_pairs_##unit,  \
+     mls__fold_##unit,  mls__interleave_##unit, mls__next_pixel_##unit, \
+     mls__split_##unit, mls__emit_##unit,       mls__wide_##unit},
+#define mls__dot_pairs_scalar  0 /* integers are the reference's */
+#define mls__next_pixel_scalar 0
+#define mls__split_scalar      0
+#define mls__emit_scalar       0
+#define mls__wide_scalar       0
+static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
+#undef MLS__ROW
+#undef mls__dot_pairs_scalar
+#undef mls__next_pixel_scalar
+#undef mls__split_scalar
+#undef mls__emit_scalar
+#undef mls__wide_scalar
 
 /* Everything about one convolution call: how, where, with what. */
 typedef struct mls__run {
@@ -599,48 +667,112 @@ typedef struct mls__run {
     mls_shape out; /* of the forward convolution */
     mls_direction direction;
     const mls__kernel *kernel;
-    int kind, size, planes; /* class, bytes of an element, planes of the packed operand */
+    int kind, size, planes; /* class, bytes of an element, planes of the first operand */
     uint32_t bias;
-    int64_t segment; /* terms that 32 bits hold */
-    /* The first operand (W, or E in backward-weight) is packed; the second (A or E) is the padded
-       image. One pair of these is null. */
+    int64_t segment; /* terms that 32 bits hold, whatever the operands */
+    /* The first operand (W, or E in backward-weight) and the second (A or E): tensors, floats, or
+       prepared images. */
     const mls_tensor *first, *second;
     const float *first32, *second32;
+    const uint8_t *images, *errors; /* E's first interior pixel */
+    size_t images_step, errors_step, errors_row;
     float *output;
     mls__scaling scaling;
-    int k1, k2; /* folding exponents */
-    float fold; /* 2^(F - k1 - k2) */
-    int merged; /* wide: all channels (images) form one pair */
+    int k1, k2;      /* folding exponents */
+    int64_t largest; /* magnitude of the second operand */
+    float fold;      /* 2^(F - k1 - k2) */
+    float scale;     /* fold * tensor * units where one product gives the same bits, else 0 */
+    int merged;      /* all channels (images) form one pair */
     /* padded image of the second operand */
     mls_shape data; /* its n, h, w, c */
     int32_t top, left, rows, cols;
-    /* packed operand */
+    /* forward, backward-data: the packed weights [phase][plane][block][row][word][16 lanes][4],
+       pairs: [phase][block][channel][row][word][16][4], wide: the same with a channel's taps */
     int32_t lanes, blocks, taps_y, taps_x, words, phases, phases_x;
     size_t phase_bytes; /* all planes */
+    int32_t rows_fit;   /* int16: rows of taps whose sums fit 32 bits */
     uint8_t *packed;
-    int32_t *bias_row;        /* [phase][blocks * 16] */
-    int32_t *wide_k, *wide_m; /* [block][pair][16], wide class */
-    /* backward-weight: sums of a block or a thread */
-    int32_t depth; /* kw * c_in, padded to MLS__ROWS */
+    int32_t *bias_row;        /* [phase][block][16], pairs [phase][block][channel][16] */
+    int32_t *wide_k, *wide_m; /* [block][pair][16] */
+    /* backward-weight: sums [ky][co][kx, ci] of a block or a thread; E and A of some images as words
+       of neighbouring pixels, E as [plane][image][row][word][co], A as [image][row][word][kx, ci] */
+    int32_t depth, co; /* kw * c_in; c_out padded to tiles */
     int32_t sums;
     size_t sum_bytes;
     uint8_t *sum;
+    int32_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
+    size_t e_row, e_image, a_row, a_image, e_bytes, a_bytes;
     /* scratch of a thread */
     int32_t slots;
-    size_t image_bytes, mixed_bytes, error_bytes, slot_bytes;
+    int packed_before; /* the weights are prepared */
+    size_t image_bytes, error_bytes, slot_bytes;
     uint8_t *slot;
 } mls__run;
+
+/* What a thread has gathered for backward-weight, at the end of its slot. */
+typedef struct mls__gathered {
+    int32_t images, sum;
+} mls__gathered;
+
+static int mls__pairs_kind(int kind)
+{
+    return kind == MLS__PAIRS8 || kind == MLS__PAIRS16;
+}
+
+/* Room for the multipliers of either operand. */
+static size_t mls__multiplier_bytes(const mls__run *r)
+{
+    int32_t most = r->data.c > r->c.c_out ? r->data.c : r->c.c_out;
+    return mls__align(((size_t)most + MLS__AHEAD) * sizeof(int16_t), MLS__ALIGN);
+}
+
+/* Padding, strips and gathering of backward-weight. */
+static void mls__weight_size(mls__run *r)
+{
+    const mls_conv *c = &r->c;
+    size_t per_word = MLS__WORD / (size_t)r->size, s = (size_t)c->stride, rows, each;
+    size_t elements = (size_t)r->depth * MLS__WORD, co = (size_t)c->c_out * MLS__WORD;
+    r->quads = (int32_t)(((size_t)r->out.w + per_word - 1) / per_word);
+    r->extra = 0;
+    if (per_word > 1) r->extra = (int32_t)((((size_t)c->kw - 1) / s + per_word - 1) / per_word);
+    r->e_row = (size_t)r->quads * co;
+    r->a_row = (size_t)(r->quads + r->extra) * elements;
+    if (per_word == 1) r->a_row = (size_t)r->cols * (size_t)r->data.c * MLS__WORD;
+    /* as many images, or rows of one, as fit */
+    r->band = r->out.h, r->gather = 1;
+    rows = MLS__GATHER / (r->a_row ? r->a_row : 1);
+    if (per_word > 1 && rows < (size_t)r->rows) {
+        size_t most = rows < (size_t)c->kh ? 1 : (rows - (size_t)c->kh) / s + 1;
+        if (most < (size_t)r->band) r->band = (int32_t)most;
+    }
+    r->a_image = (size_t)((r->band - 1) * c->stride + c->kh) * r->a_row;
+    r->e_image = (size_t)r->band * r->e_row;
+    each = r->a_image + r->e_image;
+    if (r->kind <= MLS__S16 && r->band == r->out.h) {
+        size_t most = MLS__GATHER / each, strip = (size_t)(r->quads * r->out.h);
+        size_t enough = (4 * MLS__STRIP + strip - 1) / strip;
+        if (most > enough) most = enough;
+        if (most > (size_t)c->in.n) most = (size_t)c->in.n;
+        if (most > 1) r->gather = (int32_t)most;
+    }
+    r->a_bytes = mls__align((size_t)r->gather * r->a_image + MLS__SLACK, MLS__ALIGN);
+    r->e_bytes = mls__align((size_t)r->gather * r->e_image + MLS__SLACK, MLS__ALIGN);
+    if (per_word == 1) r->a_bytes = r->e_bytes = 0; /* a word is a pixel: used where they are */
+}
 
 /* Lays the parts out from address 0 for the class in run->kind: their sizes, and the total for a
    number of slots. Pointers are set by mls__run_place. */
 static size_t mls__run_size(mls__run *r, int slots)
 {
     const mls_conv *c = &r->c;
-    size_t taps, pixels = (size_t)r->out.h * (size_t)r->out.w, total, elements;
+    size_t taps, total, elements, per_word;
     int32_t s = c->stride;
-    r->size = r->kind == MLS__S8 ? 1 : r->kind == MLS__S16 ? 2 : 4;
+    r->size = r->kind == MLS__S8 || r->kind == MLS__PAIRS8     ? 1
+              : r->kind == MLS__S16 || r->kind == MLS__PAIRS16 ? 2
+                                                               : 4;
     r->slots = slots;
     if (r->kind == MLS__REFERENCE) return 0;
+    per_word = MLS__WORD / (size_t)r->size;
     r->data = c->in;
     r->top = r->left = c->pad;
     r->rows = (r->out.h - 1) * s + c->kh;
@@ -660,51 +792,64 @@ static size_t mls__run_size(mls__run *r, int slots)
         r->cols = r->left + (r->cols > r->out.w ? r->cols : r->out.w);
         r->lanes = c->in.c;
     }
-    r->blocks = (r->lanes + MLS__LANE - 1) / MLS__LANE;
     elements = (size_t)r->taps_x * (size_t)r->data.c;
-    r->words = (int32_t)((elements * (size_t)r->size + MLS__WORD - 1) / MLS__WORD);
-    r->depth = (int32_t)mls__align(elements, MLS__ROWS);
+    r->depth = (int32_t)elements;
+    if (r->direction == MLS_BACKWARD_WEIGHT) r->lanes = r->depth;
+    r->blocks = (r->lanes + MLS__LANE - 1) / MLS__LANE;
+    r->words = (int32_t)((elements + per_word - 1) / per_word);
+    if (mls__pairs_kind(r->kind))
+        r->words = (int32_t)(((size_t)r->taps_x + per_word - 1) / per_word);
     taps = (size_t)r->taps_y * (size_t)r->words * MLS__LANE * MLS__WORD;
+    if (mls__pairs_kind(r->kind)) taps *= (size_t)r->data.c;
     r->phase_bytes = 0;
     r->sum_bytes = 0;
     r->sums = 0;
     total = MLS__ALIGN;
+    /* the image; behind it words of pairs */
+    r->image_bytes = (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * (size_t)r->size;
+    if (mls__pairs_kind(r->kind) && r->direction != MLS_BACKWARD_WEIGHT) {
+        r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN) +
+                         (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * MLS__WORD;
+    }
+    r->image_bytes = mls__align(r->image_bytes + MLS__SLACK +
+                                    (size_t)c->stride * (size_t)r->data.c * (size_t)r->size *
+                                        (MLS__ROWS + 4 * MLS__WORD + (size_t)c->kw),
+                                MLS__ALIGN);
+    r->error_bytes = r->a_bytes = r->e_bytes = 0;
     if (r->direction != MLS_BACKWARD_WEIGHT) {
+        size_t rows = (size_t)r->blocks * MLS__LANE * 4;
+        if (mls__pairs_kind(r->kind)) rows *= (size_t)r->data.c;
         r->phase_bytes = taps * (size_t)r->blocks * (r->kind == MLS__S16 ? 2 : 1);
-        total += (size_t)r->phases * (r->phase_bytes + (size_t)r->blocks * MLS__LANE * 4);
-        if (r->kind == MLS__WIDE) {
+        total += (size_t)r->phases * (r->phase_bytes + rows) + MLS__SLACK;
+        if (r->kind >= MLS__PAIRS8) {
             total += 2 * (size_t)r->data.c * (size_t)r->blocks * MLS__LANE * 4;
         }
     } else {
-        size_t count = (size_t)c->kh * (size_t)r->depth * (size_t)r->blocks * MLS__LANE;
-        size_t each = r->kind == MLS__F32 ? 4 : r->kind == MLS__S16 ? 16 : 12;
-        r->sum_bytes =
-            mls__align(MLS__ALIGN + count * each + (size_t)r->blocks * MLS__LANE * 8, MLS__ALIGN);
+        size_t pixels = (size_t)r->out.h * (size_t)r->out.w, count;
+        r->co = (int32_t)mls__align((size_t)c->c_out, MLS__ROWS);
+        count = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
+        r->sum_bytes = mls__align(MLS__ALIGN + (size_t)r->co * 8 + MLS__SLACK +
+                                      count * (r->kind == MLS__F32  ? 4
+                                               : r->kind == MLS__S8 ? 12
+                                                                    : 8),
+                                  MLS__ALIGN);
         r->sums = r->kind == MLS__F32 ? MLS__BLOCKS : slots;
         if (r->sums > c->in.n) r->sums = c->in.n;
         total += (size_t)r->sums * r->sum_bytes;
-    }
-    /* image, then (backward-weight) the image as words of neighbouring pixels, E, E as words */
-    r->image_bytes = mls__align(
-        (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * (size_t)r->size + MLS__SLACK +
-            (size_t)c->stride * (size_t)r->data.c * (size_t)r->size * (MLS__ROWS + MLS__WORD),
-        MLS__ALIGN);
-    r->mixed_bytes = r->error_bytes = 0;
-    if (r->direction == MLS_BACKWARD_WEIGHT) {
-        size_t quads = ((size_t)r->out.w + 3) / 4 * 4;
-        if (r->size < MLS__WORD) {
-            r->mixed_bytes = mls__align(
-                (size_t)r->rows * quads * elements * (size_t)r->size + MLS__SLACK, MLS__ALIGN);
-        }
+        mls__weight_size(r);
+        /* E as it is, or as two planes, and zeros that stand for the pixels beyond its rows */
         r->error_bytes =
-            mls__align(pixels * (size_t)c->c_out * 4 + (size_t)c->c_out * 4 + MLS__SLACK,
-                       MLS__ALIGN) +
-            2 * mls__align((size_t)r->out.h * quads * (size_t)r->blocks * MLS__LANE * 4,
-                           MLS__ALIGN);
+            mls__align(pixels * (size_t)c->c_out * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1) +
+                           (size_t)c->c_out * 4 + MLS__SLACK,
+                       MLS__ALIGN);
+        r->e_bytes *= r->kind == MLS__S16 ? 2 : 1;
     }
+    /* the image, E, both gathered; multipliers, and shifts of group pairs */
     r->slot_bytes =
-        r->image_bytes + r->mixed_bytes + r->error_bytes +
-        mls__align(((size_t)r->data.c + (size_t)c->c_out + MLS__AHEAD) * sizeof(int16_t),
+        r->image_bytes + r->error_bytes + r->a_bytes + r->e_bytes + MLS__ALIGN +
+        mls__align(mls__multiplier_bytes(r) + ((size_t)r->data.c + (size_t)r->blocks * MLS__LANE +
+                                               (size_t)c->c_out + MLS__ROWS) *
+                                                  sizeof(int32_t),
                    MLS__ALIGN);
     return total + (size_t)slots * r->slot_bytes;
 }
@@ -741,25 +886,47 @@ static int mls__k_used(const mls_tensor *t, int by_peak)
     return most;
 }
 
-/* Largest folded magnitude; above 2^32 only says "too large". */
-static uint64_t mls__folded_max(mls_format f, int k)
+/* Largest magnitude with its fraction, folded to k; above 2^32 only says "too large". */
+static int64_t mls__folded_max(mls_format f, int k)
 {
-    uint64_t q = (uint64_t)mls__grid(f, (uint32_t)mls__code_max(f));
-    return q >> 32 || k > 30 ? UINT64_MAX >> 1 : q << (k + f.mg);
+    int64_t q = mls__grid(f, (uint32_t)mls__code_max(f));
+    return q >> 32 || k > 30 ? INT64_MAX >> 1 : q << (k + f.mg);
 }
 
-/* The class for operands whose largest magnitudes are a and b. */
+/* Whether a pair of groups is the whole sum. */
+static int mls__merged(const mls_conv *c, mls_direction direction, mls_format f, mls_format g)
+{
+    mls_shape w = mls__weight_shape(c), out = mls_conv_output(c);
+    if (direction == MLS_FORWARD) return !mls__group_step_c(f) && !mls__group_step_c(g);
+    if (direction == MLS_BACKWARD_DATA) {
+        return !mls__group_step_n(f, w) && !mls__group_step_c(g);
+    }
+    return !mls__group_step_n(f, out) && !mls__group_step_n(g, c->in);
+}
+
+/* The class for operands whose largest folded magnitudes are a and b. */
 static int mls__class(const mls_conv *c, mls_direction direction, mls_format f, mls_format g,
-                      uint64_t a, uint64_t b)
+                      int64_t a, int64_t b)
 {
     /* rows of taps are padded to whole words */
-    uint64_t terms = mls__terms(c, direction) + MLS__WORD * (uint64_t)c->kh, widest = 255u * 127u;
+    uint64_t terms = mls__terms(c, direction) + MLS__WORD * (uint64_t)c->kh;
+    uint64_t pair = (uint64_t)c->kh * ((uint64_t)c->kw + MLS__WORD);
     mls_shape out = mls_conv_output(c);
-    if (direction == MLS_BACKWARD_WEIGHT) terms = (uint64_t)out.h * ((uint64_t)out.w + 4);
-    if (a <= 127 && b <= 127 && terms <= INT32_MAX / widest) return MLS__S8;
+    int64_t q = mls__folded_max(f, 0), p = mls__folded_max(g, 0);
+    if (direction == MLS_BACKWARD_WEIGHT) {
+        pair = terms = (uint64_t)out.h * ((uint64_t)out.w + MLS__WORD);
+    }
+    if (a <= 127 && b <= 127 && terms <= INT32_MAX / (255 * 127)) return MLS__S8;
     if (a <= 32767 && b <= 32767) return MLS__S16;
-    if (mls__acc_bits(c, direction, f, g) <= 62 &&
-        mls__grid(f, (uint32_t)mls__code_max(f)) <= INT32_MAX &&
+    if (mls__acc_bits(c, direction, f, g) > 62) return MLS__REFERENCE;
+    if (!mls__merged(c, direction, f, g)) {
+        if (f.mg) q = q / 2 * 3; /* q doubled, times the fraction */
+        if (g.mg) p = p / 2 * 3;
+        /* in backward-weight the bias of int8 would have to come off before the shifts */
+        if (q <= 127 && p <= 127 && direction != MLS_BACKWARD_WEIGHT) return MLS__PAIRS8;
+        if (q <= 32767 && p <= 32767 && (int64_t)pair <= INT32_MAX / (q * p)) return MLS__PAIRS16;
+    }
+    if (mls__grid(f, (uint32_t)mls__code_max(f)) <= INT32_MAX &&
         mls__grid(g, (uint32_t)mls__code_max(g)) <= INT32_MAX) {
         return MLS__WIDE;
     }
@@ -823,6 +990,19 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
     return most;
 }
 
+/* Where the packed weights lie in memory; how many bytes they take. */
+static size_t mls__place_packed(mls__run *r, uint8_t *p)
+{
+    size_t pairs = mls__pairs_kind(r->kind) ? (size_t)r->data.c : 1;
+    size_t bytes = (size_t)r->phases * r->phase_bytes;
+    r->packed = p;
+    r->bias_row = (int32_t *)(void *)(p + bytes);
+    bytes += (size_t)r->phases * (size_t)r->blocks * pairs * MLS__LANE * 4;
+    r->wide_k = (int32_t *)(void *)(p + bytes);
+    r->wide_m = r->wide_k + (size_t)r->data.c * (size_t)r->blocks * MLS__LANE;
+    return bytes;
+}
+
 /* Takes the workspace; with too little for all threads fewer slots. */
 static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int threads)
 {
@@ -836,112 +1016,150 @@ static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int thr
     p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     r->slot = p, p += (size_t)r->slots * r->slot_bytes;
     r->sum = p, p += (size_t)r->sums * r->sum_bytes;
-    if (r->direction == MLS_BACKWARD_WEIGHT) return MLS_OK;
-    r->packed = p, p += (size_t)r->phases * r->phase_bytes;
-    r->bias_row = (int32_t *)(void *)p, p += (size_t)r->phases * (size_t)r->blocks * MLS__LANE * 4;
-    r->wide_k = (int32_t *)(void *)p;
-    r->wide_m = r->wide_k + (size_t)r->data.c * (size_t)r->blocks * MLS__LANE;
+    if (r->direction != MLS_BACKWARD_WEIGHT) mls__place_packed(r, p);
     return MLS_OK;
 }
 
 /* ----------------------------------------------------------------------------------- >>pack */
 
 /* Folding multiplier of a group: (2^mg + m) * 2^(K - k); a group of zeros may lie below K. */
-static int32_t mls__multiplier(mls_format f, uint32_t g, int k_used, int wide)
+static int32_t mls__multiplier(const mls__run *r, mls_format f, uint32_t g, int k_used)
 {
     int k = mls__k(f, g);
-    if (wide) return 1;
+    if (r->kind == MLS__WIDE) return 1;
+    if (mls__pairs_kind(r->kind)) return mls__fraction(f, g);
     return k > k_used ? 0 : mls__fraction(f, g) << (k_used - k);
 }
 
-/* Where weight (co, ky, kx, ci) goes: phase, tap row, index in the row, lane. */
+/* Multipliers of the channels of image n (of c_out n), and their repetition. */
+static void mls__multipliers(const mls__run *r, const mls_tensor *t, int32_t n, int k_used,
+                             int16_t *to)
+{
+    int32_t c = t->shape.c;
+    for (int32_t ch = 0; ch < c; ch++) {
+        to[ch] = (int16_t)mls__multiplier(r, t->format, mls__group(t, n, ch), k_used);
+    }
+    for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) to[ch] = to[ch - c];
+}
+
+/* Where the weights (co, ky, kx, *) go: phase, row and column of the taps. */
 typedef struct mls__place {
-    int32_t phase, row, index, lane, col, channel;
+    int32_t phase, row, col;
 } mls__place;
 
-static mls__place mls__weight_place(const mls__run *r, int32_t co, int32_t ky, int32_t kx,
-                                    int32_t ci)
+static mls__place mls__weight_place(const mls__run *r, int32_t ky, int32_t kx)
 {
-    mls__place p;
+    mls__place p = {0, ky, kx};
     int32_t s = r->c.stride;
-    p.phase = 0, p.row = ky, p.col = kx, p.channel = ci, p.lane = co;
     if (r->direction == MLS_BACKWARD_DATA) {
         p.phase = ky % s * r->phases_x + kx % s;
         p.row = (r->c.kh - ky % s + s - 1) / s - 1 - ky / s;
         p.col = (r->c.kw - kx % s + s - 1) / s - 1 - kx / s;
-        p.channel = co, p.lane = ci;
     }
-    p.index = p.col * r->data.c + p.channel;
     return p;
 }
 
-/* Packs the weights as [phase][plane][block][row][word][16 lanes][4 bytes]; in the wide class,
-   where each channel is a pair of its own, as int32 [phase][block][channel][row][col][16]. */
+/* Bytes from the start of a phase to the element of a tap, a lane and a channel. */
+static size_t mls__weight_at(const mls__run *r, mls__place p, int32_t lane, int32_t channel)
+{
+    size_t at = (size_t)(lane / MLS__LANE), index, per_word = (size_t)(MLS__WORD / r->size);
+    index = (size_t)p.col * (size_t)r->data.c + (size_t)channel;
+    if (r->kind == MLS__WIDE && !r->merged) {
+        at = at * (size_t)r->data.c + (size_t)channel;
+        return ((at * (size_t)r->taps_y + (size_t)p.row) * (size_t)r->taps_x + (size_t)p.col) *
+                   MLS__LANE * 4 +
+               (size_t)(lane % MLS__LANE) * 4;
+    }
+    if (mls__pairs_kind(r->kind))
+        at = at * (size_t)r->data.c + (size_t)channel, index = (size_t)p.col;
+    at = (at * (size_t)r->taps_y + (size_t)p.row) * (size_t)r->words + index / per_word;
+    return at * MLS__LANE * MLS__WORD + (size_t)(lane % MLS__LANE) * MLS__WORD +
+           index % per_word * (size_t)r->size;
+}
+
+/* Sum of the magnitudes that a lane meets in a row of taps, at most. */
+static int64_t mls__row_largest(const mls__run *r)
+{
+    int64_t most = 0;
+    size_t row = (size_t)r->words * MLS__LANE * 2,
+           rows = (size_t)(r->phases * r->blocks * r->taps_y);
+    for (size_t i = 0; i < rows; i++) {
+        size_t block = (size_t)(r->blocks * r->taps_y); /* rows of a phase */
+        const uint8_t *p = r->packed + i / block * r->phase_bytes + i % block * row * 2;
+        for (int lane = 0; lane < MLS__LANE; lane++) {
+            int64_t sum = 0;
+            for (int32_t word = 0; word < r->words; word++) {
+                int16_t v[2];
+                memcpy(v, p + (size_t)(word * MLS__LANE + lane) * MLS__WORD, sizeof v);
+                sum += (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
+            }
+            if (sum > most) most = sum;
+        }
+    }
+    return most;
+}
+
+/* The weights in the layout of mls__run. */
 static void mls__pack_weights(mls__run *r)
 {
     const mls_conv *c = &r->c;
-    size_t row_bytes = (size_t)r->words * MLS__LANE * MLS__WORD;
-    size_t block_bytes = (size_t)r->taps_y * row_bytes, i = 0;
-    size_t plane_bytes = (size_t)r->blocks * block_bytes;
-    int per_word = MLS__WORD / r->size, bits = 0;
+    int pairs = mls__pairs_kind(r->kind), forward = r->direction == MLS_FORWARD;
+    size_t plane_bytes = r->phase_bytes / 2;
+    uint8_t values[MLS__AHEAD * 4];
+    int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
+    mls__fold f;
     memset(r->packed, 0, (size_t)r->phases * r->phase_bytes);
-    memset(r->bias_row, 0, (size_t)r->phases * (size_t)r->blocks * MLS__LANE * 4);
-    if (r->first) bits = mls_format_bits(r->first->format);
+    memset(r->bias_row, 0,
+           (size_t)r->phases * (size_t)r->blocks * (size_t)(pairs ? r->data.c : 1) * MLS__LANE * 4);
+    memset(&f, 0, sizeof f);
+    if (r->first) f.code = r->first->code, f.format = r->first->format;
+    f.multiplier = multiplier, f.channels = MLS__AHEAD;
     for (int32_t co = 0; co < c->c_out; co++)
-        for (int32_t ky = 0; ky < c->kh; ky++)
-            for (int32_t kx = 0; kx < c->kw; kx++)
-                for (int32_t ci = 0; ci < c->in.c; ci++, i++) {
-                    mls__place p = mls__weight_place(r, co, ky, kx, ci);
-                    size_t lane = (size_t)(p.lane % MLS__LANE),
-                           block = (size_t)(p.lane / MLS__LANE);
-                    uint8_t *to =
-                        r->packed + (size_t)p.phase * r->phase_bytes + block * block_bytes;
-                    int32_t v;
-                    if (r->kind == MLS__WIDE && !r->merged) {
-                        to += (((size_t)p.channel * (size_t)r->taps_y + (size_t)p.row) *
-                                   (size_t)r->taps_x +
-                               (size_t)p.col) *
-                                  MLS__LANE * 4 +
-                              lane * 4;
-                    } else {
-                        to += (size_t)p.row * row_bytes +
-                              (size_t)(p.index / per_word) * MLS__LANE * MLS__WORD +
-                              lane * MLS__WORD + (size_t)(p.index % per_word * r->size);
-                    }
-                    if (r->kind == MLS__F32) {
-                        memcpy(to, &r->first32[i], 4);
-                        continue;
-                    }
-                    v = (int32_t)mls__grid_signed(r->first->format,
-                                                  mls__code_get(r->first->code, bits, i));
-                    if (!v) continue;
-                    v *= mls__multiplier(r->first->format, mls__group(r->first, co, ci), r->k1,
-                                         r->kind == MLS__WIDE);
-                    if (r->size == 1) {
-                        *to = (uint8_t)v;
-                        r->bias_row[(p.phase * r->blocks) * MLS__LANE + p.lane] -=
-                            (int32_t)r->bias * v;
-                    } else if (r->size == 2) {
-                        int16_t hi = (int16_t)((v + 128) >> 8), lo = (int16_t)v;
-                        if (r->planes == 2) {
-                            lo = (int16_t)(v - hi * 256);
+        for (int32_t c0 = 0; c0 < c->in.c; c0 += MLS__AHEAD) {
+            int32_t count = c->in.c - c0 < MLS__AHEAD ? c->in.c - c0 : MLS__AHEAD;
+            for (int32_t i = 0; r->first && i < count; i++) {
+                multiplier[i] =
+                    (int16_t)mls__multiplier(r, f.format, mls__group(r->first, co, c0 + i), r->k1);
+            }
+            for (int32_t ky = 0; ky < c->kh; ky++)
+                for (int32_t kx = 0; kx < c->kw; kx++) {
+                    mls__place p = mls__weight_place(r, ky, kx);
+                    size_t first =
+                        (((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)c->kw + (size_t)kx) *
+                            (size_t)c->in.c +
+                        (size_t)c0;
+                    uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes;
+                    int32_t *bias = r->bias_row + (size_t)p.phase * (size_t)r->blocks *
+                                                      (size_t)(pairs ? r->data.c : 1) * MLS__LANE;
+                    if (r->first)
+                        r->kernel->fold(&f, first, (size_t)count, 0, r->size, values);
+                    else
+                        memcpy(values, r->first32 + first, (size_t)count * 4);
+                    for (int32_t i = 0; i < count; i++) {
+                        int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
+                        uint8_t *to = phase + mls__weight_at(r, p, lane, channel);
+                        if (r->size == 1) {
+                            int32_t v = (int8_t)values[i], block = lane / MLS__LANE;
+                            if (pairs) block = block * r->data.c + channel;
+                            *to = values[i];
+                            bias[block * MLS__LANE + lane % MLS__LANE] -= (int32_t)r->bias * v;
+                        } else if (r->planes == 2) {
+                            int16_t v, hi;
+                            memcpy(&v, values + 2 * i, 2);
+                            hi = (int16_t)((v + 128) >> 8), v = (int16_t)(v - hi * 256);
+                            memcpy(to, &v, 2);
                             memcpy(to + plane_bytes, &hi, 2);
+                        } else {
+                            memcpy(to, values + i * r->size, (size_t)r->size);
                         }
-                        memcpy(to, &lo, 2);
-                    } else {
-                        memcpy(to, &v, 4);
                     }
                 }
-}
-
-/* Multipliers of the channels of image n, and their repetition. */
-static void mls__multipliers(const mls_tensor *t, int32_t n, int k_used, int wide, int16_t *to)
-{
-    int32_t c = t->shape.c;
-    for (int32_t ch = 0; ch < c; ch++) {
-        to[ch] = (int16_t)mls__multiplier(t->format, mls__group(t, n, ch), k_used, wide);
+        }
+    if (r->kind == MLS__S16) {
+        int64_t row = r->planes == 1 ? r->largest * mls__row_largest(r) : INT64_MAX;
+        int64_t fit = row > INT32_MAX ? 0 : INT32_MAX / (row ? row : 1);
+        r->rows_fit = fit < r->taps_y ? (int32_t)fit : r->taps_y;
     }
-    for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) to[ch] = to[ch - c];
 }
 
 /* Image n of the second operand, folded, with its padding. */
@@ -951,11 +1169,11 @@ static void mls__pad_image(const mls__run *r, int32_t n, uint8_t *image, int16_t
     size_t row_bytes = (size_t)r->cols * c * size;
     int32_t w = r->data.w < r->cols - r->left ? r->data.w : r->cols - r->left;
     mls__fold f;
-    memset(image, r->size == 1 ? (int)r->bias : 0, r->image_bytes);
+    memset(image, (int)r->bias, (size_t)r->rows * row_bytes + MLS__SLACK);
     if (r->second) {
         f.code = r->second->code, f.format = r->second->format, f.multiplier = multiplier;
-        f.channels = c, f.flip = r->size == 1 ? r->bias : 0;
-        mls__multipliers(r->second, n, r->k2, r->kind == MLS__WIDE, multiplier);
+        f.channels = c, f.flip = r->bias;
+        mls__multipliers(r, r->second, n, r->k2, multiplier);
     }
     for (int32_t y = 0; y < r->data.h && y + r->top < r->rows && w > 0; y++) {
         size_t at = ((size_t)n * (size_t)r->data.h + (size_t)y) * (size_t)r->data.w * c;
@@ -1007,335 +1225,551 @@ static mls__phase mls__phase_make(const mls__run *r, int32_t index)
     return p;
 }
 
-/* Rows of the largest tile not above what is left; a power of two. */
-static int mls__tile_rows(int most, int32_t left)
+/* Rows of the next tile of nb blocks when left are to be done. Tiles have a power of two rows, or
+   7, for images whose sides are its multiples. */
+static int mls__tile_rows(const mls__kernel *k, int nb, int32_t left)
 {
-    int mr = most;
+    int mr = k->rows[nb];
+    if (mr == 8 && nb == 2 && left % 7 == 0 && left <= 21) return 7;
     while (mr > 1 && mr / 2 >= left) mr /= 2;
     return mr;
 }
 
-/* Adds d in segments that 32 bits hold to the 64-bit tile. */
-static void mls__dot_segments(const mls__run *r, mls__dot d, int mr, int nb, size_t plane_bytes,
-                              int64_t *sum)
+/* Blocks of the next tile. */
+static int mls__tile_blocks(const mls__kernel *k, int32_t left)
 {
-    int32_t tile[MLS__ROWS * 2 * MLS__LANE], zero[2 * MLS__LANE] = {0};
-    int32_t words = (int32_t)(r->segment / (MLS__WORD / r->size)), rows = d.rows, all = d.words;
+    if (left == 3 && k->rows[3]) return 3;
+    return left > 1 && k->rows[2] ? 2 : 1;
+}
+
+/* Sums of d, int16 or 64-bit where 32 bits cannot hold them, by parts that they do hold. */
+static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t plane_bytes,
+                           int64_t *sum)
+{
+    static const int32_t zero[MLS__ROWS * 3] = {0};
+    int32_t shift[MLS__ROWS], rows = d.rows, all = d.words, row_step, word_step;
     const uint8_t *a = d.a, *b = d.b;
-    int32_t row_step = all && words / all ? words / all : 1, word_step = words < all ? words : all;
-    MLS_ASSERT(r->kind == MLS__S16); /* it has no bias */
+    if (r->rows_fit) {
+        row_step = r->rows_fit, word_step = all;
+    } else {
+        int64_t words = r->segment * r->size / MLS__WORD;
+        word_step = words < all ? (int32_t)words : all;
+        row_step = words / all > 1 ? words / all < rows ? (int32_t)(words / all) : rows : 1;
+    }
     memset(sum, 0, sizeof(int64_t) * (size_t)(mr * nb * MLS__LANE));
-    d.init = zero, d.init_step = 0, d.c = tile, d.c_step = (size_t)(nb * MLS__LANE);
+    d.init = 0, d.put = MLS__PUT_WIDE, d.count = mr, d.lanes = nb * MLS__LANE;
+    d.wide = sum, d.wide_step = (size_t)(nb * MLS__LANE);
+    d.lane_k = zero, d.row_shift = shift;
     for (int plane = 0; plane < r->planes; plane++) {
+        for (int i = 0; i < MLS__ROWS; i++) shift[i] = 8 * plane;
         for (int32_t row = 0; row < rows; row += row_step) {
             for (int32_t word = 0; word < all; word += word_step) {
                 d.rows = rows - row < row_step ? rows - row : row_step;
                 d.words = all - word < word_step ? all - word : word_step;
-                d.a = a + row * d.row_step + word * d.word_step;
+                d.a = a + row * d.a_row + word * d.a_word;
                 d.b = b + (size_t)plane * plane_bytes + (size_t)row * d.b_row +
-                      (size_t)word * MLS__LANE * MLS__WORD;
+                      (size_t)word * d.b_word;
                 r->kernel->dot(r->kind, mr, nb, &d);
-                for (int i = 0; i < mr * nb * MLS__LANE; i++) {
-                    sum[i] += (int64_t)tile[i] * (plane ? 256 : 1);
-                }
             }
         }
     }
 }
 
+static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, int32_t *shift,
+                           mls__phase p, int32_t index, float *to);
 static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, mls__phase p,
                           const uint8_t *packed, float *to);
+
+/* One phase of an image of int8, int16 or fp32. */
+static void mls__run_phase(const mls__run *r, const uint8_t *image, mls__phase p, int32_t index,
+                           float *to)
+{
+    size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
+    size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
+    size_t plane_bytes = r->phase_bytes / 2;
+    const uint8_t *packed = r->packed + (size_t)index * r->phase_bytes;
+    const int32_t *bias = r->bias_row + (size_t)index * (size_t)r->blocks * MLS__LANE;
+    int nb, parts = r->kind == MLS__S16 && r->rows_fit < p.taps_y;
+    mls__dot d;
+    memset(&d, 0, sizeof d);
+    d.a_m = (ptrdiff_t)((size_t)p.stride * pixel);
+    d.a_row = (ptrdiff_t)row_bytes, d.a_word = MLS__WORD;
+    d.b_word = MLS__LANE * MLS__WORD, d.b_row = (size_t)r->words * d.b_word;
+    d.b_block = (size_t)r->taps_y * d.b_row;
+    d.images = 1, d.rows = p.taps_y;
+    d.words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
+    d.put = MLS__PUT_FLOATS, d.scale = r->scale;
+    d.out_step = (size_t)p.step * (size_t)r->lanes;
+    for (int32_t block = 0; block < r->blocks; block += nb) {
+        int32_t first = block * MLS__LANE;
+        nb = mls__tile_blocks(r->kernel, r->blocks - block);
+        d.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
+        d.init = r->bias ? bias + first : 0, d.init_step = 0;
+        d.b = packed + (size_t)block * d.b_block;
+        for (int32_t y = 0; y < p.h; y++) {
+            float *row = to + (size_t)(p.y + y * p.step) * side_w * (size_t)r->lanes + first;
+            const uint8_t *a = image + (size_t)(p.row + y * p.stride) * row_bytes;
+            int mr;
+            for (int32_t x = 0; x < p.w; x += mr) {
+                mr = mls__tile_rows(r->kernel, nb, p.w - x);
+                d.count = p.w - x < mr ? p.w - x : mr;
+                d.a = a + (size_t)(p.col + x * p.stride) * pixel;
+                d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
+                if (r->kind == MLS__F32 || (r->scale > 0 && !parts)) {
+                    r->kernel->dot(r->kind, mr, nb, &d);
+                } else {
+                    int64_t sum[MLS__TILE];
+                    mls__dot e = d;
+                    if (parts) {
+                        mls__dot_parts(r, d, mr, nb, plane_bytes, sum);
+                    } else {
+                        int32_t tile[MLS__TILE];
+                        e.put = MLS__PUT_SUMS, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
+                        e.lanes = nb * MLS__LANE;
+                        r->kernel->dot(r->kind, mr, nb, &e);
+                        for (int32_t i = 0; i < d.count * nb * MLS__LANE; i++) sum[i] = tile[i];
+                    }
+                    for (int32_t m = 0; m < d.count; m++) {
+                        for (int32_t i = 0; i < d.lanes; i++) {
+                            float z = (float)sum[m * nb * MLS__LANE + i] * r->fold;
+                            d.out[(size_t)m * d.out_step + (size_t)i] =
+                                (z * r->scaling.tensor) * r->scaling.units;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
 
 /* to: output image n */
 static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
 {
-    uint8_t *image = r->slot + (size_t)slot * r->slot_bytes;
-    int16_t *multiplier = (int16_t *)(void *)(image + r->image_bytes);
-    size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
-    int32_t side_w = r->direction == MLS_FORWARD ? r->out.w : r->c.in.w;
-    mls__pad_image(r, n, image, multiplier);
+    uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
+    const uint8_t *image = own;
+    int16_t *multiplier = (int16_t *)(void *)(own + r->image_bytes);
+    int32_t *shift = (int32_t *)(void *)(own + r->image_bytes + mls__multiplier_bytes(r));
+    if (r->images)
+        image = r->images + (size_t)n * r->images_step;
+    else
+        mls__pad_image(r, n, own, multiplier);
     if (r->direction == MLS_BACKWARD_DATA && (r->c.stride > r->c.kh || r->c.stride > r->c.kw)) {
         memset(to, 0, mls__image(r->c.in) * sizeof(float)); /* some outputs have no taps */
     }
+    if (mls__pairs_kind(r->kind)) { /* words of neighbouring pixels, from every pixel on */
+        size_t per_word = (size_t)(MLS__WORD / r->size), c = (size_t)r->data.c;
+        size_t pixels = (size_t)r->rows * (size_t)r->cols;
+        uint8_t *words = own + mls__align(pixels * c * (size_t)r->size + MLS__SLACK, MLS__ALIGN);
+        mls__mix_pixels x;
+        x.pixel = c * (size_t)r->size, x.count = c, x.size = r->size, x.flip = 0;
+        x.steps = (pixels + per_word - 1) / per_word;
+        x.to_step = per_word * c * MLS__WORD, x.zeros = image;
+        for (size_t t = 0; t < per_word; t++) {
+            x.from = image + t * x.pixel, x.pixels = pixels - t;
+            x.to = words + t * c * MLS__WORD;
+            r->kernel->interleave(&x);
+        }
+        image = words;
+    }
     for (int32_t index = 0; index < r->phases; index++) {
         mls__phase p = mls__phase_make(r, index);
-        const uint8_t *packed = r->packed + (size_t)index * r->phase_bytes;
-        const int32_t *bias = r->bias_row + (size_t)index * (size_t)r->blocks * MLS__LANE;
-        size_t out_step = (size_t)p.step * (size_t)r->lanes;
-        int64_t terms = (int64_t)p.taps_y * p.taps_x * r->data.c + MLS__WORD * p.taps_y;
-        mls__dot d;
-        if (r->kind == MLS__WIDE) {
-            mls__run_wide(r, n, (const int32_t *)(const void *)image, p, packed, to);
-            continue;
-        }
-        d.m_step = (ptrdiff_t)((size_t)p.stride * pixel);
-        d.row_step = (ptrdiff_t)row_bytes, d.word_step = MLS__WORD;
-        d.b_row = (size_t)r->words * MLS__LANE * MLS__WORD;
-        d.b_block = (size_t)r->taps_y * d.b_row;
-        d.rows = p.taps_y;
-        d.words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
-        for (int32_t y = 0; y < p.h; y++) {
-            float *row = to + (size_t)(p.y + y * p.step) * (size_t)side_w * (size_t)r->lanes;
-            for (int32_t x = 0; x < p.w; x += r->kernel->mr) {
-                int32_t count = p.w - x < r->kernel->mr ? p.w - x : r->kernel->mr;
-                int mr = mls__tile_rows(r->kernel->mr, count);
-                const uint8_t *a = image + (size_t)(p.row + y * p.stride) * row_bytes +
-                                   (size_t)(p.col + x * p.stride) * pixel;
-                for (int32_t block = 0; block < r->blocks; block += r->kernel->nb) {
-                    int32_t tile[MLS__ROWS * 2 * MLS__LANE];
-                    int nb = r->blocks - block < r->kernel->nb ? 1 : r->kernel->nb;
-                    size_t first = (size_t)block * MLS__LANE, lanes = (size_t)(nb * MLS__LANE);
-                    float *out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes + first;
-                    if (lanes > (size_t)r->lanes - first) lanes = (size_t)r->lanes - first;
-                    d.a = a;
-                    d.b = packed + (size_t)block * d.b_block;
-                    if (r->kind != MLS__F32 && (terms > r->segment || r->planes > 1)) {
-                        int64_t sum[MLS__ROWS * 2 * MLS__LANE];
-                        mls__dot_segments(r, d, mr, nb, (size_t)r->blocks * d.b_block, sum);
-                        for (int32_t m = 0; m < count; m++) {
-                            for (size_t i = 0; i < lanes; i++) {
-                                float z = (float)sum[m * nb * MLS__LANE + (int32_t)i] * r->fold;
-                                out[(size_t)m * out_step + i] =
-                                    (z * r->scaling.tensor) * r->scaling.units;
-                            }
-                        }
-                        continue;
-                    }
-                    d.init = bias + first, d.init_step = 0;
-                    d.c = tile, d.c_step = (size_t)(nb * MLS__LANE);
-                    r->kernel->dot(r->kind, mr, nb, &d);
-                    if (r->kind == MLS__F32) {
-                        for (int32_t m = 0; m < count; m++) {
-                            memcpy(out + (size_t)m * out_step, tile + (size_t)m * d.c_step,
-                                   lanes * 4);
-                        }
-                    } else {
-                        r->kernel->emit(tile, d.c_step, count, lanes, r->fold, r->scaling.tensor,
-                                        r->scaling.units, out, out_step);
-                    }
-                }
-            }
+        if (mls__pairs_kind(r->kind)) {
+            mls__run_pairs(r, n, image, shift, p, index, to);
+        } else if (r->kind == MLS__WIDE) {
+            mls__run_wide(r, n, (const int32_t *)(const void *)image, p,
+                          r->packed + (size_t)index * r->phase_bytes, to);
+        } else {
+            mls__run_phase(r, image, p, index, to);
         }
     }
 }
 
-/* Backward-weight. A sum holds the terms of the images given to it so far: int32 (or float)
-   [plane][ky][depth][lanes] and, for integers, the same in int64 for what had to move on. */
+/* Backward-weight: a thread gathers E and A of some images as words of neighbouring pixels, until
+   MLS__GATHER is full, and adds their products to a sum. */
 
 typedef struct mls__sum {
-    int64_t terms;  /* in the 32-bit part */
-    int64_t *error; /* [lanes] sum of E, which the bias of A multiplies */
+    int64_t *head;  /* terms in the 32-bit part; whether that part is to be started anew */
+    int64_t *error; /* [co] sum of E, which the bias of A multiplies */
     int64_t *c64;
     int32_t *c32;
-    size_t count; /* kh * depth * lanes */
+    size_t count; /* kh * co * lanes */
 } mls__sum;
 
 static mls__sum mls__sum_at(const mls__run *r, int32_t index)
 {
     uint8_t *p = r->sum + (size_t)index * r->sum_bytes;
-    size_t lanes = (size_t)r->blocks * MLS__LANE;
     mls__sum s;
-    memcpy(&s.terms, p, sizeof s.terms);
-    s.count = (size_t)r->c.kh * (size_t)r->depth * lanes;
+    s.head = (int64_t *)(void *)p;
+    s.count = (size_t)r->c.kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
     p += MLS__ALIGN;
-    s.error = (int64_t *)(void *)p, p += lanes * 8;
-    s.c64 = (int64_t *)(void *)p;
-    if (r->kind != MLS__F32) p += s.count * 8;
+    s.error = (int64_t *)(void *)p, p += (size_t)r->co * 8;
     s.c32 = (int32_t *)(void *)p;
+    if (r->kind == MLS__F32 || r->kind == MLS__S8) p += s.count * 4;
+    s.c64 = (int64_t *)(void *)p;
     return s;
 }
 
-/* Moves the 32-bit sums on. */
-static void mls__sum_flush(const mls__run *r, mls__sum *s)
+/* Whether int8 sums of all images fit 32 bits. */
+static int mls__sums_fit(const mls__run *r)
 {
-    for (int plane = 0; plane < r->planes; plane++) {
-        int32_t *from = s->c32 + (size_t)plane * s->count;
-        int64_t scale = plane ? 256 : 1;
-        for (size_t i = 0; i < s->count; i++) s->c64[i] += (int64_t)from[i] * scale;
-    }
-    memset(s->c32, 0, s->count * 4 * (size_t)r->planes);
-    s->terms = 0;
+    return (int64_t)r->out.n * r->out.h * r->quads * MLS__WORD <= r->segment;
 }
 
-static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image, const int32_t *e,
-                             mls__sum *sum);
-
-static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_t sum_index)
+static void mls__sum_start(const mls__run *r, int32_t index)
 {
+    mls__sum s = mls__sum_at(r, index);
+    memset(s.head, 0, MLS__ALIGN + (size_t)r->co * 8);
+    s.head[1] = 1;
+    if (r->kind != MLS__F32 && !(r->kind == MLS__S8 && mls__sums_fit(r))) {
+        memset(s.c64, 0, s.count * 8);
+    }
+}
+
+/* Moves the 32-bit sums on. */
+static void mls__sum_flush(mls__sum *s)
+{
+    for (size_t i = 0; i < s->count; i++) s->c64[i] += s->c32[i];
+    s->head[0] = 0, s->head[1] = 1;
+}
+
+/* What follows the image in a slot. */
+typedef struct mls__scratch {
+    uint8_t *error, *a, *e;
+    mls__gathered *gathered;
+    int16_t *multiplier;
+    int32_t *lane_k, *row_shift;
+} mls__scratch;
+
+static mls__scratch mls__scratch_at(const mls__run *r, int slot)
+{
+    mls__scratch s;
+    uint8_t *p = r->slot + (size_t)slot * r->slot_bytes + r->image_bytes;
+    s.error = p, p += r->error_bytes;
+    s.a = p, p += r->a_bytes;
+    s.e = p, p += r->e_bytes;
+    s.gathered = (mls__gathered *)(void *)p, p += MLS__ALIGN;
+    s.multiplier = (int16_t *)(void *)p, p += mls__multiplier_bytes(r);
+    s.lane_k = (int32_t *)(void *)p;
+    s.row_shift = s.lane_k + (size_t)r->blocks * MLS__LANE;
+    return s;
+}
+
+/* Adds the products of some images, or of rows of one, to a sum. */
+static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word, size_t e_row,
+                              const uint8_t *a, size_t a_word, size_t a_row, int32_t images,
+                              int32_t rows, const mls__scratch *scratch, int32_t index)
+{
+    static const int32_t zero[3 * MLS__LANE] = {0};
     const mls_conv *c = &r->c;
-    size_t size = (size_t)r->size, ci = (size_t)r->data.c, co = (size_t)c->c_out;
-    size_t depth = (size_t)c->kw * ci, lanes = (size_t)r->blocks * MLS__LANE;
-    size_t per_word = MLS__WORD / size, quads = ((size_t)r->out.w + per_word - 1) / per_word;
-    size_t row_bytes = (size_t)r->cols * ci * size, block_bytes;
-    size_t pixels = (size_t)r->out.h * (size_t)r->out.w;
-    uint8_t *image = r->slot + (size_t)slot * r->slot_bytes, *mixed = image + r->image_bytes;
-    uint8_t *error = mixed + r->mixed_bytes, *zeros = error + pixels * co * 4;
-    uint8_t *packed = error + mls__align(pixels * co * 4 + co * 4 + MLS__SLACK, MLS__ALIGN);
-    int16_t *multiplier = (int16_t *)(void *)(error + r->error_bytes);
-    int32_t ones[MLS__ROWS], none[2 * MLS__LANE] = {0}, tile[2 * MLS__LANE];
-    size_t plane_bytes =
-        mls__align((size_t)r->out.h * (((size_t)r->out.w + 3) / 4 * 4) * lanes * 4, MLS__ALIGN);
-    mls__sum sum = mls__sum_at(r, sum_index);
+    int pairs = mls__pairs_kind(r->kind), sums = r->kind == MLS__S8 || r->kind == MLS__F32;
+    size_t lanes = (size_t)r->blocks * MLS__LANE;
+    int64_t per_word = MLS__WORD / r->size, limit = MLS__STRIP;
+    int32_t word_step, row_step, image_step;
+    mls__sum sum = mls__sum_at(r, index);
     mls__dot d;
-    int64_t most;
-    mls__pad_image(r, n, image, multiplier);
-    /* E as words of neighbouring pixels: [plane][block][row][word][16 lanes] */
-    memset(zeros, 0, co * 4 + MLS__SLACK);
-    if (r->first) {
-        mls__fold f;
-        f.code = r->first->code, f.format = r->first->format, f.multiplier = multiplier;
-        f.channels = co, f.flip = 0;
-        mls__multipliers(r->first, n, r->k1, r->kind == MLS__WIDE, multiplier);
-        r->kernel->fold(&f, (size_t)n * pixels * co, pixels * co, 0, r->size, error);
-    } else {
-        memcpy(error, r->first32 + (size_t)n * pixels * co, pixels * co * 4);
+    memset(&d, 0, sizeof d);
+    d.a_m = MLS__WORD, d.a_word = (ptrdiff_t)e_word, d.a_row = (ptrdiff_t)e_row;
+    d.a_image = (ptrdiff_t)r->e_image;
+    d.b_block = MLS__LANE * MLS__WORD, d.b_word = a_word, d.b_row = (size_t)c->stride * a_row;
+    d.b_image = r->a_image;
+    d.b_unsigned = 1;
+    if (r->kind == MLS__S16 && limit > r->segment / per_word) limit = r->segment / per_word;
+    if (pairs) limit = INT32_MAX;
+    word_step = r->quads <= limit ? r->quads : (int32_t)limit;
+    row_step = word_step < r->quads      ? 1
+               : limit / r->quads < rows ? (int32_t)(limit / r->quads)
+                                         : rows;
+    image_step = 1;
+    if (row_step == rows && limit / r->quads / rows > 1) {
+        image_step = (int32_t)(limit / r->quads / rows);
+        if (image_step > images) image_step = images;
     }
-    block_bytes = (size_t)r->out.h * quads * MLS__LANE * MLS__WORD;
-    if (co % MLS__LANE) memset(packed, 0, (size_t)r->planes * plane_bytes);
-    for (int plane = r->planes - 1; plane >= 0; plane--) {
-        /* with two planes the upper half of the error region holds hi, the lower then lo */
-        uint8_t *from = error;
-        if (r->planes == 2 && plane == 1) {
-            from = error + pixels * co * 2;
-            r->kernel->split((int16_t *)(void *)error, (int16_t *)(void *)from,
-                             (int16_t *)(void *)error, pixels * co);
-        }
-        for (size_t y = 0; y < (size_t)r->out.h; y++) {
-            for (size_t block = 0; block < (size_t)r->blocks; block++) {
-                size_t first = block * MLS__LANE;
-                mls__mix_pixels x;
-                x.from = from + (y * (size_t)r->out.w * co + first) * size;
-                x.pixel = co * size, x.pixels = (size_t)r->out.w, x.size = r->size;
-                x.count = co - first;
-                if (x.count > MLS__LANE) x.count = MLS__LANE;
-                x.steps = quads, x.to_step = MLS__LANE * MLS__WORD, x.zeros = zeros;
-                x.to = packed + (size_t)plane * plane_bytes + block * block_bytes +
-                       y * quads * x.to_step;
-                r->kernel->interleave(&x);
-            }
-        }
-    }
-    if (r->kind == MLS__WIDE) {
-        mls__weight_wide(r, n, (const int32_t *)(const void *)image,
-                         (const int32_t *)(const void *)packed, &sum);
-        return;
-    }
-    /* A as words of neighbouring output pixels: [row][word][kx, ci] */
-    d.a = image, d.m_step = MLS__WORD;
-    d.word_step = (ptrdiff_t)((size_t)c->stride * ci * size), d.row_step = (ptrdiff_t)row_bytes;
-    if (r->size < MLS__WORD) {
-        d.a = mixed, d.word_step = (ptrdiff_t)(depth * MLS__WORD);
-        d.row_step = (ptrdiff_t)(quads * depth * MLS__WORD);
-        for (size_t row = 0; row < (size_t)r->rows; row++) {
-            mls__mix_pixels x;
-            x.from = image + row * row_bytes;
-            x.pixel = (size_t)c->stride * ci * size, x.pixels = SIZE_MAX; /* E is zero beyond */
-            x.count = depth, x.size = r->size, x.steps = quads;
-            x.to_step = depth * MLS__WORD, x.zeros = zeros;
-            x.to = mixed + row * quads * x.to_step;
-            r->kernel->interleave(&x);
-        }
-    }
-    {
-        const uint8_t *a = d.a;
-        ptrdiff_t a_row = d.row_step;
-        int32_t rows, words;
-        d.b_row = quads * MLS__LANE * MLS__WORD, d.b_block = block_bytes;
-        if (r->bias && r->size == 1) {
-            for (int i = 0; i < MLS__ROWS; i++) ones[i] = 0x01010101;
-            for (size_t block = 0; block < (size_t)r->blocks; block++) {
-                mls__dot e = d;
-                e.a = (const uint8_t *)ones, e.m_step = e.row_step = e.word_step = 0;
-                e.b = packed + block * block_bytes, e.rows = r->out.h, e.words = (int32_t)quads;
-                e.init = none, e.init_step = 0, e.c = tile, e.c_step = MLS__LANE;
-                r->kernel->dot(r->kind, 1, 1, &e);
-                for (size_t i = 0; i < MLS__LANE; i++) sum.error[block * MLS__LANE + i] += tile[i];
-            }
-        }
-        most = r->segment / (int64_t)per_word; /* words that 32 bits hold */
-        words = (int64_t)quads < most ? (int32_t)quads : (int32_t)most;
-        rows = most / words < r->out.h ? (int32_t)(most / words) : r->out.h;
-        for (int32_t y = 0; y < r->out.h; y += rows) {
-            for (int32_t q = 0; q < (int32_t)quads; q += words) {
-                d.rows = r->out.h - y < rows ? r->out.h - y : rows;
-                d.words = (int32_t)quads - q < words ? (int32_t)quads - q : words;
-                if (r->kind != MLS__F32) {
-                    int64_t terms = (int64_t)d.rows * d.words * (int64_t)per_word;
-                    if (sum.terms + terms > r->segment) mls__sum_flush(r, &sum);
-                    sum.terms += terms;
+    for (int32_t n = 0; n < images; n += image_step)
+        for (int32_t y = 0; y < rows; y += row_step)
+            for (int32_t q = 0; q < r->quads; q += word_step) {
+                int64_t terms;
+                const uint8_t *e0 =
+                    e + (size_t)n * r->e_image + (size_t)y * e_row + (size_t)q * e_word;
+                const uint8_t *a0 = a + (size_t)n * r->a_image + (size_t)q * a_word +
+                                    (size_t)(y * c->stride) * a_row;
+                d.images = images - n < image_step ? images - n : image_step;
+                d.rows = rows - y < row_step ? rows - y : row_step;
+                d.words = r->quads - q < word_step ? r->quads - q : word_step;
+                terms = (int64_t)d.images * d.rows * d.words * per_word;
+                if (r->kind == MLS__S8 && sum.head[0] + terms > r->segment) mls__sum_flush(&sum);
+                sum.head[0] += terms;
+                if (r->bias) { /* sums of E, for it to be taken off again */
+                    int32_t ones[1] = {0x01010101}, tile[MLS__LANE];
+                    mls__dot o = d;
+                    o.a = (const uint8_t *)ones, o.a_m = o.a_image = o.a_row = o.a_word = 0;
+                    o.b_image = r->e_image, o.b_row = e_row, o.b_word = e_word;
+                    o.b_unsigned = 0, o.put = MLS__PUT_SUMS, o.count = 1, o.lanes = MLS__LANE;
+                    o.c = tile, o.init = 0;
+                    for (int32_t co = 0; !pairs && co < c->c_out; co += MLS__LANE) {
+                        o.b = e0 + co * MLS__WORD;
+                        r->kernel->dot(r->kind, 1, 1, &o);
+                        for (int32_t i = 0; i < MLS__LANE; i++) sum.error[co + i] += tile[i];
+                    }
                 }
-                d.row_step = a_row * c->stride;
                 for (int plane = 0; plane < r->planes; plane++) {
+                    int32_t plane_shift[MLS__ROWS];
+                    for (int i = 0; i < MLS__ROWS; i++) plane_shift[i] = 8 * plane;
                     for (int32_t ky = 0; ky < c->kh; ky++) {
-                        for (size_t m = 0; m < depth; m += (size_t)r->kernel->mr) {
-                            int mr = mls__tile_rows(r->kernel->mr, (int32_t)(depth - m));
-                            for (int32_t block = 0; block < r->blocks; block += r->kernel->nb) {
-                                int nb = r->blocks - block < r->kernel->nb ? 1 : r->kernel->nb;
-                                d.a = a + (y * c->stride + ky) * a_row + q * d.word_step +
-                                      (ptrdiff_t)m * d.m_step;
-                                d.b = packed + (size_t)plane * plane_bytes +
-                                      (size_t)block * block_bytes + (size_t)y * d.b_row +
-                                      (size_t)q * MLS__LANE * MLS__WORD;
-                                d.c = sum.c32 + (size_t)plane * sum.count +
-                                      ((size_t)ky * (size_t)r->depth + m) * lanes +
-                                      (size_t)block * MLS__LANE;
-                                d.c_step = lanes, d.init = d.c, d.init_step = lanes;
+                        int nb;
+                        for (int32_t block = 0; block < r->blocks; block += nb) {
+                            int mr;
+                            nb = mls__tile_blocks(r->kernel, r->blocks - block);
+                            if (r->kernel->rows[3] && r->blocks - block >= 3 &&
+                                r->blocks - block != 4) {
+                                nb = 3;
+                            }
+                            d.lanes = nb * MLS__LANE;
+                            d.b = a0 + (size_t)ky * a_row + (size_t)block * d.b_block;
+                            for (int32_t co = 0; co < c->c_out; co += mr) {
+                                size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
+                                            (size_t)block * MLS__LANE;
+                                mr = mls__tile_rows(r->kernel, nb, c->c_out - co);
+                                if (mr == 7) mr = 8; /* rows here need not be exact */
+                                d.count = mr;
+                                d.a = e0 + (size_t)plane * (r->e_bytes / 2) + co * MLS__WORD;
+                                if (sums) {
+                                    d.put = MLS__PUT_SUMS;
+                                    d.c = sum.c32 + at, d.c_step = lanes;
+                                    d.init = sum.head[1] ? 0 : d.c, d.init_step = lanes;
+                                } else {
+                                    d.put = MLS__PUT_WIDE;
+                                    d.wide = sum.c64 + at, d.wide_step = lanes;
+                                    d.row_shift = pairs ? scratch->row_shift + co : plane_shift;
+                                    d.lane_k = pairs ? scratch->lane_k + block * MLS__LANE : zero;
+                                }
                                 r->kernel->dot(r->kind, mr, nb, &d);
                             }
                         }
                     }
                 }
+                sum.head[1] = 0;
+            }
+}
+
+/* The words of A rows: for every tap of a row, words of pixels that the stride steps over. */
+static void mls__mix_image(const mls__run *r, const uint8_t *image, int32_t rows, uint8_t *to)
+{
+    const mls_conv *c = &r->c;
+    size_t ci = (size_t)r->data.c, size = (size_t)r->size, per_word = MLS__WORD / size;
+    size_t row_bytes = (size_t)r->cols * ci * size, words = (size_t)(r->quads + r->extra);
+    size_t depth = (size_t)r->depth, s = (size_t)c->stride;
+    mls__mix_pixels x;
+    x.pixel = s * ci * size, x.pixels = SIZE_MAX, x.count = ci, x.size = r->size; /* E is 0 there */
+    x.steps = words, x.to_step = depth * MLS__WORD, x.zeros = image, x.flip = 0;
+    for (int32_t row = 0; row < rows; row++) {
+        uint32_t *w = (uint32_t *)(void *)(to + (size_t)row * r->a_row);
+        for (size_t kx = 0; kx < (size_t)c->kw; kx++) {
+            /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
+            size_t on = kx / s, shift = on % per_word * size * 8, next = on / per_word;
+            if (on == 0) {
+                x.from = image + (size_t)row * row_bytes + kx * ci * size;
+                x.to = (uint8_t *)(w + kx * ci);
+                r->kernel->interleave(&x);
+            } else {
+                r->kernel->next_pixel(w + next * depth + kx % s * ci, w + kx * ci, depth,
+                                      (size_t)r->quads, ci, (int)shift);
             }
         }
     }
-    memcpy(r->sum + (size_t)sum_index * r->sum_bytes, &sum.terms, sizeof sum.terms);
+}
+
+/* Adds what a slot has gathered to the sum. */
+static void mls__run_weight_flush(const mls__run *r, int slot)
+{
+    mls__scratch s = mls__scratch_at(r, slot);
+    if (s.gathered->images) {
+        mls__weight_tiles(r, s.e, (size_t)r->c.c_out * MLS__WORD, r->e_row, s.a,
+                          (size_t)r->depth * MLS__WORD, r->a_row, s.gathered->images, r->band, &s,
+                          s.gathered->sum);
+    }
+    s.gathered->images = 0;
+}
+
+/* E rows as words. from: its pixel (0, 0), bytes from row to row. */
+static void mls__mix_error(const mls__run *r, const uint8_t *from, size_t row_bytes, uint32_t flip,
+                           int32_t rows, const uint8_t *zeros, uint8_t *to)
+{
+    mls__mix_pixels x;
+    x.pixel = (size_t)r->c.c_out * (size_t)r->size, x.pixels = (size_t)r->out.w;
+    x.size = r->size, x.count = (size_t)r->c.c_out, x.steps = (size_t)r->quads;
+    x.to_step = (size_t)r->c.c_out * MLS__WORD, x.zeros = zeros, x.flip = flip;
+    for (int32_t y = 0; y < rows; y++) {
+        x.from = from + (size_t)y * row_bytes, x.to = to + (size_t)y * r->e_row;
+        r->kernel->interleave(&x);
+    }
+}
+
+static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image, const int32_t *e,
+                             mls__sum *sum);
+
+static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_t index)
+{
+    const mls_conv *c = &r->c;
+    size_t size = (size_t)r->size, ci = (size_t)r->data.c, co = (size_t)c->c_out;
+    size_t pixels = (size_t)r->out.h * (size_t)r->out.w, image_row = (size_t)r->cols * ci * size;
+    size_t e_row = (size_t)r->out.w * co * size, plane_bytes = pixels * co * size;
+    mls__scratch s = mls__scratch_at(r, slot);
+    uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
+    uint8_t *zeros = s.error + plane_bytes * (size_t)(r->kind == MLS__S16 ? 2 : 1);
+    const uint8_t *image = own, *error = s.error;
+    uint32_t flip = 0;
+    if (s.gathered->images && s.gathered->sum != index) mls__run_weight_flush(r, slot);
+    s.gathered->sum = index;
+    if (r->images)
+        image = r->images + (size_t)n * r->images_step;
+    else
+        mls__pad_image(r, n, own, s.multiplier);
+    if (r->errors) {
+        error = r->errors + (size_t)n * r->errors_step, e_row = r->errors_row;
+        flip = r->bias ? 0x80808080u : 0;
+    } else if (r->first) {
+        mls__fold f;
+        f.code = r->first->code, f.format = r->first->format, f.multiplier = s.multiplier;
+        f.channels = co, f.flip = 0;
+        mls__multipliers(r, r->first, n, r->k1, s.multiplier);
+        r->kernel->fold(&f, (size_t)n * pixels * co, pixels * co, 0, r->size, s.error);
+    } else {
+        memcpy(s.error, r->first32 + (size_t)n * pixels * co, pixels * co * 4);
+    }
+    memset(zeros, flip ? 0x80 : 0, co * size + MLS__SLACK / 2);
+    if (r->kind == MLS__WIDE) {
+        mls__sum sum = mls__sum_at(r, index);
+        mls__weight_wide(r, n, (const int32_t *)(const void *)image,
+                         (const int32_t *)(const void *)error, &sum);
+        return;
+    }
+    if (r->kind == MLS__F32) {
+        mls__weight_tiles(r, error, co * MLS__WORD, e_row, image,
+                          (size_t)c->stride * ci * MLS__WORD, image_row, 1, r->out.h, &s, index);
+        return;
+    }
+    if (mls__pairs_kind(r->kind)) {
+        for (int32_t i = 0; i < r->blocks * MLS__LANE; i++) {
+            uint32_t g = i < r->lanes ? mls__group(r->second, n, i % r->data.c) : 0;
+            s.lane_k[i] = mls__k(r->second->format, g);
+        }
+        for (int32_t i = 0; i < r->co; i++) {
+            uint32_t g = mls__group(r->first, n, i < c->c_out ? i : 0);
+            s.row_shift[i] = r->scaling.fraction - mls__k(r->first->format, g);
+        }
+    }
+    if (r->planes == 2) {
+        uint8_t *hi = s.error + plane_bytes;
+        r->kernel->split((const int16_t *)(const void *)error, (int16_t *)(void *)hi,
+                         (int16_t *)(void *)s.error, pixels * co);
+        error = s.error;
+    }
+    for (int32_t y = 0; y < r->out.h; y += r->band) {
+        int32_t rows = r->out.h - y < r->band ? r->out.h - y : r->band;
+        size_t at = (size_t)s.gathered->images;
+        for (int plane = 0; plane < r->planes; plane++) {
+            mls__mix_error(r, error + (size_t)plane * plane_bytes + (size_t)y * e_row, e_row, flip,
+                           rows, zeros, s.e + (size_t)plane * (r->e_bytes / 2) + at * r->e_image);
+        }
+        mls__mix_image(r, image + (size_t)(y * c->stride) * image_row,
+                       (rows - 1) * c->stride + c->kh, s.a + at * r->a_image);
+        if (r->band == r->out.h && !mls__pairs_kind(r->kind)) {
+            if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
+        } else {
+            mls__weight_tiles(r, s.e, co * MLS__WORD, r->e_row, s.a, (size_t)r->depth * MLS__WORD,
+                              r->a_row, 1, rows, &s, index);
+        }
+    }
 }
 
 /* All sums together, scaled, to the output [c_out][kh][kw][c_in]; kernel rows ky0 .. ky1 - 1. */
 static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
 {
     const mls_conv *c = &r->c;
-    size_t depth = (size_t)c->kw * (size_t)c->in.c, lanes = (size_t)r->blocks * MLS__LANE;
+    size_t depth = (size_t)r->depth, lanes = (size_t)r->blocks * MLS__LANE;
+    int fit = r->kind == MLS__S8 && mls__sums_fit(r);
     for (int32_t ky = ky0; ky < ky1; ky++) {
-        for (size_t m = 0; m < depth; m++) {
-            size_t at = ((size_t)ky * (size_t)r->depth + m) * lanes;
-            for (size_t co = 0; co < (size_t)c->c_out; co++) {
-                float *to = r->output + (co * (size_t)c->kh + (size_t)ky) * depth + m;
+        for (size_t co = 0; co < (size_t)c->c_out; co++) {
+            size_t at = ((size_t)ky * (size_t)r->co + co) * lanes;
+            float *to = r->output + (co * (size_t)c->kh + (size_t)ky) * depth;
+            for (size_t m = 0; m < depth; m++) {
                 int64_t acc = 0;
                 float z = 0;
                 for (int32_t i = 0; i < r->sums; i++) {
                     mls__sum s = mls__sum_at(r, i);
                     if (r->kind == MLS__F32) {
                         float part;
-                        memcpy(&part, &s.c32[at + co], 4);
+                        memcpy(&part, &s.c32[at + m], 4);
                         z = i ? z + part : part;
                         continue;
                     }
-                    acc += s.c64[at + co];
-                    if (r->kind == MLS__WIDE) continue;
-                    acc += s.c32[at + co];
-                    if (r->planes == 2) acc += (int64_t)s.c32[s.count + at + co] * 256;
-                    if (r->bias) acc -= (int64_t)r->bias * s.error[co];
+                    if (!fit) acc += s.c64[at + m];
+                    if (r->kind == MLS__S8 && !s.head[1]) acc += s.c32[at + m];
+                    acc -= (int64_t)r->bias * s.error[co];
                 }
-                if (r->kind == MLS__WIDE) {
-                    if (r->merged) {
-                        int32_t ci = (int32_t)(m % (size_t)c->in.c);
-                        acc = (int64_t)mls__pair_value(
-                            acc, r->first, mls__group(r->first, 0, (int32_t)co), r->second,
-                            mls__group(r->second, 0, ci), r->scaling.fraction);
-                    }
+                if (r->kind == MLS__WIDE && r->merged) {
+                    acc = (int64_t)mls__pair_value(
+                        acc, r->first, mls__group(r->first, 0, (int32_t)co), r->second,
+                        mls__group(r->second, 0, (int32_t)m % c->in.c), r->scaling.fraction);
+                }
+                if (r->kind >= MLS__PAIRS8)
                     z = mls__finish(acc, r->scaling);
-                } else if (r->kind != MLS__F32) {
+                else if (r->kind != MLS__F32)
                     z = (((float)acc * r->fold) * r->scaling.tensor) * r->scaling.units;
-                }
-                *to = z;
+                to[m] = z;
             }
         }
     }
 }
 
-/* ----------------------------------------------------------------------------------- >>wide
-   Group pair by group pair, 16 outputs side by side, P_g and acc in 64 bits. */
+/* --------------------------------------------------------------------------- >>wide
+   Group pair by group pair: P_g in 32 bits and acc in 64 by the micro-kernel, or both in 64. */
+
+static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, int32_t *shift,
+                           mls__phase p, int32_t index, float *to)
+{
+    size_t c = (size_t)r->data.c, pair_lanes = c * MLS__LANE;
+    size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
+    size_t row_bytes = (size_t)r->cols * c * MLS__WORD, per_word = (size_t)(MLS__WORD / r->size);
+    int most = r->kernel->pairs_rows;
+    mls__pairs d;
+    memset(&d, 0, sizeof d);
+    for (size_t ch = 0; ch < c; ch++) {
+        uint32_t g = mls__group(r->second, n, (int32_t)ch);
+        shift[ch] = r->scaling.fraction - mls__k(r->second->format, g);
+    }
+    d.a_m = (ptrdiff_t)((size_t)p.stride * c * MLS__WORD), d.a_row = (ptrdiff_t)row_bytes;
+    d.a_word = (ptrdiff_t)(per_word * c * MLS__WORD);
+    d.pairs = r->data.c, d.rows = p.taps_y;
+    d.words = (int32_t)(((size_t)p.taps_x + per_word - 1) / per_word);
+    d.b_row = (size_t)r->words * MLS__LANE * MLS__WORD, d.b_pair = (size_t)r->taps_y * d.b_row;
+    d.shift = shift;
+    for (int32_t block = 0; block < r->blocks; block++) {
+        size_t first = (size_t)block * MLS__LANE, lanes = (size_t)r->lanes - first;
+        if (lanes > MLS__LANE) lanes = MLS__LANE;
+        d.b = r->packed + (size_t)index * r->phase_bytes + (size_t)block * c * d.b_pair;
+        d.k = r->wide_k + (size_t)block * pair_lanes;
+        d.init = r->bias_row + ((size_t)index * (size_t)r->blocks + (size_t)block) * pair_lanes;
+        for (int32_t y = 0; y < p.h; y++) {
+            float *out =
+                to + ((size_t)(p.y + y * p.step) * side_w + (size_t)p.x) * (size_t)r->lanes + first;
+            const uint8_t *a = image + (size_t)(p.row + y * p.stride) * row_bytes;
+            int mr;
+            for (int32_t x = 0; x < p.w; x += mr) {
+                int64_t sum[MLS__ROWS * MLS__LANE];
+                mr = most;
+                while (mr > 1 && mr / 2 >= p.w - x) mr /= 2;
+                d.a = a + (size_t)(p.col + x * p.stride) * c * MLS__WORD;
+                d.wide = sum;
+                r->kernel->pairs(r->kind, mr, &d);
+                for (int32_t m = 0; m < mr && m < p.w - x; m++) {
+                    r->kernel->emit(sum + m * MLS__LANE, lanes, r->scaling.tensor, r->scaling.units,
+                                    out + (size_t)((x + m) * p.step) * (size_t)r->lanes);
+                }
+            }
+        }
+    }
+}
 
 /* acc[lane] += shift(p[lane] * fractions, F - k - k) for the data group g of format f. */
 static void mls__wide_add(const mls__run *r, mls_format f, uint32_t g, const int32_t *k,
@@ -1394,11 +1828,9 @@ static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, ml
                 for (int32_t pair = 0; pair < pairs; pair++) {
                     int64_t sum[MLS__LANE] = {0};
                     size_t at = (size_t)(block * pairs + pair) * MLS__LANE;
-                    for (int32_t row = 0; row < p.taps_y; row++) {
-                        r->kernel->wide(a + pair + (ptrdiff_t)row * r->cols * c, 0, col_step,
-                                        b + (size_t)pair * pair_lanes + (size_t)row * row_lanes, 1,
-                                        cols, sum);
-                    }
+                    r->kernel->wide(a + pair, (ptrdiff_t)r->cols * c, col_step,
+                                    b + (size_t)pair * pair_lanes, (ptrdiff_t)row_lanes, MLS__LANE,
+                                    p.taps_y, cols, sum);
                     mls__wide_add(r, r->second->format, mls__group(r->second, n, pair),
                                   r->wide_k + at, r->wide_m + at, sum, acc);
                 }
@@ -1409,33 +1841,34 @@ static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, ml
         }
 }
 
+/* e: [pixel][co]; a lane is an element (kx, ci) of a row of taps. */
 static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image, const int32_t *e,
                              mls__sum *sum)
 {
     const mls_conv *c = &r->c;
-    int32_t ci = r->data.c, depth = c->kw * ci;
+    int32_t ci = r->data.c;
     size_t lanes = (size_t)r->blocks * MLS__LANE;
     for (int32_t block = 0; block < r->blocks; block++) {
-        const int32_t *b = e + (size_t)block * (size_t)r->out.h * (size_t)r->out.w * MLS__LANE;
         int32_t k[MLS__LANE], fraction[MLS__LANE];
         for (int32_t i = 0; i < MLS__LANE; i++) {
             int32_t lane = block * MLS__LANE + i;
-            uint32_t g = lane < r->lanes ? mls__group(r->first, n, lane) : 0;
-            k[i] = mls__k(r->first->format, g), fraction[i] = mls__fraction(r->first->format, g);
+            uint32_t g = lane < r->lanes ? mls__group(r->second, n, lane % ci) : 0;
+            k[i] = mls__k(r->second->format, g), fraction[i] = mls__fraction(r->second->format, g);
         }
         for (int32_t ky = 0; ky < c->kh; ky++)
-            for (int32_t m = 0; m < depth; m++) {
+            for (int32_t co = 0; co < c->c_out; co++) {
                 int64_t p[MLS__LANE] = {0};
-                int64_t *acc = sum->c64 + ((size_t)ky * (size_t)r->depth + (size_t)m) * lanes +
+                int64_t *acc = sum->c64 + ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
                                (size_t)block * MLS__LANE;
-                r->kernel->wide(image + (ptrdiff_t)ky * r->cols * ci + m,
-                                (ptrdiff_t)c->stride * r->cols * ci, (ptrdiff_t)c->stride * ci, b,
+                r->kernel->wide(e + co, (ptrdiff_t)r->out.w * c->c_out, c->c_out,
+                                image + (ptrdiff_t)ky * r->cols * ci + block * MLS__LANE,
+                                (ptrdiff_t)c->stride * r->cols * ci, (ptrdiff_t)c->stride * ci,
                                 r->out.h, r->out.w, p);
                 if (r->merged) {
                     for (int i = 0; i < MLS__LANE; i++) acc[i] += p[i];
                 } else {
-                    mls__wide_add(r, r->second->format, mls__group(r->second, n, m % ci), k,
-                                  fraction, p, acc);
+                    mls__wide_add(r, r->first->format, mls__group(r->first, n, co), k, fraction, p,
+                                  acc);
                 }
             }
     }
@@ -1443,49 +1876,69 @@ static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image,
 
 /* --------------------------------------------------------------------------------- >>public */
 
+/* The scaling of 32-bit sums as a single product, where that gives the same bits: both powers of
+   two are exact, unless something leaves the normal numbers. */
+static float mls__single_scale(const mls__run *r)
+{
+    float folded = r->fold * r->scaling.tensor, both = folded * r->scaling.units;
+    const float least = 1.1754944e-38f, most = 1e28f; /* 2^31 times that is finite */
+    if (!(folded >= least && folded < most && both >= least && both < most)) return 0;
+    return r->scaling.tensor >= least ? both : 0;
+}
+
+/* What the formats and the class decide, with the exponents to which the operands are folded. */
+static mls_status mls__run_scale(mls__run *r, int k1, int k2)
+{
+    int64_t b = mls__folded_max(r->first->format, k1), a = mls__folded_max(r->second->format, k2);
+    r->scaling = mls__scaling_make(r->first, r->second);
+    if (!((mls__bits(r->scaling.tensor) & 0x7fffffffu) < 0x7f800000u)) return MLS_ERROR_NONFINITE;
+    r->k1 = k1, r->k2 = k2, r->largest = a;
+    r->merged = mls__merged(&r->c, r->direction, r->first->format, r->second->format);
+    if (r->kind == MLS__S8 || r->kind == MLS__PAIRS8) {
+        r->bias = r->kernel->bias;
+        r->segment = INT32_MAX / (255 * 127);
+    } else if (r->kind == MLS__S16) {
+        r->segment = INT32_MAX / (a * b);
+        if (r->segment < 64) {
+            r->planes = 2; /* hi and lo are at most 128 */
+            r->segment = INT32_MAX / (a * 128);
+        }
+    }
+    if (r->kind <= MLS__S16) {
+        r->fold = mls__pow2(r->scaling.fraction - k1 - k2);
+        r->scale = mls__single_scale(r);
+    }
+    return MLS_OK;
+}
+
 /* Chooses the class of an integer convolution from what the tensors really hold. */
 static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_direction direction,
                                   const mls_tensor *first, const mls_tensor *second, int by_peak)
 {
     mls_conv c = mls__conv_defaults(conv);
-    int k1 = mls__k_used(first, by_peak), k2 = mls__k_used(second, by_peak);
-    uint64_t b, a;
-    int kind;
+    int k1 = mls__k_used(first, by_peak), k2 = mls__k_used(second, by_peak), kind;
     if (k1 < 0 || k2 < 0) return MLS_ERROR_FORMAT;
-    b = mls__folded_max(first->format, k1), a = mls__folded_max(second->format, k2);
-    kind = mls__unit() ? mls__class(&c, direction, first->format, second->format, a, b)
-                       : MLS__REFERENCE;
+    kind = mls__unit()
+               ? mls__class(&c, direction, first->format, second->format,
+                            mls__folded_max(first->format, k1), mls__folded_max(second->format, k2))
+               : MLS__REFERENCE;
     mls__run_begin(r, &c, direction, kind);
     r->first = first, r->second = second;
-    r->scaling = mls__scaling_make(first, second);
-    if (!((mls__bits(r->scaling.tensor) & 0x7fffffffu) < 0x7f800000u)) return MLS_ERROR_NONFINITE;
-    r->k1 = k1, r->k2 = k2;
-    if (kind == MLS__S8) {
-        r->bias = r->kernel->bias;
-        r->segment = INT32_MAX / (255 * 127);
-    } else if (kind == MLS__S16) {
-        r->segment = (int64_t)(INT32_MAX / (a * b));
-        if (r->segment < 64) {
-            r->planes = 2; /* hi and lo are at most 128 */
-            r->segment = (int64_t)(INT32_MAX / (a * 128));
-        }
-    }
-    if (kind == MLS__S8 || kind == MLS__S16) r->fold = mls__pow2(r->scaling.fraction - k1 - k2);
-    if (direction == MLS_FORWARD) r->merged = !mls__scaled_c(first) && !mls__scaled_c(second);
-    if (direction == MLS_BACKWARD_DATA) r->merged = !mls__scaled_n(first) && !mls__scaled_c(second);
-    if (direction == MLS_BACKWARD_WEIGHT)
-        r->merged = !mls__scaled_n(first) && !mls__scaled_n(second);
-    return MLS_OK;
+    return mls__run_scale(r, k1, k2);
 }
 
 /* Work before the first image and after the last. */
 static void mls__run_first(mls__run *r)
 {
     if (r->direction == MLS_BACKWARD_WEIGHT) {
-        memset(r->sum, 0, (size_t)r->sums * r->sum_bytes);
+        for (int32_t i = 0; i < r->sums; i++) mls__sum_start(r, i);
+        for (int slot = 0; slot < r->slots; slot++) {
+            mls__scratch s = mls__scratch_at(r, slot);
+            s.gathered->images = s.gathered->sum = 0;
+        }
     } else {
         mls__pack_weights(r);
-        if (r->kind == MLS__WIDE) mls__wide_scales(r);
+        if (r->kind >= MLS__PAIRS8) mls__wide_scales(r);
     }
 }
 
@@ -1501,20 +1954,23 @@ static void mls__run_all(mls__run *r)
     size_t image = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
     /* below about a tenth of a millisecond threads cost more than they give */
     int many = mls__elements(r->out) * mls__image(mls__weight_shape(&r->c)) > 1 << 22;
-    mls__run_first(r);
+    if (r->direction == MLS_BACKWARD_WEIGHT || !r->packed_before) mls__run_first(r);
     (void)many; /* without OpenMP */
     if (r->direction != MLS_BACKWARD_WEIGHT) {
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t i = 0; i < n; i++)
             mls__run_image(r, i, MLS__THREAD(), r->output + (size_t)i * image);
     } else {
+        /* fp32 sums a block on its own; integers may take any share */
         int32_t blocks = n < MLS__BLOCKS ? n : MLS__BLOCKS;
+        if (r->kind != MLS__F32) blocks = r->slots;
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t b = 0; b < blocks; b++) {
             int32_t last = mls__block_first(b + 1, blocks, n);
             for (int32_t i = mls__block_first(b, blocks, n); i < last; i++) {
                 mls__run_weight_image(r, i, MLS__THREAD(), r->kind == MLS__F32 ? b : MLS__THREAD());
             }
+            mls__run_weight_flush(r, MLS__THREAD());
         }
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
@@ -1630,12 +2086,17 @@ MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const flo
 
 MLS_DEF int mls_kernel_count(void)
 {
-    return mls__units_here();
+    int count = 0;
+    for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) count += mls__unit_here(unit);
+    return count;
 }
 
 MLS_DEF const char *mls_kernel_name(int index)
 {
-    return index >= 0 && index < mls_kernel_count() ? mls__unit_names[index] : 0;
+    for (int unit = 0; unit < MLS__UNIT_COUNT && index >= 0; unit++) {
+        if (mls__unit_here(unit) && index-- == 0) return mls__unit_names[unit];
+    }
+    return 0;
 }
 
 MLS_DEF const char *mls_kernel_used(void)
@@ -1646,9 +2107,10 @@ MLS_DEF const char *mls_kernel_used(void)
 MLS_DEF mls_status mls_kernel_use(const char *name)
 {
     if (!name) return MLS_ERROR_ARGUMENT;
-    for (int i = mls_kernel_count() - 1; i >= 0; i--) {
-        if (strcmp(name, mls__unit_names[i]) != 0 && strcmp(name, "auto") != 0) continue;
-        mls__unit_chosen = i + 1;
+    for (int unit = MLS__UNIT_COUNT - 1; unit >= 0; unit--) {
+        if (strcmp(name, mls__unit_names[unit]) != 0 && strcmp(name, "auto") != 0) continue;
+        if (!mls__unit_here(unit)) continue;
+        MLS__PUT(&mls__unit_chosen, unit + 1);
         return MLS_OK;
     }
     return MLS_ERROR_KERNEL;
@@ -1666,20 +2128,45 @@ enum {
     MLS__FN(mls__parts) = MLS__LANE / MLS__LANES
 }; /* vectors of a block of 16 lanes */
 
+typedef int64_t MLS__FN(mls__i64) __attribute__((vector_size(4 * MLS__LANES)));
+typedef uint64_t MLS__FN(mls__u64c) __attribute__((vector_size(4 * MLS__LANES)));
+typedef int32_t MLS__FN(mls__half32) __attribute__((vector_size(2 * MLS__LANES)));
+
+/* Sums wrap: lanes that nobody asked for hold anything. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__addi)(MLS__I a, MLS__I b)
+{
+    return (MLS__I)((MLS__FN(mls__u32))a + (MLS__FN(mls__u32))b);
+}
+
 /* acc + the products of the four bytes of each lane. On VNNI a is unsigned; elsewhere both are
    signed and at most 127, so that no pair of products can saturate: 2 * 127 * 127 < 32768. */
 MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__dot8)(MLS__I acc, MLS__I a, MLS__I b)
 {
 #if MLS__LANES == 16
     return (MLS__I)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)a, (__m512i)b);
-#elif MLS__LANES == 8
+#elif MLS__UNIT == MLS__ISA_AVXVNNI
+    return (MLS__I)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)a, (__m256i)b);
+#elif MLS__UNIT == MLS__ISA_AVX2
     __m256i pairs =
         _mm256_maddubs_epi16(_mm256_abs_epi8((__m256i)a), _mm256_sign_epi8((__m256i)b, (__m256i)a));
-    return acc + (MLS__I)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-#else
+    return MLS__FN(mls__addi)(acc, (MLS__I)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#elif MLS__UNIT == MLS__ISA_SSE41
     __m128i pairs =
         _mm_maddubs_epi16(_mm_abs_epi8((__m128i)a), _mm_sign_epi8((__m128i)b, (__m128i)a));
-    return acc + (MLS__I)_mm_madd_epi16(pairs, _mm_set1_epi16(1));
+    return MLS__FN(mls__addi)(acc, (MLS__I)_mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+#elif MLS__UNIT == MLS__ISA_DOTPROD
+    return (MLS__I)vdotq_s32((int32x4_t)acc, (int8x16_t)a, (int8x16_t)b);
+#else
+    int8x16_t x = (int8x16_t)a, y = (int8x16_t)b;
+    int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)));
+    int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(x), vget_high_s8(y)));
+#if defined(__aarch64__)
+    return MLS__FN(mls__addi)(acc, (MLS__I)vpaddq_s32(low, high));
+#else
+    return MLS__FN(mls__addi)(
+        acc, (MLS__I)vcombine_s32(vpadd_s32(vget_low_s32(low), vget_high_s32(low)),
+                                  vpadd_s32(vget_low_s32(high), vget_high_s32(high))));
+#endif
 #endif
 }
 
@@ -1688,11 +2175,81 @@ MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__dot16)(MLS__I acc, MLS__I a, MLS__I 
 {
 #if MLS__LANES == 16
     return (MLS__I)_mm512_dpwssd_epi32((__m512i)acc, (__m512i)a, (__m512i)b);
-#elif MLS__LANES == 8
-    return acc + (MLS__I)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif MLS__UNIT == MLS__ISA_AVXVNNI
+    return (MLS__I)_mm256_dpwssd_avx_epi32((__m256i)acc, (__m256i)a, (__m256i)b);
+#elif MLS__UNIT == MLS__ISA_AVX2
+    return MLS__FN(mls__addi)(acc, (MLS__I)_mm256_madd_epi16((__m256i)a, (__m256i)b));
+#elif MLS__UNIT == MLS__ISA_SSE41
+    return MLS__FN(mls__addi)(acc, (MLS__I)_mm_madd_epi16((__m128i)a, (__m128i)b));
 #else
-    return acc + (MLS__I)_mm_madd_epi16((__m128i)a, (__m128i)b);
+    int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+    int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
+    int32x4_t high = vmull_s16(vget_high_s16(x), vget_high_s16(y));
+#if defined(__aarch64__)
+    return MLS__FN(mls__addi)(acc, (MLS__I)vpaddq_s32(low, high));
+#else
+    return MLS__FN(mls__addi)(
+        acc, (MLS__I)vcombine_s32(vpadd_s32(vget_low_s32(low), vget_high_s32(low)),
+                                  vpadd_s32(vget_low_s32(high), vget_high_s32(high))));
 #endif
+#endif
+}
+
+/* wide[0 .. lanes) += p shifted by shift to the left, or -shift to the right, rounded down. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__add_wide)(MLS__FN(mls__i64) * wide, MLS__I p,
+                                                    MLS__I shift)
+{
+    MLS__I zero = MLS__SETI(0), left = MLS__MAXI(shift, zero);
+    MLS__FN(mls__half32) half[2], by[2];
+    p = p >> MLS__MINI(left - shift, MLS__SETI(31));
+    memcpy(half, &p, sizeof p);
+    memcpy(by, &left, sizeof left);
+    for (int i = 0; i < 2; i++) {
+        wide[i] += (MLS__FN(mls__i64))(__builtin_convertvector(half[i], MLS__FN(mls__u64c))
+                                       << __builtin_convertvector(by[i], MLS__FN(mls__u64c)));
+    }
+}
+
+MLS__INLINE MLS__TARGET void MLS__FN(mls__store_part)(float *to, MLS__F v, int32_t n)
+{
+#if MLS__LANES == 16
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+    for (int32_t i = 0; i < n; i++) to[i] = v[i];
+#endif
+}
+
+/* What becomes of a row of the tile. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__dot *d, int m,
+                                               const MLS__I *acc)
+{
+    if (d->put == MLS__PUT_SUMS) {
+        MLS__UNROLL
+        for (int v = 0; v < parts; v++) {
+            MLS__STORE(d->c + (size_t)m * d->c_step + (size_t)(v * MLS__LANES), MLS__FLOAT(acc[v]));
+        }
+    } else if (d->put == MLS__PUT_FLOATS) {
+        float *out = d->out + (size_t)m * d->out_step;
+        MLS__UNROLL
+        for (int v = 0; v < parts; v++) {
+            int32_t left = d->lanes - v * MLS__LANES;
+            MLS__F z = MLS__FLOAT(acc[v]);
+            if (kind != MLS__F32) z = MLS__TO_FLOAT(acc[v]) * MLS__SET(d->scale);
+            if (left >= MLS__LANES)
+                MLS__STORE(out + v * MLS__LANES, z);
+            else if (left > 0)
+                MLS__FN(mls__store_part)(out + v * MLS__LANES, z, left);
+        }
+    } else {
+        int64_t *wide = d->wide + (size_t)m * d->wide_step;
+        for (int v = 0; v < parts; v++) {
+            MLS__FN(mls__i64) sum[2];
+            MLS__I k = MLS__BITS(MLS__LOAD(d->lane_k + v * MLS__LANES));
+            memcpy(sum, wide + v * MLS__LANES, sizeof sum);
+            MLS__FN(mls__add_wide)(sum, acc[v], d->row_shift[m] - k);
+            memcpy(wide + v * MLS__LANES, sum, sizeof sum);
+        }
+    }
 }
 
 /* The micro-kernel. kind, mr and nb are constants of each instance. */
@@ -1701,95 +2258,220 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const 
     enum {
         PARTS = MLS__FN(mls__parts)
     };
-    MLS__I acc[MLS__ROWS][2 * PARTS];
-    const ptrdiff_t step = d->m_step, row_step = d->row_step, word_step = d->word_step;
-    const size_t b_row = d->b_row, b_block = d->b_block;
-    const int32_t rows = d->rows, words = d->words;
+    MLS__I acc[MLS__ROWS][3 * PARTS];
+    const ptrdiff_t step = d->a_m, a_word = d->a_word;
+    const size_t b_word = d->b_word, b_block = d->b_block;
+    const int32_t words = d->words;
+    const int b_unsigned = d->b_unsigned;
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
         MLS__UNROLL
         for (int v = 0; v < nb * PARTS; v++) {
-            acc[m][v] =
-                MLS__BITS(MLS__LOAD(d->init + (size_t)m * d->init_step + (size_t)(v * MLS__LANES)));
+            acc[m][v] = MLS__SETI(0);
+            if (d->init) {
+                acc[m][v] = MLS__BITS(
+                    MLS__LOAD(d->init + (size_t)m * d->init_step + (size_t)(v * MLS__LANES)));
+            }
         }
     }
-    for (int32_t row = 0; row < rows; row++) {
-        /* three pointers and one step reach all rows with scaled addressing */
-        const uint8_t *a0 = d->a + row * row_step, *a3 = a0 + 3 * step, *a6 = a0 + 6 * step;
-        const uint8_t *b = d->b + (size_t)row * b_row;
-        for (int32_t word = 0; word < words; word++) {
-            MLS__I bv[2 * PARTS];
-            MLS__UNROLL
-            for (int v = 0; v < nb * PARTS; v++) {
-                bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v / PARTS) * b_block +
-                                            (size_t)(v % PARTS * MLS__LANES * MLS__WORD)));
-            }
-            MLS__UNROLL
-            for (int m = 0; m < mr; m++) {
-                int32_t w;
-                MLS__I av;
-                memcpy(&w, (m < 3 ? a0 : m < 6 ? a3 : a6) + m % 3 * step, sizeof w);
-                av = MLS__SETI(w);
+    for (int32_t image = 0; image < d->images; image++) {
+        for (int32_t row = 0; row < d->rows; row++) {
+            /* a pointer for three rows: the step reaches them with scaled addressing */
+            const uint8_t *a[(MLS__ROWS + 2) / 3];
+            const uint8_t *b = d->b + (size_t)image * d->b_image + (size_t)row * d->b_row;
+            a[0] = d->a + image * d->a_image + row * d->a_row;
+            for (int i = 1; i < (mr + 2) / 3; i++) a[i] = a[i - 1] + 3 * step;
+            for (int32_t word = 0; word < words; word++) {
+                MLS__I bv[3 * PARTS];
                 MLS__UNROLL
                 for (int v = 0; v < nb * PARTS; v++) {
-                    if (kind == MLS__S8) {
-                        acc[m][v] = MLS__FN(mls__dot8)(acc[m][v], av, bv[v]);
-                    } else if (kind == MLS__S16) {
-                        acc[m][v] = MLS__FN(mls__dot16)(acc[m][v], av, bv[v]);
-                    } else {
-                        acc[m][v] = MLS__BITS(
-                            MLS__FMA(MLS__FLOAT(av), MLS__FLOAT(bv[v]), MLS__FLOAT(acc[m][v])));
+                    bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v / PARTS) * b_block +
+                                                (size_t)(v % PARTS * MLS__LANES * MLS__WORD)));
+                }
+                MLS__UNROLL
+                for (int m = 0; m < mr; m++) {
+                    int32_t w;
+                    MLS__I av;
+                    memcpy(&w, a[m / 3] + m % 3 * step, sizeof w);
+                    av = MLS__SETI(w);
+                    MLS__UNROLL
+                    for (int v = 0; v < nb * PARTS; v++) {
+                        if (kind == MLS__S8) {
+                            acc[m][v] = b_unsigned ? MLS__FN(mls__dot8)(acc[m][v], bv[v], av)
+                                                   : MLS__FN(mls__dot8)(acc[m][v], av, bv[v]);
+                        } else if (kind == MLS__S16) {
+                            acc[m][v] = MLS__FN(mls__dot16)(acc[m][v], av, bv[v]);
+                        } else {
+                            acc[m][v] = MLS__BITS(
+                                MLS__FMA(MLS__FLOAT(av), MLS__FLOAT(bv[v]), MLS__FLOAT(acc[m][v])));
+                        }
                     }
                 }
+                MLS__UNROLL
+                for (int i = 0; i < (mr + 2) / 3; i++) a[i] += a_word;
+                b += b_word;
             }
-            a0 += word_step, a3 += word_step, a6 += word_step, b += MLS__LANE * MLS__WORD;
         }
     }
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
-        MLS__UNROLL
-        for (int v = 0; v < nb * PARTS; v++) {
-            MLS__STORE(d->c + (size_t)m * d->c_step + (size_t)(v * MLS__LANES),
-                       MLS__FLOAT(acc[m][v]));
-        }
+        if (m < d->count) MLS__FN(mls__put)(kind, nb * PARTS, d, m, acc[m]);
     }
 }
 
-MLS__INLINE MLS__TARGET void MLS__FN(mls__dot_kind)(int kind, int mr, int nb, const mls__dot *d)
-{
+/* Tiles (rows, blocks) of this unit: at most those of mls__kernels. */
 #if MLS__LANES == 16
-    if (nb == 2 && mr == 8)
-        MLS__FN(mls__tile)(kind, 8, 2, d);
-    else if (nb == 2 && mr == 4)
-        MLS__FN(mls__tile)(kind, 4, 2, d);
-    else if (nb == 2 && mr == 2)
-        MLS__FN(mls__tile)(kind, 2, 2, d);
-    else if (nb == 2)
-        MLS__FN(mls__tile)(kind, 1, 2, d);
-    else if (mr == 8)
-        MLS__FN(mls__tile)(kind, 8, 1, d);
-    else
+#define MLS__TILES(X) \
+    X(16, 1)          \
+    X(8, 1)           \
+    X(4, 1) X(2, 1) X(1, 1) X(8, 2) X(7, 2) X(4, 2) X(2, 2) X(1, 2) X(8, 3) X(4, 3) X(2, 3) X(1, 3)
+#elif MLS__UNIT == MLS__ISA_SSE41
+#define MLS__TILES(X) X(2, 1) X(1, 1)
+#else
+#define MLS__TILES(X) X(4, 1) X(2, 1) X(1, 1)
 #endif
-#if MLS__LANES >= 8
-        if (mr == 4)
-        MLS__FN(mls__tile)(kind, 4, 1, d);
-    else
-#endif
-        if (mr == 2)
-        MLS__FN(mls__tile)(kind, 2, 1, d);
-    else
-        MLS__FN(mls__tile)(kind, 1, 1, d);
-    (void)nb;
-}
 
-static MLS__TARGET void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
+#define MLS__TILE_CASE(m, n)                    \
+    case m * 4 + n:                             \
+        MLS__FN(mls__tile)(MLS__KIND, m, n, d); \
+        break;
+static MLS__TARGET void MLS__FN(mls__dot_s8)(int tile, const mls__dot *d)
+{
+#define MLS__KIND MLS__S8
+    switch (tile) {
+        MLS__TILES(MLS__TILE_CASE)
+    }
+#undef MLS__KIND
+}
+static MLS__TARGET void MLS__FN(mls__dot_s16)(int tile, const mls__dot *d)
+{
+#define MLS__KIND MLS__S16
+    switch (tile) {
+        MLS__TILES(MLS__TILE_CASE)
+    }
+#undef MLS__KIND
+}
+static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
+{
+#define MLS__KIND MLS__F32
+    switch (tile) {
+        MLS__TILES(MLS__TILE_CASE)
+    }
+#undef MLS__KIND
+}
+#undef MLS__TILE_CASE
+#undef MLS__TILES
+
+static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
     if (kind == MLS__S8)
-        MLS__FN(mls__dot_kind)(MLS__S8, mr, nb, d);
-    else if (kind == MLS__S16)
-        MLS__FN(mls__dot_kind)(MLS__S16, mr, nb, d);
+        MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
+    else if (kind == MLS__F32)
+        MLS__FN(mls__dot_f32)(mr * 4 + nb, d);
     else
-        MLS__FN(mls__dot_kind)(MLS__F32, mr, nb, d);
+        MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
+}
+
+/* Group pairs: their sums P_g in 32 bits, shifted into 64. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, const mls__pairs *d)
+{
+    enum {
+        PARTS = MLS__FN(mls__parts)
+    };
+    MLS__FN(mls__i64) wide[8][2 * PARTS];
+    const ptrdiff_t step = d->a_m;
+    memset(wide, 0, sizeof wide[0] * (size_t)mr);
+    for (int32_t pair = 0; pair < d->pairs; pair++) {
+        MLS__I acc[8][PARTS], shift[PARTS];
+        MLS__UNROLL
+        for (int v = 0; v < PARTS; v++) {
+            size_t at = (size_t)(pair * MLS__LANE + v * MLS__LANES);
+            MLS__I init = MLS__BITS(MLS__LOAD(d->init + at));
+            shift[v] = d->shift[pair] - MLS__BITS(MLS__LOAD(d->k + at));
+            MLS__UNROLL
+            for (int m = 0; m < mr; m++) acc[m][v] = init;
+        }
+        for (int32_t row = 0; row < d->rows; row++) {
+            const uint8_t *a = d->a + (size_t)pair * MLS__WORD + row * d->a_row;
+            const uint8_t *b = d->b + (size_t)pair * d->b_pair + (size_t)row * d->b_row;
+            for (int32_t word = 0; word < d->words; word++) {
+                MLS__I bv[PARTS];
+                MLS__UNROLL
+                for (int v = 0; v < PARTS; v++) {
+                    bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v * MLS__LANES * MLS__WORD)));
+                }
+                MLS__UNROLL
+                for (int m = 0; m < mr; m++) {
+                    int32_t w;
+                    MLS__I av;
+                    memcpy(&w, a + m * step, sizeof w);
+                    av = MLS__SETI(w);
+                    MLS__UNROLL
+                    for (int v = 0; v < PARTS; v++) {
+                        acc[m][v] = kind == MLS__PAIRS8 ? MLS__FN(mls__dot8)(acc[m][v], av, bv[v])
+                                                        : MLS__FN(mls__dot16)(acc[m][v], av, bv[v]);
+                    }
+                }
+                a += d->a_word, b += MLS__LANE * MLS__WORD;
+            }
+        }
+        MLS__UNROLL
+        for (int m = 0; m < mr; m++) {
+            MLS__UNROLL
+            for (int v = 0; v < PARTS; v++) {
+                MLS__FN(mls__add_wide)(&wide[m][2 * v], acc[m][v], shift[v]);
+            }
+        }
+    }
+    memcpy(d->wide, wide, sizeof wide[0] * (size_t)mr);
+}
+
+static MLS__TARGET void MLS__FN(mls__dot_pairs)(int kind, int mr, const mls__pairs *d)
+{
+    int narrow = kind == MLS__PAIRS8;
+#if MLS__LANES == 16
+    if (mr == 8 && narrow)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 8, d);
+    else if (mr == 8)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 8, d);
+    else if (mr == 4 && narrow)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 4, d);
+    else if (mr == 4)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 4, d);
+    else
+#endif
+        if (mr == 2 && narrow)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 2, d);
+    else if (mr == 2)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 2, d);
+    else if (narrow)
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 1, d);
+    else
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 1, d);
+}
+
+static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, float tensor,
+                                           float units, float *out)
+{
+    for (size_t i = 0; i < count; i++) out[i] = ((float)sum[i] * tensor) * units;
+}
+
+static MLS__TARGET void MLS__FN(mls__next_pixel)(const uint32_t *from, uint32_t *to, size_t step,
+                                                 size_t steps, size_t count, int shift)
+{
+    for (size_t j = 0; j < steps; j++, from += step, to += step) {
+        size_t i = 0;
+        for (; i + MLS__LANES <= count; i += MLS__LANES) {
+            MLS__FN(mls__u32) now, then;
+            memcpy(&now, from + i, sizeof now);
+            memcpy(&then, from + step + i, sizeof then);
+            if (shift) now = now >> shift | then << (32 - shift);
+            memcpy(to + i, &now, sizeof now);
+        }
+        for (; i < count; i++) {
+            to[i] = shift ? from[i] >> shift | from[step + i] << (32 - shift) : from[i];
+        }
+    }
 }
 
 typedef uint8_t MLS__FN(mls__bytes) __attribute__((vector_size(4 * MLS__LANES)));
@@ -1911,36 +2593,63 @@ static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, siz
     mls__fold_scalar(f, first + i, count - i, ch, size, to + i * (size_t)size);
 }
 
+/* 16 bytes, whatever the vector length, and two of them zipped by bytes or by pairs of bytes. */
+typedef uint8_t MLS__FN(mls__b16) __attribute__((vector_size(16)));
+typedef uint16_t MLS__FN(mls__h8) __attribute__((vector_size(16)));
+#if defined(__clang__)
+#define MLS__SHUFFLE(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define MLS__SHUFFLE(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#endif
+MLS__INLINE MLS__TARGET void MLS__FN(mls__zip8)(MLS__FN(mls__b16) a, MLS__FN(mls__b16) b,
+                                                MLS__FN(mls__h8) * to)
+{
+    MLS__FN(mls__b16)
+    low = MLS__SHUFFLE(MLS__FN(mls__b16), a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                       23);
+    MLS__FN(mls__b16)
+    high = MLS__SHUFFLE(MLS__FN(mls__b16), a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                        30, 15, 31);
+    memcpy(&to[0], &low, 16);
+    memcpy(&to[1], &high, 16);
+}
+MLS__INLINE MLS__TARGET void MLS__FN(mls__zip16)(MLS__FN(mls__h8) a, MLS__FN(mls__h8) b,
+                                                 uint16_t flip, uint8_t *to)
+{
+    MLS__FN(mls__h8)
+    low = MLS__SHUFFLE(MLS__FN(mls__h8), a, b, 0, 8, 1, 9, 2, 10, 3, 11) ^ flip;
+    MLS__FN(mls__h8)
+    high = MLS__SHUFFLE(MLS__FN(mls__h8), a, b, 4, 12, 5, 13, 6, 14, 7, 15) ^ flip;
+    memcpy(to, &low, 16);
+    memcpy(to + 16, &high, 16);
+}
+#undef MLS__SHUFFLE
+
 static MLS__TARGET void MLS__FN(mls__interleave)(const mls__mix_pixels *x)
 {
     size_t each = (size_t)(MLS__WORD / x->size);
+    uint16_t flip = (uint16_t)x->flip;
     for (size_t step = 0; step < x->steps; step++) {
         const uint8_t *from[MLS__WORD];
         uint8_t *to = x->to + step * x->to_step;
         size_t i = 0;
         for (size_t j = 0; j < each; j++) from[j] = mls__mix_pixel(x, step * each + j);
-        for (; i + MLS__LANES <= x->count; i += MLS__LANES) {
-            MLS__FN(mls__u32) word;
-            if (x->size == 1) {
-                MLS__FN(mls__u8) p0, p1, p2, p3;
-                memcpy(&p0, from[0] + i, sizeof p0);
-                memcpy(&p1, from[1] + i, sizeof p1);
-                memcpy(&p2, from[2] + i, sizeof p2);
-                memcpy(&p3, from[3] + i, sizeof p3);
-                word = __builtin_convertvector(p0, MLS__FN(mls__u32)) |
-                       __builtin_convertvector(p1, MLS__FN(mls__u32)) << 8 |
-                       __builtin_convertvector(p2, MLS__FN(mls__u32)) << 16 |
-                       __builtin_convertvector(p3, MLS__FN(mls__u32)) << 24;
-            } else if (x->size == 2) {
-                MLS__FN(mls__u16) p0, p1;
-                memcpy(&p0, from[0] + 2 * i, sizeof p0);
-                memcpy(&p1, from[1] + 2 * i, sizeof p1);
-                word = __builtin_convertvector(p0, MLS__FN(mls__u32)) |
-                       __builtin_convertvector(p1, MLS__FN(mls__u32)) << 16;
-            } else {
-                memcpy(&word, from[0] + 4 * i, sizeof word);
+        if (x->size == 1) {
+            for (; i + 16 <= x->count; i += 16) {
+                MLS__FN(mls__b16) p[4];
+                MLS__FN(mls__h8) a[2], b[2];
+                for (int j = 0; j < 4; j++) memcpy(&p[j], from[j] + i, 16);
+                MLS__FN(mls__zip8)(p[0], p[1], a);
+                MLS__FN(mls__zip8)(p[2], p[3], b);
+                MLS__FN(mls__zip16)(a[0], b[0], flip, to + i * MLS__WORD);
+                MLS__FN(mls__zip16)(a[1], b[1], flip, to + i * MLS__WORD + 32);
             }
-            memcpy(to + i * MLS__WORD, &word, sizeof word);
+        } else {
+            for (; i + 8 <= x->count; i += 8) {
+                MLS__FN(mls__h8) p[2];
+                for (int j = 0; j < 2; j++) memcpy(&p[j], from[j] + 2 * i, 16);
+                MLS__FN(mls__zip16)(p[0], p[1], flip, to + i * MLS__WORD);
+            }
         }
         if (i < x->count) mls__mix_rest(x, step, i);
     }
@@ -1955,34 +2664,18 @@ static MLS__TARGET void MLS__FN(mls__split)(const int16_t *v, int16_t *hi, int16
     }
 }
 
-static MLS__TARGET void MLS__FN(mls__emit)(const int32_t *c, size_t c_step, int32_t count,
-                                           size_t lanes, float fold, float tensor, float units,
-                                           float *out, size_t out_step)
-{
-    for (int32_t m = 0; m < count; m++) {
-        for (size_t i = 0; i < lanes; i += MLS__LANES) {
-            MLS__F z = MLS__TO_FLOAT(MLS__BITS(MLS__LOAD(c + (size_t)m * c_step + i)));
-            z = z * MLS__SET(fold);
-            z = z * MLS__SET(tensor);
-            z = z * MLS__SET(units);
-            if (lanes - i >= MLS__LANES)
-                MLS__STORE(out + (size_t)m * out_step + i, z);
-            else
-                MLS__STORE_N(out + (size_t)m * out_step + i, z, lanes - i);
-        }
-    }
-}
-
 /* p[lane] += sum over rows, cols of a * b[lane]; gcc and clang make vectors of the inner loop. */
-static MLS__TARGET void MLS__FN(mls__wide)(const int32_t *a, ptrdiff_t row_step, ptrdiff_t col_step,
-                                           const int32_t *b, int32_t rows, int32_t cols, int64_t *p)
+static MLS__TARGET void MLS__FN(mls__wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                                           const int32_t *b, ptrdiff_t b_row, ptrdiff_t b_col,
+                                           int32_t rows, int32_t cols, int64_t *p)
 {
     int64_t sum[MLS__LANE];
     memcpy(sum, p, sizeof sum);
     for (int32_t row = 0; row < rows; row++) {
-        for (int32_t col = 0; col < cols; col++, b += MLS__LANE) {
-            int64_t av = a[row * row_step + col * col_step];
-            for (int i = 0; i < MLS__LANE; i++) sum[i] += av * b[i];
+        for (int32_t col = 0; col < cols; col++) {
+            const int32_t *from = b + row * b_row + col * b_col;
+            int64_t av = a[row * a_row + col * a_col];
+            for (int i = 0; i < MLS__LANE; i++) sum[i] += av * from[i];
         }
     }
     memcpy(p, sum, sizeof sum);

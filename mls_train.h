@@ -754,9 +754,10 @@ typedef struct mls__layers {
 #include MLS_HEADER
 #undef MLS__EACH
 
-#define MLS__ROW(unit)                                                                        \
-    {mls__bn_stats_##unit, mls__bn_scale_##unit,  mls__bn_reduce_##unit, mls__bn_back_##unit, \
-     mls__relu_##unit,     mls__relu_back_##unit, mls__add_##unit,       mls__sgd_##unit},
+#define MLS__ROW(unit, vectors)                                                  \
+    {mls__bn_stats_##vectors, mls__bn_scale_##vectors, mls__bn_reduce_##vectors, \
+     mls__bn_back_##vectors,  mls__relu_##vectors,     mls__relu_back_##vectors, \
+     mls__add_##vectors,      mls__sgd_##vectors},
 static const mls__layers mls__layer_kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 
@@ -1553,6 +1554,12 @@ static void mls__flush(mls_net *net)
                         !mls__finite(mls__value(net, i, n), mls__image(net->nodes[i].shape))) {
                         net->failed = i + 1;
                     }
+                }
+            }
+            for (int32_t j = 0; j < net->queued; j++) {
+                const mls__run *r = mls__net_run(net, 1);
+                if (net->queue_op[j] == MLS__CONV_WEIGHT && r->kind != MLS__REFERENCE) {
+                    mls__run_weight_flush(r, MLS__THREAD());
                 }
             }
         }
@@ -3060,8 +3067,11 @@ MLS__INLINE MLS__TARGET uint32_t MLS__FN(mls__kept)(MLS__F x)
     return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_NLE_UQ);
 #elif MLS__LANES == 8
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_NLE_UQ));
-#elif MLS__LANES == 4
+#elif MLS__UNIT == MLS__ISA_SSE41
     return (uint32_t)_mm_movemask_ps(_mm_cmpnle_ps((__m128)x, _mm_setzero_ps()));
+#elif MLS__LANES == 4
+    const uint32_t bits[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vbicq_u32(vld1q_u32(bits), vclezq_f32((float32x4_t)x)));
 #else
     return !(x <= 0);
 #endif

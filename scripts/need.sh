@@ -17,6 +17,9 @@ package() {
     tcc) echo tcc ;;
     libomp) echo libomp-dev ;;
     stb/stb_image.h) echo libstb-dev ;;
+    aarch64-linux-gnu-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    arm-linux-gnueabihf-gcc) echo gcc-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
+    qemu-*-static) echo qemu-user-static ;;
     *) echo "$1" ;;
     esac
 }

@@ -127,7 +127,7 @@ static void threads(int count)
 #endif
 }
 
-static int kernel_ran[16];
+static int kernel_ran[MLS__UNIT_COUNT];
 
 /* Switches to a kernel, and notes that it is at work. */
 static const char *use(int kernel)
@@ -135,7 +135,7 @@ static const char *use(int kernel)
     const char *name = mls_kernel_name(kernel);
     T_CHECK(name != NULL && mls_kernel_use(name) == MLS_OK);
     T_CHECK(strcmp(mls_kernel_used(), name) == 0);
-    kernel_ran[kernel] = 1;
+    kernel_ran[mls__unit()] = 1;
     return name;
 }
 
@@ -499,7 +499,7 @@ static void outputs(void)
         {1, 7, 9, 1, 1, 3, 1, 2, 0, 3, 5},         {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1},
         {1, 1, 1, 1, 1, 7, 7, 3, 3, 1, 1},         {1, 5, 5, 4, 4, 5, 5, 0, 0, 1, 1},
         {1, 5, 6, 4, 4, 1, 1, 0, 0, 5, 6},         {3, 4, 4, 2, 2, 1, 1, 4, 2, 2, 2},
-        {1, 2, 2, 1, 1, 2, 2, 1, 4000, 8001, 8001}};
+        {1, 2, 2, 1, 1, 2, 2, 1, 2000, 4001, 4001}};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         const int *g = good[i];
         mls_conv c = conv_of(shape_of(g[0], g[1], g[2], g[3]), g[4], g[5], g[6], g[7], g[8]);
@@ -945,6 +945,7 @@ static void workspace_limits(void)
         size_t one, low = 0, high, bytes;
         float *expected;
         int fp32 = i % 5 == 4;
+        if (WIDE_BITS < 127 && mls_conv_check(&c, d, f, g, NULL, 0) != MLS_OK) continue;
         shapes_of(&c, d, &sf, &sg, &so);
         bytes = count_of(so) * sizeof(float);
         memset(&none, 0, sizeof none);
@@ -1023,6 +1024,7 @@ static void thread_counts(void)
         mls_tensor tf, tg;
         size_t one, bytes;
         float *expected, *out;
+        if (WIDE_BITS < 127 && mls_conv_check(&c, d, f, g, NULL, 0) != MLS_OK) continue;
         shapes_of(&c, d, &sf, &sg, &so);
         bytes = count_of(so) * sizeof(float);
         tf = tensor_new(f, sf, FILL_SPREAD, &rng), tg = tensor_new(g, sg, FILL_SPREAD, &rng);
@@ -1201,7 +1203,7 @@ static void fp32_chains(void)
 static void kernel_names(void)
 {
     int count = mls_kernel_count();
-    T_CHECK(count >= 1 && count <= (int)(sizeof kernel_ran / sizeof kernel_ran[0]));
+    T_CHECK(count >= 1 && count <= MLS__UNIT_COUNT);
     T_CHECK(strcmp(mls_kernel_name(0), "scalar") == 0);
     T_CHECK(mls_kernel_name(count) == NULL && mls_kernel_name(-1) == NULL);
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
@@ -1214,7 +1216,8 @@ static void kernel_names(void)
         T_CHECK(strcmp(mls_kernel_used(), mls_kernel_name(i)) == 0);
         for (int j = 0; j < i; j++) T_CHECK(strcmp(mls_kernel_name(i), mls_kernel_name(j)) != 0);
     }
-    for (int i = count; i < MLS__UNIT_COUNT; i++) { /* in the build, not on this CPU */
+    for (int i = 0; i < MLS__UNIT_COUNT; i++) { /* in the build, not on this CPU */
+        if (mls__unit_here(i)) continue;
         T_EQ_INT(mls_kernel_use(mls__unit_names[i]), MLS_ERROR_KERNEL);
     }
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);

@@ -485,6 +485,13 @@ static void logits_after_training(void)
     }
 }
 
+/* Sums of more than 63 bits are refused where the compiler has no integer for them. */
+#if defined(__SIZEOF_INT128__)
+#define WIDE_SUMS 1
+#else
+#define WIDE_SUMS 0
+#endif
+
 /* ---- golden trainings */
 
 typedef struct golden {
@@ -681,6 +688,7 @@ static void golden_trainings_of_every_kernel(void)
 {
     golden_data_make();
     for (size_t i = 0; i < sizeof golden_tiny / sizeof golden_tiny[0]; i++) {
+        if (!WIDE_SUMS && golden_tiny[i].w[0] == '5') continue;
         for (int kernel = mls_kernel_count() - 1; kernel >= 0; kernel--) {
             for (int count = 1; count <= 4; count *= 2) {
                 if (count == 2 && (T_SLOW || i % 4 != 1 || kernel + 1 < mls_kernel_count()))
@@ -921,7 +929,7 @@ static void smaller_batches(void)
     mls_net_desc descs[3];
     descs[0] = desc_fp32(1), descs[1] = desc_low(1);
     descs[2] = desc_of(1, "2,4:nc:8,1", "5,2:nc:3,1", "2,1:none:stochastic");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2 + WIDE_SUMS; i++) {
         for (int count = 1; count <= 5; count += 2) {
             uint64_t expected = 0;
             for (int batch = count; batch <= 11; batch += 3) {
