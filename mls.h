@@ -640,6 +640,9 @@ typedef struct mls__coder {
     float r[2]; /* (1 / lsb) / ((1 + m / 2^mg) * S_t), by m */
     float q_max;
     uint64_t seed;
+    /* size 0: codes, at their place. Otherwise integers q * (2^mg + m) * 2^(fold - k) with the sign
+       of x, of size bytes, xor flip, from the first one of the range on. */
+    int size, fold, flip;
 } mls__coder;
 
 MLS__INLINE float mls__group_fraction(mls_format f, uint32_t m)
@@ -658,7 +661,17 @@ static mls__coder mls__coder_make(const mls_tensor *t, uint64_t seed)
         c.r[m] = mls__pow2(-mls__lsb(t->format)) / (mls__group_fraction(t->format, m) * t->scale);
     }
     c.seed = seed;
+    c.size = c.fold = c.flip = 0;
     return c;
+}
+
+/* The integer of a code, as mls__coder says. */
+static int32_t mls__integer_of(const mls__coder *c, uint32_t code, uint32_t g)
+{
+    mls_format f = c->format;
+    int32_t k = (int32_t)(g >> f.mg), fraction = (1 << f.mg) + (int32_t)(g & f.mg);
+    int32_t shift = c->fold > k ? c->fold - k : 0; /* groups of zeros may lie below */
+    return (int32_t)((uint32_t)(mls__grid_signed(f, code) * fraction) << shift) ^ c->flip;
 }
 
 /* Code of x in a group with scale code g; u are 16 random bits. */
@@ -700,7 +713,12 @@ static void mls__encode_range_scalar(const mls__coder *c, const float *x, uint8_
     for (size_t i = first; i < last; i++) {
         uint32_t g = c->group[i / image * step_n + i % channels * step_c];
         uint32_t u = c->format.rounding == MLS_ROUND_NEAREST ? 0 : mls_random16(c->seed, i);
-        mls__code_put(code, bits, i, mls__encode(c, x[i], g, u));
+        uint32_t v = mls__encode(c, x[i], g, u);
+        int32_t q = c->size ? mls__integer_of(c, v, g) : 0;
+        int16_t q16 = (int16_t)q;
+        if (c->size == 0) mls__code_put(code, bits, i, v);
+        if (c->size == 1) code[i - first] = (uint8_t)q;
+        if (c->size == 2) memcpy(code + 2 * (i - first), &q16, 2);
     }
 }
 
@@ -1000,6 +1018,18 @@ static mls_status mls__quantize_scales(mls_tensor *t)
     return MLS_OK;
 }
 
+static void mls__encode_all(mls__coder *c, const float *x, uint8_t *to, size_t first, size_t last)
+{
+    while (first < last) {
+        /* one pair of keys a call */
+        uint64_t stop = ((uint64_t)first | 0x1ffffffffu) + 1;
+        size_t end = (uint64_t)last < stop ? last : (size_t)stop;
+        mls__quantizers[mls__unit()].encode_range(c, x, to, first, end);
+        to += (end - first) * (size_t)c->size;
+        first = end;
+    }
+}
+
 /* Stage 3: codes of elements first .. last - 1, after stage 2. first is a multiple of 16, and so
    is last unless it is the end of the tensor: two ranges never share a byte. */
 static void mls__quantize_codes(mls_tensor *t, const float *x, uint64_t seed, size_t first,
@@ -1008,13 +1038,22 @@ static void mls__quantize_codes(mls_tensor *t, const float *x, uint64_t seed, si
     mls__coder c;
     if (t->scale == 0) return;
     c = mls__coder_make(t, seed);
-    while (first < last) {
-        /* one pair of keys a call */
-        uint64_t stop = ((uint64_t)first | 0x1ffffffffu) + 1;
-        size_t end = (uint64_t)last < stop ? last : (size_t)stop;
-        mls__quantizers[mls__unit()].encode_range(&c, x, t->code, first, end);
-        first = end;
+    mls__encode_all(&c, x, t->code, first, last);
+}
+
+/* The same as integers of size bytes, folded to the exponent fold. */
+static MLS__UNUSED void mls__quantize_integers(const mls_tensor *t, const float *x, uint64_t seed,
+                                               size_t first, size_t last, int size, int fold,
+                                               int flip, uint8_t *to)
+{
+    mls__coder c;
+    if (t->scale == 0) {
+        memset(to, flip, (last - first) * (size_t)size);
+        return;
     }
+    c = mls__coder_make(t, seed);
+    c.size = size, c.fold = fold, c.flip = flip;
+    mls__encode_all(&c, x, to, first, last);
 }
 
 MLS_DEF mls_status mls_quantize(mls_tensor *t, const float *x, uint64_t seed)
@@ -1465,6 +1504,31 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pack)(uint8_t *code, int bits, size_t 
     }
 }
 
+/* Stores the integers of the magnitudes v with the signs of x: see mls__coder. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__integers)(const mls__coder *c, MLS__I v, MLS__I g,
+                                                    MLS__I x, uint8_t *to, size_t lanes)
+{
+    int mx = c->format.mx, mg = c->format.mg;
+    MLS__I zero = MLS__SETI(0), e = v >> mx, q = v, sign = x >> 31;
+    if (c->format.ex) {
+        MLS__I m = (v & MLS__SETI((1 << mx) - 1)) | MLS__SETI(1 << mx);
+        q = MLS__WHERE(e, m << MLS__MAXI(e - 1, zero), v);
+    }
+    q = q * (MLS__SETI(1 << mg) + (g & mg)) << MLS__MAXI(MLS__SETI(c->fold) - (g >> mg), zero);
+    q = ((q ^ sign) - sign) ^ c->flip;
+    if (c->size == 1) {
+#if MLS__LANES == 16
+        __m128i bytes = _mm512_maskz_cvtepi32_epi8(MLS__ALL16, (__m512i)q);
+#else
+        MLS__FN(mls__u8) bytes = __builtin_convertvector(q, MLS__FN(mls__u8));
+#endif
+        memcpy(to, &bytes, lanes);
+    } else {
+        MLS__FN(mls__u16) words = __builtin_convertvector(q, MLS__FN(mls__u16));
+        memcpy(to, &words, 2 * lanes);
+    }
+}
+
 /* One rounding at a time, so that the loop holds no branches: rounding is a constant here. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c, const float *x,
                                                      uint8_t *code, size_t first, size_t last,
@@ -1534,8 +1598,13 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c, const 
                                         MLS__SETI((2 << mx) - 1)));
         }
         v = MLS__MINI((s << mx) + v, MLS__SETI(mls__code_max(f)));
-        v = MLS__WHERE(v, v | ((MLS__BITS(xv) >> 31 & 1) << (bits - 1)), zero);
-        MLS__FN(mls__pack)(code, bits, i, v, lanes);
+        if (c->size) {
+            MLS__FN(mls__integers)
+            (c, v, g, MLS__BITS(xv), code + (i - first) * (size_t)c->size, lanes);
+        } else {
+            v = MLS__WHERE(v, v | ((MLS__BITS(xv) >> 31 & 1) << (bits - 1)), zero);
+            MLS__FN(mls__pack)(code, bits, i, v, lanes);
+        }
         at += MLS__LANES, ch += MLS__LANES;
         while (at >= image) at -= image, n++;
         if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;

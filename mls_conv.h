@@ -41,7 +41,8 @@
        run at the same time. With OpenMP the images of a batch are shared out to threads.
 
    SECTIONS (search for ">>name")
-       >>api  >>check  >>reference  >>classes  >>pack  >>run  >>wide  >>public  >>template
+       >>api  >>check  >>reference  >>classes  >>pack  >>run  >>wide  >>public  >>prepared
+       >>template
 */
 #if !defined(MLS__UNIT)
 
@@ -123,6 +124,53 @@ MLS_DEF mls_status mls_conv_backward_data_fp32(const mls_conv *conv, const float
 MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const float *error,
                                                  const float *input, float *dweight,
                                                  void *workspace, size_t size);
+
+/* A network calls the same convolutions thousands of times. An operand is a tensor in the layout
+   that the kernels want, elements folded with their group scales, so that nothing is unpacked and
+   folded again: weights serve forward and backward-data, the input forward and backward-weight, the
+   error backward-data and backward-weight. The results are the same bits as through tensors. */
+typedef enum {
+    MLS_WEIGHT,
+    MLS_INPUT,
+    MLS_ERROR
+} mls_role;
+
+typedef struct mls_operand {
+    mls_conv conv;
+    mls_role role;
+    int32_t bits;           /* of its integers */
+    int32_t kernel;         /* it was made for */
+    mls_tensor tensor;      /* format, shape, scale, groups; code is null */
+    uint8_t *data;          /* the caller's memory, aligned */
+    int64_t row_largest[2]; /* weights: what bounds 32-bit sums */
+} mls_operand;
+
+/* Bits that hold the elements of a format, folded: 8 or 16, or 0 where they need more. The operands
+   of a convolution must have the same number: the larger one of theirs. */
+MLS_DEF int32_t mls_operand_bits(mls_format format);
+
+/* Bytes that mls_operand_init needs, at any alignment; 0 for a bad argument. */
+MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format format,
+                                int32_t bits);
+
+/* Lays an operand of zeros out in memory, for the kernel in use. Errors: ARGUMENT (also bits that
+   are not 8 or 16), FORMAT (that do not hold the format), SHAPE, MEMORY (size too small). */
+MLS_DEF mls_status mls_operand_init(mls_operand *operand, const mls_conv *conv, mls_role role,
+                                    mls_format format, int32_t bits, void *memory, size_t size);
+
+/* Quantizes x straight into the layout, as mls_quantize does. Errors: as there (the operand stays
+   as it was), KERNEL (another one is in use now). */
+MLS_DEF mls_status mls_operand_quantize(mls_operand *operand, const float *x, uint64_t seed);
+
+/* Takes over a tensor of the operand's format and shape. Errors: ARGUMENT, FORMAT, SHAPE, KERNEL. */
+MLS_DEF mls_status mls_operand_load(mls_operand *operand, const mls_tensor *tensor);
+
+/* The three convolutions of prepared operands: first is W, or E in MLS_BACKWARD_WEIGHT; second is A,
+   or E in MLS_BACKWARD_DATA. workspace: mls_conv_workspace of their formats. Errors: as with
+   tensors, and FORMAT where the operands differ in bits, KERNEL (another one is in use now). */
+MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
+                                     const mls_operand *first, const mls_operand *second,
+                                     float *output, void *workspace, size_t size);
 
 /* Kernels that this build and CPU can run, from "scalar", the reference, to the best. The choice
    holds for all functions of the three headers; results never depend on it. */
@@ -597,33 +645,63 @@ static void mls__interleave_scalar(const mls__mix_pixels *x)
     for (size_t step = 0; step < x->steps; step++) mls__mix_rest(x, step, 0);
 }
 
-/* The scalar kernel computes integers by the reference; this is its fp32. */
+/* Plain C. The scalar kernel takes it for fp32 and for prepared operands; packed tensors of integers
+   it leaves to the reference. */
+
+static int32_t mls__dot_word(int kind, const uint8_t *a, const uint8_t *b)
+{
+    int32_t sum = 0;
+    for (int i = 0; i < MLS__WORD; i += kind == MLS__S8 ? 1 : 2) {
+        int16_t x, y;
+        memcpy(&x, a + i, 2), memcpy(&y, b + i, 2);
+        if (kind == MLS__S8) x = (int8_t)a[i], y = (int8_t)b[i];
+        sum += x * y;
+    }
+    return sum;
+}
+
 static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
 {
-    (void)kind, (void)mr, (void)nb;
+    (void)mr, (void)nb;
     for (int32_t m = 0; m < d->count; m++) {
         for (int32_t lane = 0; lane < d->lanes; lane++) {
-            float sum = 0, av, bv;
-            if (d->init) memcpy(&sum, &d->init[(size_t)m * d->init_step + (size_t)lane], 4);
+            int32_t sum = d->init ? d->init[(size_t)m * d->init_step + (size_t)lane] : 0;
+            float z = mls__float((uint32_t)sum), av, bv;
             for (int32_t image = 0; image < d->images; image++)
                 for (int32_t row = 0; row < d->rows; row++)
                     for (int32_t word = 0; word < d->words; word++) {
-                        memcpy(&av,
-                               d->a + m * d->a_m + image * d->a_image + row * d->a_row +
-                                   word * d->a_word,
-                               4);
-                        memcpy(&bv,
-                               d->b + (size_t)(lane / MLS__LANE) * d->b_block +
-                                   (size_t)image * d->b_image + (size_t)row * d->b_row +
-                                   (size_t)word * d->b_word +
-                                   (size_t)(lane % MLS__LANE * MLS__WORD),
-                               4);
-                        sum = mls__fma(av, bv, sum);
+                        const uint8_t *a = d->a + m * d->a_m + image * d->a_image + row * d->a_row +
+                                           word * d->a_word;
+                        const uint8_t *b = d->b + (size_t)(lane / MLS__LANE) * d->b_block +
+                                           (size_t)image * d->b_image + (size_t)row * d->b_row +
+                                           (size_t)word * d->b_word +
+                                           (size_t)(lane % MLS__LANE * MLS__WORD);
+                        memcpy(&av, a, 4), memcpy(&bv, b, 4);
+                        if (kind == MLS__F32)
+                            z = mls__fma(av, bv, z);
+                        else
+                            sum = (int32_t)((uint32_t)sum + (uint32_t)mls__dot_word(kind, a, b));
                     }
-            if (d->put == MLS__PUT_SUMS)
-                memcpy(&d->c[(size_t)m * d->c_step + (size_t)lane], &sum, 4);
-            else
-                d->out[(size_t)m * d->out_step + (size_t)lane] = sum;
+            if (kind == MLS__F32) memcpy(&sum, &z, 4);
+            if (kind != MLS__F32) z = (float)sum * d->scale;
+            if (d->put == MLS__PUT_SUMS) d->c[(size_t)m * d->c_step + (size_t)lane] = sum;
+            if (d->put == MLS__PUT_FLOATS) d->out[(size_t)m * d->out_step + (size_t)lane] = z;
+            if (d->put == MLS__PUT_WIDE) {
+                int32_t shift = d->row_shift[m] - d->lane_k[lane];
+                if (shift < 0) sum >>= -shift < 31 ? -shift : 31;
+                d->wide[(size_t)m * d->wide_step + (size_t)lane] +=
+                    (int64_t)((uint64_t)(int64_t)sum << (shift > 0 ? shift : 0));
+            }
+        }
+    }
+}
+
+static void mls__next_pixel_scalar(const uint32_t *from, uint32_t *to, size_t step, size_t steps,
+                                   size_t count, int shift)
+{
+    for (size_t j = 0; j < steps; j++, from += step, to += step) {
+        for (size_t i = 0; i < count; i++) {
+            to[i] = shift ? from[i] >> shift | from[step + i] << (32 - shift) : from[i];
         }
     }
 }
@@ -648,15 +726,13 @@ static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
     {MLS__ROWS_##unit,  mls__dot_##unit,        mls__dot_pairs_##unit,  \
      mls__fold_##unit,  mls__interleave_##unit, mls__next_pixel_##unit, \
      mls__split_##unit, mls__emit_##unit,       mls__wide_##unit},
-#define mls__dot_pairs_scalar  0 /* integers are the reference's */
-#define mls__next_pixel_scalar 0
-#define mls__split_scalar      0
-#define mls__emit_scalar       0
-#define mls__wide_scalar       0
+#define mls__dot_pairs_scalar 0 /* integers are the reference's */
+#define mls__split_scalar     0
+#define mls__emit_scalar      0
+#define mls__wide_scalar      0
 static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 #undef mls__dot_pairs_scalar
-#undef mls__next_pixel_scalar
 #undef mls__split_scalar
 #undef mls__emit_scalar
 #undef mls__wide_scalar
@@ -674,7 +750,8 @@ typedef struct mls__run {
        prepared images. */
     const mls_tensor *first, *second;
     const float *first32, *second32;
-    const uint8_t *images, *errors; /* E's first interior pixel */
+    const uint8_t *integers;        /* weights, folded, not packed */
+    const uint8_t *images, *errors; /* E from its first pixel that is not padding */
     size_t images_step, errors_step, errors_row;
     float *output;
     mls__scaling scaling;
@@ -689,8 +766,9 @@ typedef struct mls__run {
     /* forward, backward-data: the packed weights [phase][plane][block][row][word][16 lanes][4],
        pairs: [phase][block][channel][row][word][16][4], wide: the same with a channel's taps */
     int32_t lanes, blocks, taps_y, taps_x, words, phases, phases_x;
-    size_t phase_bytes; /* all planes */
-    int32_t rows_fit;   /* int16: rows of taps whose sums fit 32 bits */
+    size_t phase_bytes;  /* all planes */
+    int64_t row_largest; /* int16: magnitudes that a lane meets in a row of taps, at most */
+    int32_t rows_fit;    /* and how many such rows 32 bits hold */
     uint8_t *packed;
     int32_t *bias_row;        /* [phase][block][16], pairs [phase][block][channel][16] */
     int32_t *wide_k, *wide_m; /* [block][pair][16] */
@@ -1131,7 +1209,10 @@ static void mls__pack_weights(mls__run *r)
                     uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes;
                     int32_t *bias = r->bias_row + (size_t)p.phase * (size_t)r->blocks *
                                                       (size_t)(pairs ? r->data.c : 1) * MLS__LANE;
-                    if (r->first)
+                    if (r->integers)
+                        memcpy(values, r->integers + first * (size_t)r->size,
+                               (size_t)(count * r->size));
+                    else if (r->first)
                         r->kernel->fold(&f, first, (size_t)count, 0, r->size, values);
                     else
                         memcpy(values, r->first32 + first, (size_t)count * 4);
@@ -1155,11 +1236,15 @@ static void mls__pack_weights(mls__run *r)
                     }
                 }
         }
-    if (r->kind == MLS__S16) {
-        int64_t row = r->planes == 1 ? r->largest * mls__row_largest(r) : INT64_MAX;
-        int64_t fit = row > INT32_MAX ? 0 : INT32_MAX / (row ? row : 1);
-        r->rows_fit = fit < r->taps_y ? (int32_t)fit : r->taps_y;
-    }
+    if (r->kind == MLS__S16) r->row_largest = mls__row_largest(r);
+}
+
+/* How many rows of taps 32 bits hold, by what the weights really are. */
+static void mls__rows_fit(mls__run *r)
+{
+    int64_t row = r->planes == 1 ? r->largest * r->row_largest : INT64_MAX;
+    int64_t fit = row > INT32_MAX ? 0 : INT32_MAX / (row ? row : 1);
+    r->rows_fit = fit < r->taps_y ? (int32_t)fit : r->taps_y;
 }
 
 /* Image n of the second operand, folded, with its padding. */
@@ -1169,7 +1254,7 @@ static void mls__pad_image(const mls__run *r, int32_t n, uint8_t *image, int16_t
     size_t row_bytes = (size_t)r->cols * c * size;
     int32_t w = r->data.w < r->cols - r->left ? r->data.w : r->cols - r->left;
     mls__fold f;
-    memset(image, (int)r->bias, (size_t)r->rows * row_bytes + MLS__SLACK);
+    memset(image, (int)r->bias, (size_t)r->rows * row_bytes);
     if (r->second) {
         f.code = r->second->code, f.format = r->second->format, f.multiplier = multiplier;
         f.channels = c, f.flip = r->bias;
@@ -1937,7 +2022,8 @@ static void mls__run_first(mls__run *r)
             s.gathered->images = s.gathered->sum = 0;
         }
     } else {
-        mls__pack_weights(r);
+        if (!r->packed_before) mls__pack_weights(r);
+        if (r->kind == MLS__S16) mls__rows_fit(r);
         if (r->kind >= MLS__PAIRS8) mls__wide_scales(r);
     }
 }
@@ -1954,7 +2040,7 @@ static void mls__run_all(mls__run *r)
     size_t image = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
     /* below about a tenth of a millisecond threads cost more than they give */
     int many = mls__elements(r->out) * mls__image(mls__weight_shape(&r->c)) > 1 << 22;
-    if (r->direction == MLS_BACKWARD_WEIGHT || !r->packed_before) mls__run_first(r);
+    mls__run_first(r);
     (void)many; /* without OpenMP */
     if (r->direction != MLS_BACKWARD_WEIGHT) {
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
@@ -2026,6 +2112,266 @@ static mls_status mls__conv_integer(const mls_conv *conv, mls_direction directio
     status = mls__run_place(&r, workspace, size, MLS__THREADS());
     if (status == MLS_OK) mls__run_all(&r);
     return status;
+}
+
+/* ------------------------------------------------------------------------------- >>prepared
+   Weights: [elements, folded] [packed for forward] [packed for backward-data]; images: padded, one
+   behind the other. Behind them multipliers, and the tensor without codes. */
+
+typedef struct mls__layout {
+    mls__run run[2]; /* weights: forward and backward-data; else the one that convolves the image */
+    size_t packed[2], step, multipliers, tensor, bytes;
+} mls__layout;
+
+static mls_shape mls__role_shape(const mls_conv *c, mls_role role)
+{
+    return role == MLS_WEIGHT  ? mls__weight_shape(c)
+           : role == MLS_INPUT ? c->in
+                               : mls_conv_output(c);
+}
+
+/* 0 for a bad argument. */
+static int mls__layout_make(mls__layout *l, const mls_conv *conv, mls_role role, mls_format format,
+                            int32_t bits)
+{
+    int kind = bits == 8 ? MLS__S8 : MLS__S16;
+    size_t at, tensor;
+    mls_shape shape;
+    mls_conv c;
+    memset(l, 0, sizeof *l);
+    if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
+    if (!mls_conv_output(conv).n || !mls_operand_bits(format)) return 0;
+    c = mls__conv_defaults(conv);
+    shape = mls__role_shape(&c, role);
+    tensor = mls_tensor_size(format, shape);
+    if (!tensor) return 0;
+    for (int i = 0; i < 2; i++) {
+        mls__run_begin(&l->run[i], &c, role == MLS_INPUT ? MLS_FORWARD : MLS_BACKWARD_DATA, kind);
+        if (role == MLS_WEIGHT) l->run[i].direction = i ? MLS_BACKWARD_DATA : MLS_FORWARD;
+        mls__run_size(&l->run[i], 1);
+        l->run[i].bias = kind == MLS__S8 ? l->run[i].kernel->bias : 0;
+        l->run[i].k1 = l->run[i].k2 = mls__k_max(format);
+    }
+    if (role == MLS_WEIGHT) {
+        at = mls__align(mls__elements(shape) * (size_t)l->run[0].size, MLS__ALIGN);
+        for (int i = 0; i < 2; i++) {
+            l->packed[i] = at;
+            at += mls__align(mls__place_packed(&l->run[i], 0), MLS__ALIGN);
+        }
+    } else {
+        const mls__run *r = &l->run[0];
+        l->step = mls__align(
+            (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * (size_t)r->size, MLS__ALIGN);
+        if (!mls__mul(l->step, (size_t)shape.n, &at)) return 0;
+        at += r->image_bytes; /* what tiles touch behind the last one */
+    }
+    l->multipliers = at, at += mls__multiplier_bytes(&l->run[0]);
+    l->tensor = at;
+    l->bytes = MLS__ALIGN + at + tensor;
+    return 1;
+}
+
+MLS_DEF int32_t mls_operand_bits(mls_format format)
+{
+    int64_t most;
+    if (mls_format_check(format) != MLS_OK) return 0;
+    most = mls__folded_max(format, mls__k_max(format));
+    return most <= 127 ? 8 : most <= 32767 ? 16 : 0;
+}
+
+MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format format,
+                                int32_t bits)
+{
+    mls__layout l;
+    return mls__layout_make(&l, conv, role, format, bits) ? l.bytes : 0;
+}
+
+/* The weights from their folded elements to both packed forms. */
+static void mls__operand_pack(mls_operand *o, mls__layout *l)
+{
+    for (int i = 0; i < 2; i++) {
+        mls__run *r = &l->run[i];
+        mls__place_packed(r, o->data + l->packed[i]);
+        r->first = &o->tensor, r->integers = o->data;
+        mls__pack_weights(r);
+        o->row_largest[i] = r->row_largest;
+    }
+}
+
+MLS_DEF mls_status mls_operand_init(mls_operand *o, const mls_conv *conv, mls_role role,
+                                    mls_format format, int32_t bits, void *memory, size_t size)
+{
+    mls__layout l;
+    uint8_t *p = (uint8_t *)memory;
+    mls_shape shape;
+    if (!o || !conv || !memory || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    if (!mls_operand_bits(format) || mls_operand_bits(format) > bits) return MLS_ERROR_FORMAT;
+    if (!mls__layout_make(&l, conv, role, format, bits)) return MLS_ERROR_SHAPE;
+    if (size < l.bytes) return MLS_ERROR_MEMORY;
+    memset(o, 0, sizeof *o);
+    o->conv = mls__conv_defaults(conv), o->role = role, o->bits = bits, o->kernel = mls__unit();
+    p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    o->data = p;
+    shape = mls__role_shape(&o->conv, role);
+    memset(p, role == MLS_WEIGHT ? 0 : (int)l.run[0].bias, l.tensor);
+    mls__tensor_place(&o->tensor, format, shape, p + l.tensor);
+    mls__tensor_clear(&o->tensor);
+    o->tensor.code = 0;
+    if (role == MLS_WEIGHT) mls__operand_pack(o, &l);
+    return MLS_OK;
+}
+
+/* Elements first .. first + count - 1, which stand at from, to their places in padded images. */
+static void mls__operand_put(const mls_operand *o, const mls__layout *l, const uint8_t *from,
+                             size_t first, size_t count)
+{
+    const mls__run *r = &l->run[0];
+    size_t size = (size_t)r->size, c = (size_t)r->data.c, row = (size_t)r->data.w * c;
+    size_t h = (size_t)r->data.h, most = (size_t)(r->cols - r->left) * c; /* of a row */
+    while (count) {
+        size_t line = first / row, at = first % row, n = row - at < count ? row - at : count;
+        size_t y = line % h + (size_t)r->top;
+        if (at < most && y < (size_t)r->rows) {
+            uint8_t *to = o->data + line / h * l->step +
+                          ((y * (size_t)r->cols + (size_t)r->left) * c + at) * size;
+            memcpy(to, from, (n < most - at ? n : most - at) * size);
+        }
+        from += n * size, first += n, count -= n;
+    }
+}
+
+MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t seed)
+{
+    enum {
+        CHUNK = 4096 /* elements that wait in the L1 cache for their places */
+    };
+    mls__layout l;
+    mls_status status;
+    size_t elements;
+    int64_t chunks, n;
+    if (!o || !x || !o->data) return MLS_ERROR_ARGUMENT;
+    if (o->kernel != mls__unit()) return MLS_ERROR_KERNEL;
+    if (!mls__layout_make(&l, &o->conv, o->role, o->tensor.format, o->bits)) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    elements = mls__elements(o->tensor.shape), n = o->tensor.shape.n;
+    chunks = (int64_t)((elements + CHUNK - 1) / CHUNK);
+    MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
+    for (int64_t i = 0; i < n; i++) {
+        mls__quantize_peaks(&o->tensor, x, (size_t)i, (size_t)i + 1);
+    }
+    status = mls__quantize_scales(&o->tensor);
+    if (status != MLS_OK) return status;
+    MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
+    for (int64_t i = 0; i < chunks; i++) {
+        size_t first = (size_t)i * CHUNK, left = elements - first;
+        size_t count = left < CHUNK ? left : CHUNK, size = (size_t)l.run[0].size;
+        uint8_t chunk[CHUNK * 2], *to = o->role == MLS_WEIGHT ? o->data + first * size : chunk;
+        mls__quantize_integers(&o->tensor, x, seed, first, first + count, (int)size, l.run[0].k2,
+                               o->role == MLS_WEIGHT ? 0 : (int)l.run[0].bias, to);
+        if (o->role != MLS_WEIGHT) mls__operand_put(o, &l, chunk, first, count);
+    }
+    if (o->role == MLS_WEIGHT) mls__operand_pack(o, &l);
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_operand_load(mls_operand *o, const mls_tensor *t)
+{
+    mls__layout l;
+    if (!o || !t || !o->data || !t->code || !t->group) return MLS_ERROR_ARGUMENT;
+    if (o->kernel != mls__unit()) return MLS_ERROR_KERNEL;
+    if (memcmp(&t->format, &o->tensor.format, sizeof t->format) != 0) return MLS_ERROR_FORMAT;
+    if (!mls__same_shape(t->shape, o->tensor.shape)) return MLS_ERROR_SHAPE;
+    if (mls__k_used(t, 0) < 0) return MLS_ERROR_FORMAT;
+    if (!mls__layout_make(&l, &o->conv, o->role, o->tensor.format, o->bits)) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    o->tensor.scale = t->scale;
+    memcpy(o->tensor.group, t->group, mls_group_count(t->format, t->shape) * sizeof *t->group);
+    if (o->role == MLS_WEIGHT) {
+        o->tensor.code = t->code;
+        for (int i = 0; i < 2; i++) {
+            mls__run *r = &l.run[i];
+            mls__place_packed(r, o->data + l.packed[i]);
+            r->first = &o->tensor;
+            mls__pack_weights(r);
+            o->row_largest[i] = r->row_largest;
+        }
+        o->tensor.code = 0;
+    } else {
+        l.run[0].second = t;
+        for (int32_t n = 0; n < t->shape.n; n++) {
+            mls__pad_image(&l.run[0], n, o->data + (size_t)n * l.step,
+                           (int16_t *)(void *)(o->data + l.multipliers));
+        }
+    }
+    return MLS_OK;
+}
+
+static int mls__same_conv(const mls_conv *a, const mls_conv *b)
+{
+    return mls__same_shape(a->in, b->in) && a->c_out == b->c_out && a->kh == b->kh &&
+           a->kw == b->kw && a->stride == b->stride && a->pad == b->pad;
+}
+
+MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
+                                     const mls_operand *first, const mls_operand *second,
+                                     float *output, void *workspace, size_t size)
+{
+    static const mls_role roles[3][2] = {
+        {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
+    const mls_operand *both[2];
+    mls__layout l;
+    mls_status status;
+    mls__run r;
+    mls_conv c;
+    int kind;
+    both[0] = first, both[1] = second;
+    if (!conv || !first || !second || !output || (unsigned)direction > MLS_BACKWARD_WEIGHT) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    c = mls__conv_defaults(conv);
+    for (int i = 0; i < 2; i++) {
+        if (!both[i]->data || both[i]->role != roles[direction][i]) return MLS_ERROR_ARGUMENT;
+        if (!mls__same_conv(&both[i]->conv, &c)) return MLS_ERROR_SHAPE;
+        if (both[i]->kernel != mls__unit()) return MLS_ERROR_KERNEL;
+    }
+    if (first->bits != second->bits) return MLS_ERROR_FORMAT;
+    kind = first->bits == 8 ? MLS__S8 : MLS__S16;
+    status = mls_conv_check(&c, direction, first->tensor.format, second->tensor.format, 0, 0);
+    if (status != MLS_OK) return status;
+    if (kind == MLS__S8 && mls__class(&c, direction, first->tensor.format, second->tensor.format,
+                                      127, 127) != MLS__S8) {
+        return MLS_ERROR_RANGE; /* 16 bits go by parts */
+    }
+    mls__run_begin(&r, &c, direction, kind);
+    r.first = &first->tensor, r.second = &second->tensor, r.output = output;
+    status =
+        mls__run_scale(&r, mls__k_max(first->tensor.format), mls__k_max(second->tensor.format));
+    if (status != MLS_OK) return status;
+    if (r.planes == 2) { /* they are not split */
+        r.planes = 1;
+        r.segment = INT32_MAX / (r.largest * mls__folded_max(r.first->format, r.k1));
+    }
+    status = mls__run_place(&r, workspace, size, MLS__THREADS());
+    if (status != MLS_OK) return status;
+    mls__layout_make(&l, &c, second->role, second->tensor.format, second->bits);
+    r.images = second->data, r.images_step = l.step;
+    mls__layout_make(&l, &c, first->role, first->tensor.format, first->bits);
+    if (direction == MLS_BACKWARD_WEIGHT) {
+        const mls__run *e = &l.run[0];
+        size_t pixel = (size_t)e->data.c * (size_t)e->size;
+        r.errors_row = (size_t)e->cols * pixel, r.errors_step = l.step;
+        r.errors = first->data + (size_t)e->top * r.errors_row + (size_t)e->left * pixel;
+    } else {
+        int which = direction == MLS_BACKWARD_DATA;
+        mls__place_packed(&r, first->data + l.packed[which]);
+        r.packed_before = 1, r.row_largest = first->row_largest[which];
+    }
+    mls__run_all(&r);
+    return MLS_OK;
 }
 
 static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, const float *first,
@@ -2468,9 +2814,7 @@ static MLS__TARGET void MLS__FN(mls__next_pixel)(const uint32_t *from, uint32_t 
             if (shift) now = now >> shift | then << (32 - shift);
             memcpy(to + i, &now, sizeof now);
         }
-        for (; i < count; i++) {
-            to[i] = shift ? from[i] >> shift | from[step + i] << (32 - shift) : from[i];
-        }
+        mls__next_pixel_scalar(from + i, to + i, step, 1, count - i, shift);
     }
 }
 

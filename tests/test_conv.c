@@ -1254,6 +1254,238 @@ static void group_codes_refused(void)
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
 }
 
+/* ---- prepared operands: the bits of the packed tensors, by every kernel */
+
+static mls_role role_of(mls_direction d, int second)
+{
+    if (second) return d == MLS_BACKWARD_DATA ? MLS_ERROR : MLS_INPUT;
+    return d == MLS_BACKWARD_WEIGHT ? MLS_ERROR : MLS_WEIGHT;
+}
+
+/* Quantizes both operands, as tensors and straight, and compares the results. load: through
+   mls_operand_load. Formats must fit bits. */
+static void check_prepared(const mls_conv *c, mls_direction d, mls_format f, mls_format g,
+                           int32_t bits, uint64_t seed)
+{
+    mls_shape s[3];
+    mls_format format[2];
+    float *x[2], *expected;
+    mls_tensor t[2];
+    void *memory[2], *work;
+    size_t bytes, size;
+    uint64_t rng = seed;
+    format[0] = f, format[1] = g;
+    shapes_of(c, d, &s[0], &s[1], &s[2]);
+    bytes = count_of(s[2]) * sizeof(float);
+    expected = (float *)t_alloc(bytes);
+    size = mls_conv_workspace(c, f, g);
+    work = t_alloc(size);
+    for (int j = 0; j < 2; j++) {
+        size_t count = count_of(s[j]);
+        x[j] = (float *)t_alloc(count * sizeof(float));
+        for (size_t k = 0; k < count; k++) {
+            x[j][k] = t_uniform(&rng) * (float)two_to(-(int)(k % (size_t)s[j].c * 7 % 12));
+            if (k % (size_t)s[j].c == 2 && seed % 2) x[j][k] = 0;
+        }
+        memory[j] = t_alloc(mls_tensor_size(format[j], s[j]));
+        T_EQ_INT(
+            mls_tensor_init(&t[j], format[j], s[j], memory[j], mls_tensor_size(format[j], s[j])),
+            MLS_OK);
+    }
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        mls_operand o[2];
+        void *at[2];
+        use(kernel);
+        for (int j = 0; j < 2; j++) {
+            size_t need = mls_operand_size(c, role_of(d, j), format[j], bits);
+            T_REQUIRE(need > 0);
+            at[j] = t_alloc(need);
+            T_EQ_INT(mls_operand_init(&o[j], c, role_of(d, j), format[j], bits, at[j], need),
+                     MLS_OK);
+            if (kernel == 0) T_EQ_INT(mls_quantize(&t[j], x[j], seed), MLS_OK);
+        }
+        if (kernel == 0) {
+            T_EQ_INT(convolve(c, d, &t[0], &t[1], expected, work, size), MLS_OK);
+        }
+        for (int load = 0; load < 2; load++) {
+            float *out = (float *)t_alloc(bytes);
+            for (int j = 0; j < 2; j++) {
+                T_EQ_INT(load ? mls_operand_load(&o[j], &t[j])
+                              : mls_operand_quantize(&o[j], x[j], seed),
+                         MLS_OK);
+                T_CHECK(o[j].tensor.scale == t[j].scale);
+                T_EQ_MEM(o[j].tensor.group, t[j].group,
+                         groups_of(format[j], s[j]) * sizeof(uint16_t));
+            }
+            T_EQ_INT(mls_conv_prepared(c, d, &o[0], &o[1], out, work, size), MLS_OK);
+            T_EQ_MEM(out, expected, bytes);
+            t_free(out);
+        }
+        t_free(at[0]), t_free(at[1]);
+    }
+    for (int j = 0; j < 2; j++) t_free(x[j]), t_free(memory[j]);
+    t_free(work), t_free(expected);
+}
+
+static void prepared_operands(void)
+{
+    static const int channels[] = {1, 3, 8, 16, 17, 32, 40};
+    static const char *const formats[] = {"2,1:nc:2,0", "2,1:nc:3,1", "0,4:none",  "2,4:n:2,1",
+                                          "3,2:c:1,1",  "1,2:nc:2,1", "3,3:nc:1,1"};
+    uint64_t rng = 31;
+    for (int i = 0; i < cases(240); i++) {
+        mls_conv c = conv_of(shape_of(1 + t_below(&rng, 5), 1 + t_below(&rng, 9),
+                                      1 + t_below(&rng, 18), channels[t_below(&rng, 7)]),
+                             channels[t_below(&rng, 7)], 1 + t_below(&rng, 4), 1 + t_below(&rng, 4),
+                             1 + t_below(&rng, 3), t_below(&rng, 3));
+        mls_direction d = (mls_direction)(i % 3);
+        mls_format f = {0, 0, 0, 0, 0, 0, 0}, g = f;
+        int32_t bits;
+        while (c.in.h + 2 * c.pad < c.kh) c.in.h++;
+        while (c.in.w + 2 * c.pad < c.kw) c.in.w++;
+        f.rounding = (uint8_t)t_below(&rng, 3), g.rounding = (uint8_t)t_below(&rng, 3);
+        T_EQ_INT(mls_format_parse(&f, formats[t_below(&rng, 7)]), MLS_OK);
+        T_EQ_INT(mls_format_parse(&g, formats[t_below(&rng, 7)]), MLS_OK);
+        bits =
+            mls_operand_bits(f) > mls_operand_bits(g) ? mls_operand_bits(f) : mls_operand_bits(g);
+        T_CHECK(bits == 8 || bits == 16);
+        threads(1 + i % 2 * 2);
+        note_case(&c, d, f, g, bits, i);
+        check_prepared(&c, d, f, g, i % 5 ? bits : 16, (uint64_t)i);
+    }
+    threads(1);
+}
+
+static void prepared_refused(void)
+{
+    mls_conv c = conv_of(shape_of(1, 4, 4, 3), 2, 3, 3, 1, 1), other = c;
+    mls_format f = {2, 1, 2, 0, MLS_GROUP_NC, 0, 0}, broad = {2, 1, 8, 1, MLS_GROUP_NC, 0, 0};
+    mls_operand w, a, e, w16;
+    static float x[96], out[96];
+    static uint8_t memory[4][1 << 17], work[1 << 18];
+    size_t size = sizeof memory[0];
+    mls_tensor t;
+    other.in.w = 5;
+    T_EQ_INT(mls_operand_bits(f), 8);
+    T_EQ_INT(mls_operand_bits(broad), 0);
+    T_EQ_INT(mls_operand_size(&c, MLS_WEIGHT, broad, 16), 0);
+    T_EQ_INT(mls_operand_size(&c, MLS_WEIGHT, f, 12), 0);
+    T_EQ_INT(mls_operand_size(NULL, MLS_WEIGHT, f, 8), 0);
+    T_CHECK(mls_operand_size(&c, MLS_INPUT, f, 8) > 48);
+    T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, broad, 16, memory[0], size), MLS_ERROR_FORMAT);
+    T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 4, memory[0], size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 8, NULL, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 8, memory[0],
+                              mls_operand_size(&c, MLS_WEIGHT, f, 8) - 1),
+             MLS_ERROR_MEMORY);
+    other.kh = 9;
+    T_EQ_INT(mls_operand_init(&w, &other, MLS_WEIGHT, f, 8, memory[0], size), MLS_ERROR_SHAPE);
+    other.kh = 3;
+    T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 8, memory[0], size), MLS_OK);
+    T_EQ_INT(mls_operand_init(&a, &c, MLS_INPUT, f, 8, memory[1], size), MLS_OK);
+    T_EQ_INT(mls_operand_init(&e, &c, MLS_ERROR, f, 8, memory[2], size), MLS_OK);
+    T_EQ_INT(mls_operand_init(&w16, &c, MLS_WEIGHT, f, 16, memory[3], size), MLS_OK);
+    /* zeros give zeros */
+    out[0] = 1;
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w, &a, out, work, sizeof work), MLS_OK);
+    T_CHECK(out[0] == 0);
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w, &e, out, work, sizeof work),
+             MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w, NULL, out, work, sizeof work),
+             MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_conv_prepared(&other, MLS_FORWARD, &w, &a, out, work, sizeof work),
+             MLS_ERROR_SHAPE);
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w16, &a, out, work, sizeof work),
+             MLS_ERROR_FORMAT);
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w, &a, out, work, 16), MLS_ERROR_MEMORY);
+    x[1] = (float)two_to(127) * 4; /* not finite: nothing changes */
+    w.tensor.scale = 3;
+    T_EQ_INT(mls_operand_quantize(&w, x, 1), MLS_ERROR_NONFINITE);
+    T_CHECK(w.tensor.scale == 3);
+    T_EQ_INT(mls_operand_quantize(&w, NULL, 1), MLS_ERROR_ARGUMENT);
+    memset(&t, 0, sizeof t);
+    T_EQ_INT(mls_operand_load(&w, &t), MLS_ERROR_ARGUMENT);
+    if (mls_kernel_count() < 2) return;
+    T_EQ_INT(mls_kernel_use("scalar"), MLS_OK);
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w, &a, out, work, sizeof work), MLS_ERROR_KERNEL);
+    x[1] = 0;
+    T_EQ_INT(mls_operand_quantize(&w, x, 1), MLS_ERROR_KERNEL);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+/* ---- every kernel against the scalar reference on whatever comes. MLS_FUZZ=N: how many shapes,
+   MLS_FUZZ_SEED: of them */
+
+static mls_format any_format(uint64_t *rng)
+{
+    mls_format f = {0, 0, 0, 0, 0, 0, 0};
+    do {
+        f.ex = (uint8_t)t_below(rng, t_below(rng, 4) ? 4 : 6);
+        f.mx = (uint8_t)t_below(rng, t_below(rng, 4) ? 5 : 11);
+        f.eg = (uint8_t)t_below(rng, t_below(rng, 2) ? 4 : 9), f.mg = (uint8_t)t_below(rng, 2);
+        f.grouping = (uint8_t)t_below(rng, 4);
+    } while (mls_format_check(f) != MLS_OK);
+    return f;
+}
+
+static void fuzz_kernels(void)
+{
+    const char *count = getenv("MLS_FUZZ"), *first = getenv("MLS_FUZZ_SEED");
+    long shapes = count ? atol(count) : cases(300), done = 0;
+    uint64_t seed = first ? (uint64_t)atoll(first) : 1;
+    for (long i = 0; i < shapes; i++) {
+        uint64_t rng = seed * 1000003 + (uint64_t)i;
+        int kh = 1 + t_below(&rng, 3), kw = 1 + t_below(&rng, 3);
+        mls_direction d = (mls_direction)t_below(&rng, 3);
+        mls_format f = any_format(&rng), g = any_format(&rng), none;
+        mls_shape s[3];
+        mls_conv c;
+        mls_tensor t[2];
+        float *truth, *out, *x[2], *truth32;
+        size_t bytes, size, size32;
+        void *work, *work32;
+        mls_status status;
+        memset(&none, 0, sizeof none);
+        if (t_below(&rng, 6) == 0) kh = 1 + t_below(&rng, 7), kw = 1 + t_below(&rng, 7);
+        do {
+            c = conv_of(shape_of(1 + t_below(&rng, 4), 1 + t_below(&rng, 10), 1 + t_below(&rng, 20),
+                                 1 + t_below(&rng, 40)),
+                        1 + t_below(&rng, 40), kh, kw, 1 + t_below(&rng, 3), t_below(&rng, 4));
+        } while (c.in.h + 2 * c.pad < kh || c.in.w + 2 * c.pad < kw || work_of(&c) > 3e5);
+        threads(1 + t_below(&rng, 3));
+        shapes_of(&c, d, &s[0], &s[1], &s[2]);
+        bytes = count_of(s[2]) * sizeof(float);
+        t[0] = tensor_new(f, s[0], t_below(&rng, FILL_KINDS), &rng);
+        t[1] = tensor_new(g, s[1], t_below(&rng, FILL_KINDS), &rng);
+        for (int j = 0; j < 2; j++) {
+            x[j] = (float *)t_alloc(count_of(s[j]) * sizeof(float));
+            for (size_t k = 0; k < count_of(s[j]); k++) x[j][k] = t_uniform(&rng);
+        }
+        truth = (float *)t_alloc(bytes), out = (float *)t_alloc(bytes);
+        truth32 = (float *)t_alloc(bytes);
+        use(0);
+        size = mls_conv_workspace(&c, f, g), size32 = mls_conv_workspace(&c, none, none);
+        work = t_alloc(size), work32 = t_alloc(size32);
+        status = convolve(&c, d, &t[0], &t[1], truth, work, size);
+        T_EQ_INT(convolve_fp32(&c, d, x[0], x[1], truth32, work32, size32), MLS_OK);
+        for (int kernel = 1; kernel < mls_kernel_count(); kernel++) {
+            use(kernel);
+            note_case(&c, d, f, g, kernel, (int)i);
+            T_EQ_INT(convolve(&c, d, &t[0], &t[1], out, work, size), status);
+            if (status == MLS_OK) T_EQ_MEM(out, truth, bytes);
+            T_EQ_INT(convolve_fp32(&c, d, x[0], x[1], out, work32, size32), MLS_OK);
+            T_EQ_MEM(out, truth32, bytes);
+        }
+        done += status == MLS_OK;
+        for (int j = 0; j < 2; j++) tensor_free(&t[j]), t_free(x[j]);
+        t_free(work), t_free(work32), t_free(truth), t_free(truth32), t_free(out);
+    }
+    threads(1);
+    printf("\n%ld shapes from seed %llu, %ld with sums that fit\n", shapes,
+           (unsigned long long)seed, done);
+    T_CHECK(shapes < 20 || done > shapes / 2);
+}
+
 /* The last test: which kernels were at work. MLS_REQUIRE_KERNELS lists those that must have been. */
 static void kernels_that_ran(void)
 {
@@ -1284,4 +1516,5 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
        T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(workspace_limits),
        T_TEST(thread_counts), T_TEST(quantized_operands), T_TEST(fp32_chains),
-       T_TEST(group_codes_refused), T_TEST(kernels_that_ran))
+       T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(prepared_refused),
+       T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
