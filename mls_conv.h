@@ -579,7 +579,8 @@ typedef struct mls__mix_pixels {
     int size;            /* bytes of an element */
     size_t steps;
     uint8_t *to;
-    size_t to_step; /* bytes from step to step */
+    size_t to_step;  /* bytes from step to step */
+    size_t to_block; /* and from 16 words to the next 16 */
     const uint8_t *zeros;
     uint32_t flip; /* xor to every word */
 } mls__mix_pixels;
@@ -593,13 +594,17 @@ typedef struct mls__kernel {
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
     void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, int size, uint8_t *to);
     void (*interleave)(const mls__mix_pixels *x);
-    /* to[j][i] = the bytes of from[j][i], from[j + 1][i] from bit shift on; rows of step words */
-    void (*next_pixel)(const uint32_t *from, uint32_t *to, size_t step, size_t steps, size_t count,
+    /* to[j][i] = the bytes of from[j][i], from[j + 1][i] from bit shift on; rows of step bytes */
+    void (*next_pixel)(const uint8_t *from, uint8_t *to, size_t step, size_t steps, size_t count,
                        int shift);
     /* v = hi * 256 + lo, lo in -128 .. 127 */
     void (*split)(const int16_t *v, int16_t *hi, int16_t *lo, size_t count);
-    /* out = ((float)sum * tensor) * units */
-    void (*emit)(const int64_t *sum, size_t count, float tensor, float units, float *out);
+    /* sum += c32 + c64 + constant; either may be null */
+    void (*add)(int64_t *sum, const int32_t *c32, const int64_t *c64, int64_t constant,
+                size_t count);
+    /* out = (((float)sum * fold) * tensor) * units */
+    void (*emit)(const int64_t *sum, size_t count, float fold, float tensor, float units,
+                 float *out);
     /* p[lane] += sum over rows, cols of a * b[lane], in plain C */
     void (*wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col, const int32_t *b,
                  ptrdiff_t b_row, ptrdiff_t b_col, int32_t rows, int32_t cols, int64_t *p);
@@ -634,7 +639,8 @@ static void mls__mix_rest(const mls__mix_pixels *x, size_t step, size_t first)
         uint8_t *to = x->to + step * x->to_step + j * size;
         for (size_t i = first; i < x->count; i++) {
             for (size_t byte = 0; byte < size; byte++) {
-                to[i * MLS__WORD + byte] = (uint8_t)(from[i * size + byte] ^ (x->flip & 255));
+                to[i / MLS__LANE * x->to_block + i % MLS__LANE * MLS__WORD + byte] =
+                    (uint8_t)(from[i * size + byte] ^ (x->flip & 255));
             }
         }
     }
@@ -696,12 +702,29 @@ static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
     }
 }
 
-static void mls__next_pixel_scalar(const uint32_t *from, uint32_t *to, size_t step, size_t steps,
+static void mls__add_sums_scalar(int64_t *sum, const int32_t *c32, const int64_t *c64,
+                                 int64_t constant, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sum[i] += constant + (c32 ? c32[i] : 0) + (c64 ? c64[i] : 0);
+    }
+}
+
+static void mls__emit_scalar(const int64_t *sum, size_t count, float fold, float tensor,
+                             float units, float *out)
+{
+    for (size_t i = 0; i < count; i++) out[i] = (((float)sum[i] * fold) * tensor) * units;
+}
+
+static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step, size_t steps,
                                    size_t count, int shift)
 {
     for (size_t j = 0; j < steps; j++, from += step, to += step) {
         for (size_t i = 0; i < count; i++) {
-            to[i] = shift ? from[i] >> shift | from[step + i] << (32 - shift) : from[i];
+            uint32_t now, then;
+            memcpy(&now, from + i * MLS__WORD, 4), memcpy(&then, from + step + i * MLS__WORD, 4);
+            if (shift) now = now >> shift | then << (32 - shift);
+            memcpy(to + i * MLS__WORD, &now, 4);
         }
     }
 }
@@ -722,20 +745,23 @@ static void mls__next_pixel_scalar(const uint32_t *from, uint32_t *to, size_t st
 #define MLS__ROWS_amx        {0, 16, 8, 8}, 8, 128
 #define MLS__ROWS_neon       {0, 4, 0, 0}, 2, 0
 #define MLS__ROWS_dotprod    {0, 4, 0, 0}, 2, 0
-#define MLS__ROW(unit, vectors)                                         \
-    {MLS__ROWS_##unit,  mls__dot_##unit,        mls__dot_pairs_##unit,  \
-     mls__fold_##unit,  mls__interleave_##unit, mls__next_pixel_##unit, \
-     mls__split_##unit, mls__emit_##unit,       mls__wide_##unit},
+#define MLS__ROW(unit, vectors)                                                                   \
+    {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,     \
+     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__add_sums_##unit, \
+     mls__emit_##unit,       mls__wide_##unit},
 #define mls__dot_pairs_scalar 0 /* integers are the reference's */
 #define mls__split_scalar     0
-#define mls__emit_scalar      0
 #define mls__wide_scalar      0
 static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 #undef mls__dot_pairs_scalar
 #undef mls__split_scalar
-#undef mls__emit_scalar
 #undef mls__wide_scalar
+
+/* Bytes from one to the next of words, of blocks of 16 of them, of rows and of images. */
+typedef struct mls__words {
+    size_t word, block, row, image;
+} mls__words;
 
 /* Everything about one convolution call: how, where, with what. */
 typedef struct mls__run {
@@ -773,13 +799,15 @@ typedef struct mls__run {
     int32_t *bias_row;        /* [phase][block][16], pairs [phase][block][channel][16] */
     int32_t *wide_k, *wide_m; /* [block][pair][16] */
     /* backward-weight: sums [ky][co][kx, ci] of a block or a thread; E and A of some images as words
-       of neighbouring pixels, E as [plane][image][row][word][co], A as [image][row][word][kx, ci] */
+       of neighbouring pixels, E as [plane][block][image][row][word][16 co][4] and A as
+       [block][image][row][word][16 (kx, ci)][4], or with the blocks inside */
     int32_t depth, co; /* kw * c_in; c_out padded to tiles */
     int32_t sums;
     size_t sum_bytes;
     uint8_t *sum;
     int32_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
-    size_t e_row, e_image, a_row, a_image, e_bytes, a_bytes;
+    mls__words e, a;
+    size_t e_bytes, a_bytes; /* of a plane of E; of A */
     /* scratch of a thread */
     int32_t slots;
     int packed_before; /* the weights are prepared */
@@ -808,34 +836,53 @@ static size_t mls__multiplier_bytes(const mls__run *r)
 static void mls__weight_size(mls__run *r)
 {
     const mls_conv *c = &r->c;
-    size_t per_word = MLS__WORD / (size_t)r->size, s = (size_t)c->stride, rows, each;
-    size_t elements = (size_t)r->depth * MLS__WORD, co = (size_t)c->c_out * MLS__WORD;
+    size_t per_word = MLS__WORD / (size_t)r->size, s = (size_t)c->stride,
+           line = MLS__LANE * MLS__WORD;
+    size_t e_blocks = ((size_t)c->c_out + MLS__LANE - 1) / MLS__LANE, rows, each;
+    /* Blocks outside keep the words of a tile together: with many channels their lines would fall
+       into few sets of the cache otherwise. Odd channels stay packed. */
+    int outside = c->in.c % MLS__LANE == 0;
     r->quads = (int32_t)(((size_t)r->out.w + per_word - 1) / per_word);
-    r->extra = 0;
-    if (per_word > 1) r->extra = (int32_t)((((size_t)c->kw - 1) / s + per_word - 1) / per_word);
-    r->e_row = (size_t)r->quads * co;
-    r->a_row = (size_t)(r->quads + r->extra) * elements;
-    if (per_word == 1) r->a_row = (size_t)r->cols * (size_t)r->data.c * MLS__WORD;
+    r->extra = 0, r->band = r->out.h, r->gather = 1, r->a_bytes = r->e_bytes = 0;
+    if (per_word == 1) { /* a word is a pixel, used where it is */
+        r->e.word = (size_t)c->c_out * MLS__WORD, r->e.row = (size_t)r->out.w * r->e.word;
+        r->a.word = s * (size_t)c->in.c * MLS__WORD;
+        r->a.row = (size_t)r->cols * (size_t)c->in.c * MLS__WORD;
+        r->e.block = r->a.block = line, r->e.image = r->a.image = 0;
+        return;
+    }
+    r->extra = (int32_t)((((size_t)c->kw - 1) / s + per_word - 1) / per_word);
+    r->e.word = line, r->e.row = (size_t)r->quads * line;
+    r->a.word = outside ? line : (size_t)r->depth * MLS__WORD;
+    r->a.row = (size_t)(r->quads + r->extra) * r->a.word;
+    each = (size_t)(r->quads + r->extra) * (size_t)r->depth * MLS__WORD; /* bytes of a row of A */
     /* as many images, or rows of one, as fit */
-    r->band = r->out.h, r->gather = 1;
-    rows = MLS__GATHER / (r->a_row ? r->a_row : 1);
-    if (per_word > 1 && rows < (size_t)r->rows) {
+    rows = MLS__GATHER / (each ? each : 1);
+    if (!mls__pairs_kind(r->kind) && rows < (size_t)r->rows) {
         size_t most = rows < (size_t)c->kh ? 1 : (rows - (size_t)c->kh) / s + 1;
         if (most < (size_t)r->band) r->band = (int32_t)most;
     }
-    r->a_image = (size_t)((r->band - 1) * c->stride + c->kh) * r->a_row;
-    r->e_image = (size_t)r->band * r->e_row;
-    each = r->a_image + r->e_image;
-    if (r->kind <= MLS__S16 && r->band == r->out.h) {
-        size_t most = MLS__GATHER / each, strip = (size_t)(r->quads * r->out.h);
+    rows = (size_t)((r->band - 1) * c->stride + c->kh);
+    r->a.image = rows * r->a.row, r->e.image = (size_t)r->band * r->e.row;
+    each = rows * each + e_blocks * r->e.image;
+    if (!mls__pairs_kind(r->kind) && r->band == r->out.h) {
+        /* more where the sums themselves do not stay in the cache: they are passed over less often */
+        size_t sums = (size_t)(c->kh * r->co) * (size_t)r->blocks * line / 2, most;
+        size_t strip = (size_t)r->quads * (size_t)r->out.h;
         size_t enough = (4 * MLS__STRIP + strip - 1) / strip;
+        if (sums < MLS__GATHER) sums = MLS__GATHER;
+        if (sums > 8 * MLS__GATHER) sums = 8 * MLS__GATHER;
+        most = sums / each;
         if (most > enough) most = enough;
         if (most > (size_t)c->in.n) most = (size_t)c->in.n;
         if (most > 1) r->gather = (int32_t)most;
     }
-    r->a_bytes = mls__align((size_t)r->gather * r->a_image + MLS__SLACK, MLS__ALIGN);
-    r->e_bytes = mls__align((size_t)r->gather * r->e_image + MLS__SLACK, MLS__ALIGN);
-    if (per_word == 1) r->a_bytes = r->e_bytes = 0; /* a word is a pixel: used where they are */
+    /* an odd number of lines from block to block */
+    r->e.block = ((size_t)r->gather * r->e.image / line | 1) * line;
+    r->a.block = outside ? ((size_t)r->gather * r->a.image / line | 1) * line : line;
+    r->e_bytes = mls__align(e_blocks * r->e.block + MLS__SLACK, MLS__ALIGN);
+    r->a_bytes = outside ? (size_t)r->blocks * r->a.block : (size_t)r->gather * r->a.image;
+    r->a_bytes = mls__align(r->a_bytes + MLS__SLACK, MLS__ALIGN);
 }
 
 /* Lays the parts out from address 0 for the class in run->kind: their sizes, and the total for a
@@ -920,11 +967,11 @@ static size_t mls__run_size(mls__run *r, int slots)
             mls__align(pixels * (size_t)c->c_out * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1) +
                            (size_t)c->c_out * 4 + MLS__SLACK,
                        MLS__ALIGN);
-        r->e_bytes *= r->kind == MLS__S16 ? 2 : 1;
     }
     /* the image, E, both gathered; multipliers, and shifts of group pairs */
     r->slot_bytes =
-        r->image_bytes + r->error_bytes + r->a_bytes + r->e_bytes + MLS__ALIGN +
+        r->image_bytes + r->error_bytes + r->a_bytes + r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) +
+        MLS__ALIGN +
         mls__align(mls__multiplier_bytes(r) + ((size_t)r->data.c + (size_t)r->blocks * MLS__LANE +
                                                (size_t)c->c_out + MLS__ROWS) *
                                                   sizeof(int32_t),
@@ -1415,11 +1462,9 @@ static void mls__run_phase(const mls__run *r, const uint8_t *image, mls__phase p
                         for (int32_t i = 0; i < d.count * nb * MLS__LANE; i++) sum[i] = tile[i];
                     }
                     for (int32_t m = 0; m < d.count; m++) {
-                        for (int32_t i = 0; i < d.lanes; i++) {
-                            float z = (float)sum[m * nb * MLS__LANE + i] * r->fold;
-                            d.out[(size_t)m * d.out_step + (size_t)i] =
-                                (z * r->scaling.tensor) * r->scaling.units;
-                        }
+                        r->kernel->emit(sum + m * nb * MLS__LANE, (size_t)d.lanes, r->fold,
+                                        r->scaling.tensor, r->scaling.units,
+                                        d.out + (size_t)m * d.out_step);
                     }
                 }
             }
@@ -1449,6 +1494,7 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
         x.pixel = c * (size_t)r->size, x.count = c, x.size = r->size, x.flip = 0;
         x.steps = (pixels + per_word - 1) / per_word;
         x.to_step = per_word * c * MLS__WORD, x.zeros = image;
+        x.to_block = MLS__LANE * MLS__WORD;
         for (size_t t = 0; t < per_word; t++) {
             x.from = image + t * x.pixel, x.pixels = pixels - t;
             x.to = words + t * c * MLS__WORD;
@@ -1531,7 +1577,7 @@ static mls__scratch mls__scratch_at(const mls__run *r, int slot)
     uint8_t *p = r->slot + (size_t)slot * r->slot_bytes + r->image_bytes;
     s.error = p, p += r->error_bytes;
     s.a = p, p += r->a_bytes;
-    s.e = p, p += r->e_bytes;
+    s.e = p, p += r->e_bytes * (r->kind == MLS__S16 ? 2 : 1);
     s.gathered = (mls__gathered *)(void *)p, p += MLS__ALIGN;
     s.multiplier = (int16_t *)(void *)p, p += mls__multiplier_bytes(r);
     s.lane_k = (int32_t *)(void *)p;
@@ -1540,8 +1586,7 @@ static mls__scratch mls__scratch_at(const mls__run *r, int slot)
 }
 
 /* Adds the products of some images, or of rows of one, to a sum. */
-static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word, size_t e_row,
-                              const uint8_t *a, size_t a_word, size_t a_row, int32_t images,
+static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t *a, int32_t images,
                               int32_t rows, const mls__scratch *scratch, int32_t index)
 {
     static const int32_t zero[3 * MLS__LANE] = {0};
@@ -1553,10 +1598,10 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word
     mls__sum sum = mls__sum_at(r, index);
     mls__dot d;
     memset(&d, 0, sizeof d);
-    d.a_m = MLS__WORD, d.a_word = (ptrdiff_t)e_word, d.a_row = (ptrdiff_t)e_row;
-    d.a_image = (ptrdiff_t)r->e_image;
-    d.b_block = MLS__LANE * MLS__WORD, d.b_word = a_word, d.b_row = (size_t)c->stride * a_row;
-    d.b_image = r->a_image;
+    d.a_m = MLS__WORD, d.a_word = (ptrdiff_t)r->e.word, d.a_row = (ptrdiff_t)r->e.row;
+    d.a_image = (ptrdiff_t)r->e.image;
+    d.b_block = r->a.block, d.b_word = r->a.word, d.b_row = (size_t)c->stride * r->a.row;
+    d.b_image = r->a.image;
     d.b_unsigned = 1;
     if (r->kind == MLS__S16 && limit > r->segment / per_word) limit = r->segment / per_word;
     if (pairs) limit = INT32_MAX;
@@ -1574,9 +1619,9 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word
             for (int32_t q = 0; q < r->quads; q += word_step) {
                 int64_t terms;
                 const uint8_t *e0 =
-                    e + (size_t)n * r->e_image + (size_t)y * e_row + (size_t)q * e_word;
-                const uint8_t *a0 = a + (size_t)n * r->a_image + (size_t)q * a_word +
-                                    (size_t)(y * c->stride) * a_row;
+                    e + (size_t)n * r->e.image + (size_t)y * r->e.row + (size_t)q * r->e.word;
+                const uint8_t *a0 = a + (size_t)n * r->a.image + (size_t)q * r->a.word +
+                                    (size_t)(y * c->stride) * r->a.row;
                 d.images = images - n < image_step ? images - n : image_step;
                 d.rows = rows - y < row_step ? rows - y : row_step;
                 d.words = r->quads - q < word_step ? r->quads - q : word_step;
@@ -1587,11 +1632,11 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word
                     int32_t ones[1] = {0x01010101}, tile[MLS__LANE];
                     mls__dot o = d;
                     o.a = (const uint8_t *)ones, o.a_m = o.a_image = o.a_row = o.a_word = 0;
-                    o.b_image = r->e_image, o.b_row = e_row, o.b_word = e_word;
+                    o.b_image = r->e.image, o.b_row = r->e.row, o.b_word = r->e.word;
                     o.b_unsigned = 0, o.put = MLS__PUT_SUMS, o.count = 1, o.lanes = MLS__LANE;
                     o.c = tile, o.init = 0;
                     for (int32_t co = 0; !pairs && co < c->c_out; co += MLS__LANE) {
-                        o.b = e0 + co * MLS__WORD;
+                        o.b = e0 + (size_t)(co / MLS__LANE) * r->e.block;
                         r->kernel->dot(r->kind, 1, 1, &o);
                         for (int32_t i = 0; i < MLS__LANE; i++) sum.error[co + i] += tile[i];
                     }
@@ -1609,14 +1654,16 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word
                                 nb = 3;
                             }
                             d.lanes = nb * MLS__LANE;
-                            d.b = a0 + (size_t)ky * a_row + (size_t)block * d.b_block;
+                            d.b = a0 + (size_t)ky * r->a.row + (size_t)block * d.b_block;
                             for (int32_t co = 0; co < c->c_out; co += mr) {
                                 size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
                                             (size_t)block * MLS__LANE;
                                 mr = mls__tile_rows(r->kernel, nb, c->c_out - co);
                                 if (mr == 7) mr = 8; /* rows here need not be exact */
                                 d.count = mr;
-                                d.a = e0 + (size_t)plane * (r->e_bytes / 2) + co * MLS__WORD;
+                                d.a = e0 + (size_t)plane * r->e_bytes +
+                                      (size_t)(co / MLS__LANE) * r->e.block +
+                                      co % MLS__LANE * MLS__WORD;
                                 if (sums) {
                                     d.put = MLS__PUT_SUMS;
                                     d.c = sum.c32 + at, d.c_step = lanes;
@@ -1636,28 +1683,40 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, size_t e_word
             }
 }
 
+/* Bytes to element i of words in blocks. */
+MLS__INLINE size_t mls__block_at(size_t i, size_t block)
+{
+    return i / MLS__LANE * block + i % MLS__LANE * MLS__WORD;
+}
+
 /* The words of A rows: for every tap of a row, words of pixels that the stride steps over. */
 static void mls__mix_image(const mls__run *r, const uint8_t *image, int32_t rows, uint8_t *to)
 {
     const mls_conv *c = &r->c;
     size_t ci = (size_t)r->data.c, size = (size_t)r->size, per_word = MLS__WORD / size;
-    size_t row_bytes = (size_t)r->cols * ci * size, words = (size_t)(r->quads + r->extra);
-    size_t depth = (size_t)r->depth, s = (size_t)c->stride;
+    size_t row_bytes = (size_t)r->cols * ci * size, s = (size_t)c->stride;
     mls__mix_pixels x;
     x.pixel = s * ci * size, x.pixels = SIZE_MAX, x.count = ci, x.size = r->size; /* E is 0 there */
-    x.steps = words, x.to_step = depth * MLS__WORD, x.zeros = image, x.flip = 0;
+    x.steps = (size_t)(r->quads + r->extra), x.to_step = r->a.word, x.to_block = r->a.block;
+    x.zeros = image, x.flip = 0;
     for (int32_t row = 0; row < rows; row++) {
-        uint32_t *w = (uint32_t *)(void *)(to + (size_t)row * r->a_row);
+        uint8_t *w = to + (size_t)row * r->a.row;
         for (size_t kx = 0; kx < (size_t)c->kw; kx++) {
             /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
-            size_t on = kx / s, shift = on % per_word * size * 8, next = on / per_word;
+            size_t on = kx / s, shift = on % per_word * size * 8, next = on / per_word * r->a.word;
             if (on == 0) {
                 x.from = image + (size_t)row * row_bytes + kx * ci * size;
-                x.to = (uint8_t *)(w + kx * ci);
+                x.to = w + mls__block_at(kx * ci, r->a.block);
                 r->kernel->interleave(&x);
+            } else if (r->a.block == MLS__LANE * MLS__WORD) {
+                r->kernel->next_pixel(w + next + kx % s * ci * MLS__WORD, w + kx * ci * MLS__WORD,
+                                      r->a.word, (size_t)r->quads, ci, (int)shift);
             } else {
-                r->kernel->next_pixel(w + next * depth + kx % s * ci, w + kx * ci, depth,
-                                      (size_t)r->quads, ci, (int)shift);
+                for (size_t ch = 0; ch < ci; ch += MLS__LANE) {
+                    r->kernel->next_pixel(w + next + mls__block_at(kx % s * ci + ch, r->a.block),
+                                          w + mls__block_at(kx * ci + ch, r->a.block), r->a.word,
+                                          (size_t)r->quads, MLS__LANE, (int)shift);
+                }
             }
         }
     }
@@ -1668,9 +1727,7 @@ static void mls__run_weight_flush(const mls__run *r, int slot)
 {
     mls__scratch s = mls__scratch_at(r, slot);
     if (s.gathered->images) {
-        mls__weight_tiles(r, s.e, (size_t)r->c.c_out * MLS__WORD, r->e_row, s.a,
-                          (size_t)r->depth * MLS__WORD, r->a_row, s.gathered->images, r->band, &s,
-                          s.gathered->sum);
+        mls__weight_tiles(r, s.e, s.a, s.gathered->images, r->band, &s, s.gathered->sum);
     }
     s.gathered->images = 0;
 }
@@ -1682,9 +1739,9 @@ static void mls__mix_error(const mls__run *r, const uint8_t *from, size_t row_by
     mls__mix_pixels x;
     x.pixel = (size_t)r->c.c_out * (size_t)r->size, x.pixels = (size_t)r->out.w;
     x.size = r->size, x.count = (size_t)r->c.c_out, x.steps = (size_t)r->quads;
-    x.to_step = (size_t)r->c.c_out * MLS__WORD, x.zeros = zeros, x.flip = flip;
+    x.to_step = r->e.word, x.to_block = r->e.block, x.zeros = zeros, x.flip = flip;
     for (int32_t y = 0; y < rows; y++) {
-        x.from = from + (size_t)y * row_bytes, x.to = to + (size_t)y * r->e_row;
+        x.from = from + (size_t)y * row_bytes, x.to = to + (size_t)y * r->e.row;
         r->kernel->interleave(&x);
     }
 }
@@ -1729,8 +1786,7 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         return;
     }
     if (r->kind == MLS__F32) {
-        mls__weight_tiles(r, error, co * MLS__WORD, e_row, image,
-                          (size_t)c->stride * ci * MLS__WORD, image_row, 1, r->out.h, &s, index);
+        mls__weight_tiles(r, error, image, 1, r->out.h, &s, index);
         return;
     }
     if (mls__pairs_kind(r->kind)) {
@@ -1754,15 +1810,14 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         size_t at = (size_t)s.gathered->images;
         for (int plane = 0; plane < r->planes; plane++) {
             mls__mix_error(r, error + (size_t)plane * plane_bytes + (size_t)y * e_row, e_row, flip,
-                           rows, zeros, s.e + (size_t)plane * (r->e_bytes / 2) + at * r->e_image);
+                           rows, zeros, s.e + (size_t)plane * r->e_bytes + at * r->e.image);
         }
         mls__mix_image(r, image + (size_t)(y * c->stride) * image_row,
-                       (rows - 1) * c->stride + c->kh, s.a + at * r->a_image);
+                       (rows - 1) * c->stride + c->kh, s.a + at * r->a.image);
         if (r->band == r->out.h && !mls__pairs_kind(r->kind)) {
             if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
         } else {
-            mls__weight_tiles(r, s.e, co * MLS__WORD, r->e_row, s.a, (size_t)r->depth * MLS__WORD,
-                              r->a_row, 1, rows, &s, index);
+            mls__weight_tiles(r, s.e, s.a, 1, rows, &s, index);
         }
     }
 }
@@ -1771,40 +1826,39 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
 static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
 {
     const mls_conv *c = &r->c;
-    size_t depth = (size_t)r->depth, lanes = (size_t)r->blocks * MLS__LANE;
-    int fit = r->kind == MLS__S8 && mls__sums_fit(r);
-    for (int32_t ky = ky0; ky < ky1; ky++) {
-        for (size_t co = 0; co < (size_t)c->c_out; co++) {
-            size_t at = ((size_t)ky * (size_t)r->co + co) * lanes;
-            float *to = r->output + (co * (size_t)c->kh + (size_t)ky) * depth;
-            for (size_t m = 0; m < depth; m++) {
-                int64_t acc = 0;
-                float z = 0;
+    int32_t depth = r->depth, wide = r->kind != MLS__S8 || !mls__sums_fit(r);
+    size_t lanes = (size_t)r->blocks * MLS__LANE;
+    for (int32_t ky = ky0; ky < ky1; ky++)
+        for (int32_t co = 0; co < c->c_out; co++)
+            for (int32_t first = 0; first < depth; first += MLS__TILE) {
+                int32_t count = depth - first < MLS__TILE ? depth - first : MLS__TILE;
+                size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes + (size_t)first;
+                float *to =
+                    r->output + ((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)depth + first;
+                int64_t acc[MLS__TILE];
                 for (int32_t i = 0; i < r->sums; i++) {
                     mls__sum s = mls__sum_at(r, i);
+                    const int32_t *c32 = s.head[1] ? 0 : s.c32 + at;
                     if (r->kind == MLS__F32) {
-                        float part;
-                        memcpy(&part, &s.c32[at + m], 4);
-                        z = i ? z + part : part;
+                        const float *part = (const float *)(const void *)(s.c32 + at);
+                        for (int32_t m = 0; m < count; m++) to[m] = i ? to[m] + part[m] : part[m];
                         continue;
                     }
-                    if (!fit) acc += s.c64[at + m];
-                    if (r->kind == MLS__S8 && !s.head[1]) acc += s.c32[at + m];
-                    acc -= (int64_t)r->bias * s.error[co];
+                    if (i == 0) memset(acc, 0, sizeof acc);
+                    r->kernel->add(acc, r->kind == MLS__S8 ? c32 : 0, wide ? s.c64 + at : 0,
+                                   -(int64_t)r->bias * s.error[co], (size_t)count);
                 }
+                if (r->kind == MLS__F32) continue;
                 if (r->kind == MLS__WIDE && r->merged) {
-                    acc = (int64_t)mls__pair_value(
-                        acc, r->first, mls__group(r->first, 0, (int32_t)co), r->second,
-                        mls__group(r->second, 0, (int32_t)m % c->in.c), r->scaling.fraction);
+                    for (int32_t m = 0; m < count; m++) {
+                        acc[m] = (int64_t)mls__pair_value(
+                            acc[m], r->first, mls__group(r->first, 0, co), r->second,
+                            mls__group(r->second, 0, (first + m) % c->in.c), r->scaling.fraction);
+                    }
                 }
-                if (r->kind >= MLS__PAIRS8)
-                    z = mls__finish(acc, r->scaling);
-                else if (r->kind != MLS__F32)
-                    z = (((float)acc * r->fold) * r->scaling.tensor) * r->scaling.units;
-                to[m] = z;
+                r->kernel->emit(acc, (size_t)count, r->kind >= MLS__PAIRS8 ? 1 : r->fold,
+                                r->scaling.tensor, r->scaling.units, to);
             }
-        }
-    }
 }
 
 /* --------------------------------------------------------------------------- >>wide
@@ -1848,7 +1902,8 @@ static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, i
                 d.wide = sum;
                 r->kernel->pairs(r->kind, mr, &d);
                 for (int32_t m = 0; m < mr && m < p.w - x; m++) {
-                    r->kernel->emit(sum + m * MLS__LANE, lanes, r->scaling.tensor, r->scaling.units,
+                    r->kernel->emit(sum + m * MLS__LANE, lanes, 1, r->scaling.tensor,
+                                    r->scaling.units,
                                     out + (size_t)((x + m) * p.step) * (size_t)r->lanes);
                 }
             }
@@ -2796,25 +2851,57 @@ static MLS__TARGET void MLS__FN(mls__dot_pairs)(int kind, int mr, const mls__pai
         MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 1, d);
 }
 
-static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, float tensor,
-                                           float units, float *out)
+static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,
+                                               int64_t constant, size_t count)
 {
-    for (size_t i = 0; i < count; i++) out[i] = ((float)sum[i] * tensor) * units;
+    size_t i = 0;
+    for (; i + MLS__LANES / 2 <= count; i += MLS__LANES / 2) {
+        MLS__FN(mls__i64) v, w;
+        MLS__FN(mls__half32) half;
+        memcpy(&v, sum + i, sizeof v);
+        v += constant;
+        if (c32) memcpy(&half, c32 + i, sizeof half);
+        if (c32) v += __builtin_convertvector(half, MLS__FN(mls__i64));
+        if (c64) memcpy(&w, c64 + i, sizeof w);
+        if (c64) v += w;
+        memcpy(sum + i, &v, sizeof v);
+    }
+    mls__add_sums_scalar(sum + i, c32 ? c32 + i : 0, c64 ? c64 + i : 0, constant, count - i);
 }
 
-static MLS__TARGET void MLS__FN(mls__next_pixel)(const uint32_t *from, uint32_t *to, size_t step,
+static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, float fold,
+                                           float tensor, float units, float *out)
+{
+    typedef float half __attribute__((vector_size(2 * MLS__LANES)));
+    size_t i = 0;
+    for (; i + MLS__LANES / 2 <= count; i += MLS__LANES / 2) {
+        MLS__FN(mls__i64) v;
+        half z;
+        memcpy(&v, sum + i, sizeof v);
+#if MLS__LANES == 16
+        z = (half)_mm512_maskz_cvtepi64_ps(255, (__m512i)v);
+#else
+        z = __builtin_convertvector(v, half);
+#endif
+        z = ((z * fold) * tensor) * units;
+        memcpy(out + i, &z, sizeof z);
+    }
+    mls__emit_scalar(sum + i, count - i, fold, tensor, units, out + i);
+}
+
+static MLS__TARGET void MLS__FN(mls__next_pixel)(const uint8_t *from, uint8_t *to, size_t step,
                                                  size_t steps, size_t count, int shift)
 {
     for (size_t j = 0; j < steps; j++, from += step, to += step) {
         size_t i = 0;
         for (; i + MLS__LANES <= count; i += MLS__LANES) {
             MLS__FN(mls__u32) now, then;
-            memcpy(&now, from + i, sizeof now);
-            memcpy(&then, from + step + i, sizeof then);
+            memcpy(&now, from + i * MLS__WORD, sizeof now);
+            memcpy(&then, from + step + i * MLS__WORD, sizeof then);
             if (shift) now = now >> shift | then << (32 - shift);
-            memcpy(to + i, &now, sizeof now);
+            memcpy(to + i * MLS__WORD, &now, sizeof now);
         }
-        mls__next_pixel_scalar(from + i, to + i, step, 1, count - i, shift);
+        mls__next_pixel_scalar(from + i * MLS__WORD, to + i * MLS__WORD, step, 1, count - i, shift);
     }
 }
 
@@ -2985,14 +3072,15 @@ static MLS__TARGET void MLS__FN(mls__interleave)(const mls__mix_pixels *x)
                 for (int j = 0; j < 4; j++) memcpy(&p[j], from[j] + i, 16);
                 MLS__FN(mls__zip8)(p[0], p[1], a);
                 MLS__FN(mls__zip8)(p[2], p[3], b);
-                MLS__FN(mls__zip16)(a[0], b[0], flip, to + i * MLS__WORD);
-                MLS__FN(mls__zip16)(a[1], b[1], flip, to + i * MLS__WORD + 32);
+                MLS__FN(mls__zip16)(a[0], b[0], flip, to + i / MLS__LANE * x->to_block);
+                MLS__FN(mls__zip16)(a[1], b[1], flip, to + i / MLS__LANE * x->to_block + 32);
             }
         } else {
             for (; i + 8 <= x->count; i += 8) {
                 MLS__FN(mls__h8) p[2];
                 for (int j = 0; j < 2; j++) memcpy(&p[j], from[j] + 2 * i, 16);
-                MLS__FN(mls__zip16)(p[0], p[1], flip, to + i * MLS__WORD);
+                MLS__FN(mls__zip16)
+                (p[0], p[1], flip, to + i / MLS__LANE * x->to_block + i % MLS__LANE * MLS__WORD);
             }
         }
         if (i < x->count) mls__mix_rest(x, step, i);

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#include "mls_conv.h"
 
 /* Seconds, from some start. */
 static inline double bench_now(void)
@@ -62,15 +66,104 @@ static inline double bench_ratio(const bench_times *a, const bench_times *b)
     return bench_median(r, count);
 }
 
-/* Memory that is never freed: the program ends soon. */
+/* Whether a slow candidate has been measured often enough for its share of the time. */
+static inline int bench_enough(const bench_times *t)
+{
+    double sum = 0;
+    for (int i = 0; i < t->count; i++) sum += t->seconds[i];
+    return t->count >= 3 && sum > 1;
+}
+
+/* Calls for one measurement to take a millisecond, when one call takes so many seconds. */
+static inline int bench_repeats(double seconds)
+{
+    double repeats = 1e-3 / (seconds > 1e-6 ? seconds : 1e-6);
+    return repeats > 1 ? (int)repeats + 1 : 1;
+}
+
+typedef union bench_block {
+    union bench_block *next;
+    double align[8];
+} bench_block;
+
+static inline bench_block **bench_blocks(void)
+{
+    static bench_block *first;
+    return &first;
+}
+
+/* Memory until bench_free_all. */
 static inline void *bench_memory(size_t size)
 {
-    void *p = malloc(size ? size : 1);
-    if (!p) {
+    bench_block *b = (bench_block *)malloc(sizeof *b + size);
+    if (!b) {
         fprintf(stderr, "no memory for %zu bytes\n", size);
         exit(1);
     }
-    return p;
+    b->next = *bench_blocks();
+    *bench_blocks() = b;
+    return b + 1;
+}
+
+static inline void bench_free_all(void)
+{
+    while (*bench_blocks()) {
+        bench_block *b = *bench_blocks();
+        *bench_blocks() = b->next;
+        free(b);
+    }
+}
+
+/* What must not fail in a benchmark. */
+static inline void bench_ok(mls_status status, const char *what)
+{
+    if (status == MLS_OK) return;
+    fprintf(stderr, "%s: %s\n", what, mls_status_string(status));
+    exit(1);
+}
+
+static inline size_t bench_elements(mls_shape s)
+{
+    return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+static inline float *bench_floats(mls_shape s)
+{
+    return (float *)bench_memory(bench_elements(s) * sizeof(float));
+}
+
+static inline mls_format bench_format(const char *text)
+{
+    mls_format f;
+    memset(&f, 0, sizeof f);
+    bench_ok(mls_format_parse(&f, text), text);
+    return f;
+}
+
+static inline mls_tensor bench_tensor(mls_format f, mls_shape s)
+{
+    mls_tensor t;
+    size_t size = mls_tensor_size(f, s);
+    bench_ok(mls_tensor_init(&t, f, s, bench_memory(size), size), "tensor");
+    return t;
+}
+
+static inline mls_operand bench_operand(const mls_conv *c, mls_role role, mls_format f,
+                                        int32_t bits)
+{
+    mls_operand o;
+    size_t size = mls_operand_size(c, role, f, bits);
+    bench_ok(mls_operand_init(&o, c, role, f, bits, bench_memory(size), size), "operand");
+    return o;
+}
+
+static inline void bench_threads(int count)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(count);
+#else
+    (void)count;
+#endif
 }
 
 /* Numbers of a bell shape with a different spread in each of 64 channels, as layers have them. */
@@ -100,12 +193,93 @@ static inline const char *bench_option(int count, char **words, const char *name
 static inline int bench_number(int count, char **words, const char *name, int otherwise)
 {
     const char *text = bench_option(count, words, name, 0);
-    int value = text ? atoi(text) : otherwise;
-    if (text && value < 1) {
+    char *end = 0;
+    long value = text ? strtol(text, &end, 10) : otherwise;
+    if (text && (end == text || *end || value < 1 || value > 1 << 30)) {
         fprintf(stderr, "%s %s: not a positive number\n", name, text);
         exit(2);
     }
-    return value;
+    return (int)value;
+}
+
+static inline int bench_flag(int count, char **words, const char *name)
+{
+    for (int i = 1; i < count; i++) {
+        if (strcmp(words[i], name) == 0) return 1;
+    }
+    return 0;
+}
+
+static inline void bench_usage(const char *const *options)
+{
+    fprintf(stderr, "the options are");
+    for (; *options; options++) fprintf(stderr, " [%s]", *options);
+    fprintf(stderr, "\n");
+    exit(2);
+}
+
+/* Ends the program unless all words are options, written "--name VALUE", "--name [VALUE]" or
+   "--name", with their values. */
+static inline void bench_words(int count, char **words, const char *const *options)
+{
+    for (int i = 1; i < count; i++) {
+        size_t size = strlen(words[i]);
+        const char *const *o = options;
+        int value = i + 1 < count && strncmp(words[i + 1], "--", 2) != 0;
+        while (*o && (strncmp(*o, words[i], size) != 0 || ((*o)[size] && (*o)[size] != ' '))) o++;
+        if (!*o) {
+            fprintf(stderr, "%s: no such option; ", words[i]);
+            bench_usage(options);
+        }
+        if (!(*o)[size]) continue;
+        if (!value && (*o)[size + 1] != '[') {
+            fprintf(stderr, "%s: its value is missing; ", words[i]);
+            bench_usage(options);
+        }
+        i += value;
+    }
+}
+
+/* The threads to use: 1 unless an option says more. */
+static inline int bench_thread_option(int count, char **words)
+{
+    int threads = bench_number(count, words, "--threads", 1);
+#ifndef _OPENMP
+    if (threads > 1) {
+        fprintf(stderr, "--threads %d: built without OpenMP\n", threads);
+        exit(2);
+    }
+#endif
+    return threads;
+}
+
+/* The file of option name, "-" and no value meaning standard output; null without the option. */
+static inline FILE *bench_file(int count, char **words, const char *name)
+{
+    const char *path = bench_option(count, words, name, "-");
+    FILE *file;
+    if (!bench_flag(count, words, name)) return 0;
+    if (strcmp(path, "-") == 0 || strncmp(path, "--", 2) == 0) return stdout;
+    file = fopen(path, "w");
+    if (!file) {
+        fprintf(stderr, "%s %s: cannot write\n", name, path);
+        exit(2);
+    }
+    return file;
+}
+
+/* The number of the text in the list, count if it is "all"; ends the program if it is neither. */
+static inline int bench_choice(const char *option, const char *text, const char *const *list,
+                               int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(text, list[i]) == 0) return i;
+    }
+    if (strcmp(text, "all") == 0) return count;
+    fprintf(stderr, "%s %s: not one of", option, text);
+    for (int i = 0; i < count; i++) fprintf(stderr, " %s", list[i]);
+    fprintf(stderr, " all\n");
+    exit(2);
 }
 
 #endif
