@@ -854,7 +854,7 @@ static void mls__weight_size(mls__run *r)
     r->extra = (int32_t)((((size_t)c->kw - 1) / s + per_word - 1) / per_word);
     r->e.word = line, r->e.row = (size_t)r->quads * line;
     r->a.word = outside ? line : (size_t)r->depth * MLS__WORD;
-    r->a.row = (size_t)(r->quads + r->extra) * r->a.word;
+    r->a.row = (size_t)r->quads * r->a.word; /* the next row overwrites the extra words */
     each = (size_t)(r->quads + r->extra) * (size_t)r->depth * MLS__WORD; /* bytes of a row of A */
     /* as many images, or rows of one, as fit */
     rows = MLS__GATHER / (each ? each : 1);
@@ -863,7 +863,8 @@ static void mls__weight_size(mls__run *r)
         if (most < (size_t)r->band) r->band = (int32_t)most;
     }
     rows = (size_t)((r->band - 1) * c->stride + c->kh);
-    r->a.image = rows * r->a.row, r->e.image = (size_t)r->band * r->e.row;
+    r->a.image = rows * r->a.row + (size_t)r->extra * r->a.word;
+    r->e.image = (size_t)r->band * r->e.row;
     each = rows * each + e_blocks * r->e.image;
     if (!mls__pairs_kind(r->kind) && r->band == r->out.h) {
         /* more where the sums themselves do not stay in the cache: they are passed over less often */
@@ -1585,6 +1586,13 @@ static mls__scratch mls__scratch_at(const mls__run *r, int slot)
     return s;
 }
 
+/* A pixel of E that is zero, behind E. */
+static uint8_t *mls__zeros_at(const mls__run *r, const mls__scratch *s)
+{
+    size_t elements = (size_t)r->out.h * (size_t)r->out.w * (size_t)r->c.c_out;
+    return s->error + elements * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1);
+}
+
 /* Adds the products of some images, or of rows of one, to a sum. */
 static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t *a, int32_t images,
                               int32_t rows, const mls__scratch *scratch, int32_t index)
@@ -1626,6 +1634,9 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
                 d.rows = rows - y < row_step ? rows - y : row_step;
                 d.words = r->quads - q < word_step ? r->quads - q : word_step;
                 terms = (int64_t)d.images * d.rows * d.words * per_word;
+                if (c->stride == 1 && r->size < MLS__WORD && word_step == r->quads) {
+                    d.words *= d.rows, d.rows = 1; /* one row of words after the other */
+                }
                 if (r->kind == MLS__S8 && sum.head[0] + terms > r->segment) mls__sum_flush(&sum);
                 sum.head[0] += terms;
                 if (r->bias) { /* sums of E, for it to be taken off again */
@@ -1757,7 +1768,7 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
     size_t e_row = (size_t)r->out.w * co * size, plane_bytes = pixels * co * size;
     mls__scratch s = mls__scratch_at(r, slot);
     uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
-    uint8_t *zeros = s.error + plane_bytes * (size_t)(r->kind == MLS__S16 ? 2 : 1);
+    const uint8_t *zeros = mls__zeros_at(r, &s);
     const uint8_t *image = own, *error = s.error;
     uint32_t flip = 0;
     if (s.gathered->images && s.gathered->sum != index) mls__run_weight_flush(r, slot);
@@ -1778,7 +1789,6 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
     } else {
         memcpy(s.error, r->first32 + (size_t)n * pixels * co, pixels * co * 4);
     }
-    memset(zeros, flip ? 0x80 : 0, co * size + MLS__SLACK / 2);
     if (r->kind == MLS__WIDE) {
         mls__sum sum = mls__sum_at(r, index);
         mls__weight_wide(r, n, (const int32_t *)(const void *)image,
@@ -2075,6 +2085,8 @@ static void mls__run_first(mls__run *r)
         for (int slot = 0; slot < r->slots; slot++) {
             mls__scratch s = mls__scratch_at(r, slot);
             s.gathered->images = s.gathered->sum = 0;
+            memset(mls__zeros_at(r, &s), r->errors && r->bias ? 0x80 : 0,
+                   (size_t)r->c.c_out * (size_t)r->size);
         }
     } else {
         if (!r->packed_before) mls__pack_weights(r);
@@ -3056,35 +3068,71 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__zip16)(MLS__FN(mls__h8) a, MLS__FN(mls
 }
 #undef MLS__SHUFFLE
 
+/* 16 words of 4 pixels (or 2 of int16) that lie pixel bytes apart. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__words16)(const uint8_t *from, size_t pixel, int size,
+                                                   uint32_t flip, uint8_t *to)
+{
+#if MLS__LANES == 16
+    __m512i v;
+    if (size == 1) {
+        const __m512i dwords =
+            _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        const __m512i bytes = _mm512_broadcast_i32x4(
+            _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+        v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)from));
+        v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(from + pixel)),
+                               1);
+        v = _mm512_inserti32x4(
+            v, _mm_loadu_si128((const __m128i *)(const void *)(from + 2 * pixel)), 2);
+        v = _mm512_inserti32x4(
+            v, _mm_loadu_si128((const __m128i *)(const void *)(from + 3 * pixel)), 3);
+        v = _mm512_maskz_permutexvar_epi32(MLS__ALL16, dwords, v);
+        v = _mm512_shuffle_epi8(v, bytes);
+    } else {
+        const __m512i words =
+            _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
+                             22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+        v = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)from));
+        v = _mm512_inserti64x4(v, _mm256_loadu_si256((const __m256i *)(const void *)(from + pixel)),
+                               1);
+        v = _mm512_permutexvar_epi16(words, v);
+    }
+    v = _mm512_xor_si512(v, _mm512_set1_epi32((int32_t)flip));
+    memcpy(to, &v, sizeof v);
+#else
+    MLS__FN(mls__h8) a[2], b[2];
+    if (size == 1) {
+        MLS__FN(mls__b16) p[4];
+        for (int j = 0; j < 4; j++) memcpy(&p[j], from + (size_t)j * pixel, 16);
+        MLS__FN(mls__zip8)(p[0], p[1], a);
+        MLS__FN(mls__zip8)(p[2], p[3], b);
+    } else {
+        memcpy(a, from, 32), memcpy(b, from + pixel, 32);
+    }
+    MLS__FN(mls__zip16)(a[0], b[0], (uint16_t)flip, to);
+    MLS__FN(mls__zip16)(a[1], b[1], (uint16_t)flip, to + 32);
+#endif
+}
+
 static MLS__TARGET void MLS__FN(mls__interleave)(const mls__mix_pixels *x)
 {
-    size_t each = (size_t)(MLS__WORD / x->size);
-    uint16_t flip = (uint16_t)x->flip;
-    for (size_t step = 0; step < x->steps; step++) {
-        const uint8_t *from[MLS__WORD];
-        uint8_t *to = x->to + step * x->to_step;
-        size_t i = 0;
-        for (size_t j = 0; j < each; j++) from[j] = mls__mix_pixel(x, step * each + j);
-        if (x->size == 1) {
-            for (; i + 16 <= x->count; i += 16) {
-                MLS__FN(mls__b16) p[4];
-                MLS__FN(mls__h8) a[2], b[2];
-                for (int j = 0; j < 4; j++) memcpy(&p[j], from[j] + i, 16);
-                MLS__FN(mls__zip8)(p[0], p[1], a);
-                MLS__FN(mls__zip8)(p[2], p[3], b);
-                MLS__FN(mls__zip16)(a[0], b[0], flip, to + i / MLS__LANE * x->to_block);
-                MLS__FN(mls__zip16)(a[1], b[1], flip, to + i / MLS__LANE * x->to_block + 32);
+    size_t size = (size_t)x->size, each = MLS__WORD / size, i = 0;
+    size_t full = x->pixels / each < x->steps ? x->pixels / each : x->steps;
+    for (; i + MLS__LANE <= x->count; i += MLS__LANE) {
+        const uint8_t *from = x->from + i * size;
+        uint8_t *to = x->to + i / MLS__LANE * x->to_block;
+        if (size == 1) {
+            for (size_t step = 0; step < full; step++, from += 4 * x->pixel, to += x->to_step) {
+                MLS__FN(mls__words16)(from, x->pixel, 1, x->flip, to);
             }
         } else {
-            for (; i + 8 <= x->count; i += 8) {
-                MLS__FN(mls__h8) p[2];
-                for (int j = 0; j < 2; j++) memcpy(&p[j], from[j] + 2 * i, 16);
-                MLS__FN(mls__zip16)
-                (p[0], p[1], flip, to + i / MLS__LANE * x->to_block + i % MLS__LANE * MLS__WORD);
+            for (size_t step = 0; step < full; step++, from += 2 * x->pixel, to += x->to_step) {
+                MLS__FN(mls__words16)(from, x->pixel, 2, x->flip, to);
             }
         }
-        if (i < x->count) mls__mix_rest(x, step, i);
     }
+    for (size_t step = 0; i < x->count && step < full; step++) mls__mix_rest(x, step, i);
+    for (size_t step = full; step < x->steps; step++) mls__mix_rest(x, step, 0);
 }
 
 static MLS__TARGET void MLS__FN(mls__split)(const int16_t *v, int16_t *hi, int16_t *lo,

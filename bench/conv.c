@@ -8,7 +8,9 @@
    A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
    s, r / 2 zeros on every side. Operands are prepared before the clock starts, as the reorders of
    oneDNN are; --tensors starts from packed tensors, as the wide class always does. With --threads N
-   one thread is measured in the same rounds. Every result is checked: see >>check. */
+   one thread is measured in the same rounds. Every result is checked: see >>check.
+
+   The last line holds geometric means over the inner 3x3 layers of the two networks. */
 #define MLS_IMPLEMENTATION
 #include "mls_train.h"
 #include "bench/bench.h"
@@ -47,10 +49,6 @@ typedef struct shape {
     int n, c, h, k, r, s;
     int other; /* of no network: not in the means */
 } shape;
-
-typedef struct shape_set {
-    const char *name, *shapes;
-} shape_set;
 
 enum {
     SETS = 3,
@@ -104,7 +102,8 @@ static void shapes_add(shape *shapes, int *count, const char *list, int other)
         snprintf(name, sizeof name, "%.*s", (int)(size < 60 ? size : 60), list);
         if (*count == SHAPES_MOST || !shape_parse(&shapes[*count], name)) {
             fprintf(stderr, "--shape %s: %s\n", name,
-                    *count == SHAPES_MOST ? "too many" : "not like n128c16h32k16r3s1, or too large");
+                    *count == SHAPES_MOST ? "too many"
+                                          : "not like n128c16h32k16r3s1, or too large");
             exit(2);
         }
         shapes[*count].other = other;
@@ -247,12 +246,12 @@ static void list_series(options *o, int which, const char *kernel, int peers)
 
 static void read_options(options *o, int count, char **words)
 {
-    static const char *const known[] = {"--set NAME",   "--shape SHAPES", "--direction NAME",
-                                        "--class NAME", "--kernel NAME",  "--threads N",
-                                        "--rounds N",   "--tensors",      "--peer yes|no",
-                                        "--json [FILE]", "--plot FILE",   0};
+    static const char *const known[] = {"--set NAME",    "--shape SHAPES", "--direction NAME",
+                                        "--class NAME",  "--kernel NAME",  "--threads N",
+                                        "--rounds N",    "--tensors",      "--peer yes|no",
+                                        "--json [FILE]", "--plot FILE",    0};
     static const char *const answers[] = {"no", "yes"};
-    int set, which, peers;
+    int set, which, peers, only_shapes;
     memset(o, 0, sizeof *o);
     bench_words(count, words, known);
     set = bench_choice("--set", bench_option(count, words, "--set", "all"), sets, SETS);
@@ -268,8 +267,8 @@ static void read_options(options *o, int count, char **words)
             shapes_add(o->shapes, &o->shape_count, words[i + 1], 0);
         }
     }
-    for (int i = 0; i < SETS; i++) {
-        if (o->shape_count && !bench_flag(count, words, "--set")) break;
+    only_shapes = o->shape_count && !bench_flag(count, words, "--set");
+    for (int i = 0; i < SETS && !only_shapes; i++) {
         if (set == i || set == SETS) {
             shapes_add(o->shapes, &o->shape_count, set_shapes[i], i == OTHER);
         }
@@ -333,7 +332,8 @@ static work *work_make(const shape *s, int which, int tensors)
     for (int i = 0; i < 3; i++) {
         mls_shape t = role_shape(&k->conv, i);
         most = most > bench_elements(t) ? most : bench_elements(t);
-        k->x[i] = numbers(t, (uint64_t)i + 1, i == MLS_WEIGHT && which == WIDE ? 2 : spreads[which]);
+        k->x[i] =
+            numbers(t, (uint64_t)i + 1, i == MLS_WEIGHT && which == WIDE ? 2 : spreads[which]);
         if (which == FP32) continue;
         k->tensor[i] = bench_tensor(f, t);
         bench_ok(mls_quantize(&k->tensor[i], k->x[i], 1), "quantize");
@@ -358,47 +358,551 @@ static void work_run(const work *k, int direction, float *out)
                                                      mls_conv_backward_weight};
     mls_role a = roles[direction][0], b = roles[direction][1];
     mls_status s =
-        k->which == FP32
-            ? floats[direction](&k->conv, k->x[a], k->x[b], out, k->workspace, k->size)
-        : k->prepared ? mls_conv_prepared(&k->conv, (mls_direction)direction, &k->operand[a],
-                                          &k->operand[b], out, k->workspace, k->size)
-                      : tensors[direction](&k->conv, &k->tensor[a], &k->tensor[b], out,
+        k->which == FP32 ? floats[direction](&k->conv, k->x[a], k->x[b], out, k->workspace, k->size)
+        : k->prepared    ? mls_conv_prepared(&k->conv, (mls_direction)direction, &k->operand[a],
+                                             &k->operand[b], out, k->workspace, k->size)
+                         : tensors[direction](&k->conv, &k->tensor[a], &k->tensor[b], out,
                                            k->workspace, k->size);
     bench_ok(s, directions[direction]);
 }
 
 /* ------------------------------------------------------------------------------- >>check
-   The reference is slow, so it may compute less than the whole batch: the first images, from the same
-   tensors. Those of the timed result must be the same bits; a gradient of the weights, which sums
-   over all images, is computed again from these. The wide class and fp32 are compared with the
-   library's scalar kernel, the others with sums in double precision, which are exact there. */
+   The references are slow, so of a large batch they compute the first images only, from the same
+   tensors. Those must be the same bits in the timed result; a gradient of the weights, which sums
+   over all images, is computed once more from these. */
+
+enum {
+    EXACT_MACS = 250000000,
+    SCALAR_MACS = 50000000
+};
+
+static const mls_role results[DIRECTIONS] = {MLS_ERROR, MLS_INPUT, MLS_WEIGHT}; /* by shape */
+
+/* Adds the products of all taps to the one of W, A and E that is the result. */
+static void add_products(const mls_conv *c, mls_role result, double *const *v)
+{
+    mls_shape e = mls_conv_output(c);
+    int32_t taps = c->kh * c->kw;
+    size_t ci = (size_t)c->in.c, step = (size_t)taps * ci;
+    double *ep = v[MLS_ERROR];
+    for (int64_t pixel = 0; pixel < (int64_t)e.n * e.h * e.w; pixel++, ep += e.c) {
+        int64_t n = pixel / (e.h * e.w), y = pixel / e.w % e.h, x = pixel % e.w;
+        for (int32_t t = 0; t < taps; t++) {
+            int64_t iy = y * c->stride + t / c->kw - c->pad;
+            int64_t ix = x * c->stride + t % c->kw - c->pad;
+            double *a, *w = v[MLS_WEIGHT] + (size_t)t * ci;
+            if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
+            a = v[MLS_INPUT] + (size_t)((n * c->in.h + iy) * c->in.w + ix) * ci;
+            for (int32_t o = 0; o < e.c; o++, w += step) {
+                double sum = ep[o];
+                if (result == MLS_ERROR) {
+                    for (size_t i = 0; i < ci; i++) sum += w[i] * a[i];
+                    ep[o] = sum;
+                } else if (result == MLS_INPUT) {
+                    for (size_t i = 0; i < ci; i++) a[i] += w[i] * sum;
+                } else {
+                    for (size_t i = 0; i < ci; i++) w[i] += sum * a[i];
+                }
+            }
+        }
+    }
+}
+
+/* The result by sums in double precision of the tensors' values in units of their scales. Nothing is
+   rounded there: values are small integers times powers of two that are not far apart. */
+static void exact_run(const work *k, int direction, float *out)
+{
+    mls_role result = results[direction];
+    float scale = k->tensor[roles[direction][0]].scale * k->tensor[roles[direction][1]].scale;
+    double *v[3];
+    for (int i = 0; i < 3; i++) {
+        mls_tensor t = k->tensor[i];
+        size_t count = bench_elements(t.shape);
+        float *x = bench_floats(t.shape);
+        t.scale = 1;
+        bench_ok(mls_dequantize(&t, x), "dequantize");
+        v[i] = (double *)bench_memory(count * sizeof(double));
+        for (size_t j = 0; j < count; j++) v[i][j] = i == (int)result ? 0 : (double)x[j];
+    }
+    add_products(&k->conv, result, v);
+    for (size_t j = 0; j < bench_elements(role_shape(&k->conv, (int)result)); j++) {
+        out[j] = (float)v[result][j] * scale;
+    }
+}
+
+static void scalar_run(const work *k, int direction, float *out)
+{
+    const char *kernel = mls_kernel_used();
+    bench_ok(mls_kernel_use("scalar"), "scalar");
+    work_run(k, direction, out);
+    bench_ok(mls_kernel_use(kernel), kernel);
+}
+
+/* Some products of wide E and A are shifted to the right, as the format says. */
+static int is_exact(int which, int direction)
+{
+    return which != FP32 && (which != WIDE || direction != MLS_BACKWARD_WEIGHT);
+}
 
 static work work_head(const work *k, int32_t images)
 {
     work head = *k;
     head.conv.in.n = images;
     head.tensor[MLS_INPUT].shape.n = head.tensor[MLS_ERROR].shape.n = images;
-    if (k->prepared && images < k->conv.in.n) prepare(&head);
     return head;
 }
 
-static void add_taps(const mls_conv *c, int direction, const double *first, const double *second,
-                     double *out)
+/* k->out holds the result of the whole batch. */
+static int is_right(const work *k, int direction, double gmacs)
 {
-    mls_shape o = mls_conv_output(c);
-    size_t ci = (size_t)c->in.c, tap = 0, at = 0;
-    (void)tap;
-    for (int32_t n = 0; n < o.n; n++) {
-        for (int32_t y = 0; y < o.h; y++) {
-            for (int32_t x = 0; x < o.w; x++, at += (size_t)o.c) {
-                for (int32_t t = 0; t < c->kh * c->kw; t++) {
-                    int32_t iy = y * c->stride + t / c->kw - c->pad;
-                    int32_t ix = x * c->stride + t % c->kw - c->pad;
-                    size_t in = (size_t)((n * c->in.h + iy) * c->in.w + ix) * ci;
-                    if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
-                    (void)in, (void)first, (void)second, (void)out, (void)direction;
-                }
-            }
+    int exact = is_exact(k->which, direction);
+    double images = (exact ? EXACT_MACS : SCALAR_MACS) * 1e-9 / gmacs * k->conv.in.n;
+    int32_t n = images < 1 ? 1 : images < k->conv.in.n ? (int32_t)images : k->conv.in.n;
+    work head = work_head(k, n);
+    mls_shape out = role_shape(&head.conv, (int)results[direction]);
+    float *expected = bench_floats(out);
+    if (direction == MLS_BACKWARD_WEIGHT && n < k->conv.in.n) {
+        if (k->prepared) prepare(&head);
+        work_run(&head, direction, k->out);
+    }
+    head.prepared = 0;
+    if (exact)
+        exact_run(&head, direction, expected);
+    else
+        scalar_run(&head, direction, expected);
+    return memcmp(expected, k->out, bench_elements(out) * sizeof(float)) == 0;
+}
+
+/* -------------------------------------------------------------------------------- >>peer */
+
+#ifdef BENCH_ONEDNN
+/* x in integers up to 127: a copy of the numbers, as large as they can be. */
+static void to_integers(float *x, size_t count, int positive)
+{
+    float largest = 0;
+    for (size_t i = 0; i < count; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+    for (size_t i = 0; i < count; i++) {
+        x[i] = rintf(x[i] / largest * 127);
+        if (positive) x[i] = fabsf(x[i]);
+    }
+}
+
+/* How far the peer's result is from our fp32 one, in units of the largest. */
+static double peer_error(peer *p, const work *k, int direction)
+{
+    size_t count = bench_elements(role_shape(&k->conv, (int)results[direction]));
+    float *out = (float *)bench_memory(count * sizeof(float));
+    double largest = 0, error = 0;
+    peer_run(p);
+    if (!peer_output(p, out)) return 1;
+    work_run(k, direction, k->out);
+    for (size_t i = 0; i < count; i++) {
+        double z = k->out[i], off = fabs(z - out[i]);
+        largest = fabs(z) > largest ? fabs(z) : largest;
+        error = off > error ? off : error;
+    }
+    return error / largest;
+}
+
+/* Null where the peer has none, or a wrong one. */
+static peer *peer_open(const shape *s, work *k, int direction, enum peer_type type)
+{
+    peer_shape q = {s->n, s->h, s->h, s->c, s->k, s->r, s->s, s->r / 2};
+    int integer = type == PEER_S8 || type == PEER_U8;
+    peer *p;
+    double error;
+    for (int i = 0; i < 2 && integer && direction == MLS_FORWARD; i++) {
+        mls_role role = roles[direction][i];
+        to_integers(k->x[role], bench_elements(role_shape(&k->conv, (int)role)),
+                    type == PEER_U8 && role == MLS_INPUT);
+    }
+    p = peer_make(&q, direction, type, k->x[roles[direction][0]], k->x[roles[direction][1]]);
+    if (!p) return 0;
+    error = peer_error(p, k, direction);
+    if (error < (type == PEER_BF16 ? 2e-2 : 1e-4)) return p;
+    fprintf(stderr, "%s %s: the peer's result is off by %g, left out\n", peer_names[type],
+            directions[direction], error);
+    peer_free(p);
+    return 0;
+}
+#else
+static peer *peer_open(const shape *s, work *k, int direction, enum peer_type type)
+{
+    (void)s, (void)k, (void)direction, (void)type;
+    return 0;
+}
+static void peer_run(peer *p)
+{
+    (void)p;
+}
+static void peer_free(peer *p)
+{
+    (void)p;
+}
+#endif
+
+/* ----------------------------------------------------------------------------- >>measure */
+
+/* A series in one direction, on the present shape. */
+typedef struct candidate {
+    int series, direction, repeats;
+    const work *work;
+    peer *peer;
+    bench_times times;
+} candidate;
+
+static speed speeds[SHAPES_MOST][SERIES_MOST][DIRECTIONS];
+
+static void use(const series *s)
+{
+    bench_threads(s->threads);
+    bench_ok(mls_kernel_use(s->kernel ? s->kernel : "auto"), "kernel");
+}
+
+static double candidate_time(const candidate *c, const options *o)
+{
+    double start;
+    use(&o->series[c->series]);
+    start = bench_now();
+    for (int i = 0; i < c->repeats; i++) {
+        if (c->peer)
+            peer_run(c->peer);
+        else
+            work_run(c->work, c->direction, c->work->out);
+    }
+    return (bench_now() - start) / c->repeats;
+}
+
+/* 0 where there is nothing to measure. */
+static int candidate_open(candidate *c, const options *o, const shape *s, work *k)
+{
+    const series *q = &o->series[c->series];
+    c->work = k, c->peer = 0, c->repeats = 1, c->times.count = 0;
+    if (!q->kernel) {
+        c->peer = peer_open(s, k, c->direction, (enum peer_type)q->which);
+        if (!c->peer) return 0;
+    } else {
+        work_run(k, c->direction, k->out);
+        if (!is_right(k, c->direction, shape_gmacs(s))) {
+            fprintf(stderr, "%s %s: WRONG RESULT\n", q->name, directions[c->direction]);
+            exit(1);
         }
     }
+    c->repeats = bench_repeats(candidate_time(c, o));
+    return 1;
+}
+
+static int candidates_open(candidate *c, const options *o, const shape *s)
+{
+    int count = 0;
+    for (int i = 0; i < o->series_count; i++) {
+        const series *q = &o->series[i];
+        work *k;
+        if (q->extra && !has_32_or_64(s)) continue;
+        use(q);
+        k = work_make(s, q->kernel ? q->which : FP32, o->tensors);
+        for (int d = 0; d < DIRECTIONS; d++) {
+            if (o->direction != DIRECTIONS && o->direction != d) continue;
+            c[count].series = i, c[count].direction = d;
+            count += candidate_open(&c[count], o, s, k);
+        }
+    }
+    return count;
+}
+
+/* Every candidate once in a round; the first round warms up. */
+static void measure(const options *o, int index)
+{
+    static candidate all[SERIES_MOST * DIRECTIONS];
+    const shape *s = &o->shapes[index];
+    int count = candidates_open(all, o, s);
+    double gmacs = shape_gmacs(s);
+    for (int round = -1; round < o->rounds; round++) {
+        for (int i = 0; i < count; i++) {
+            double seconds;
+            if (bench_enough(&all[i].times)) continue;
+            seconds = candidate_time(&all[i], o);
+            if (round >= 0) bench_add(&all[i].times, seconds);
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        const candidate *c = &all[i];
+        speed *to = &speeds[index][c->series][c->direction];
+        to->median = gmacs / bench_median(c->times.seconds, c->times.count);
+        to->best = gmacs / bench_best(c->times.seconds, c->times.count);
+        if (c->peer) peer_free(c->peer);
+    }
+    bench_free_all();
+}
+
+/* ------------------------------------------------------------------------------ >>report */
+
+static double share(const series *s, double gmacs)
+{
+    double peak = bench_peak_get(s->peak) * s->threads;
+    return peak > 0 ? gmacs / peak : 0;
+}
+
+static void print_header(const options *o)
+{
+    fprintf(o->text, "%d rounds, %d thread%s, %s; every result checked\n", o->rounds, o->threads,
+            o->threads > 1 ? "s" : "", o->tensors ? "from packed tensors" : "operands prepared");
+    fprintf(o->text, "peaks of one thread, GMAC/s:");
+    for (int i = 0; i < o->series_count; i++) {
+        const char *peak = o->series[i].peak;
+        int seen = bench_peak_get(peak) == 0;
+        for (int j = 0; j < i; j++) seen |= strcmp(o->series[j].peak, peak) == 0;
+        if (!seen) fprintf(o->text, " %s %.0f", peak, bench_peak_get(peak));
+    }
+    fprintf(o->text, "\nGMAC/s, median (best), the median's share of the peak\n%-40s", "shape");
+    for (int d = 0; d < DIRECTIONS; d++) fprintf(o->text, " %23s", directions[d]);
+    fprintf(o->text, "\n");
+}
+
+static void print_shape(const options *o, int index)
+{
+    char name[64];
+    shape_name(&o->shapes[index], name, sizeof name);
+    for (int i = 0; i < o->series_count; i++) {
+        const series *s = &o->series[i];
+        const speed *v = speeds[index][i];
+        if (v[0].median + v[1].median + v[2].median <= 0) continue;
+        fprintf(o->text, "%-20s %-19s", name, s->name);
+        for (int d = 0; d < DIRECTIONS; d++) {
+            double part = share(s, v[d].median);
+            if (v[d].median > 0)
+                fprintf(o->text, " %8.1f (%7.1f)", v[d].median, v[d].best);
+            else
+                fprintf(o->text, " %18s", "-");
+            if (part > 0)
+                fprintf(o->text, " %3.0f%%", part * 100);
+            else
+                fprintf(o->text, "     ");
+        }
+        fprintf(o->text, "\n");
+    }
+    fflush(o->text);
+}
+
+static void write_json(const options *o, int index)
+{
+    char name[64];
+    shape_name(&o->shapes[index], name, sizeof name);
+    for (int i = 0; i < o->series_count; i++) {
+        const series *s = &o->series[i];
+        for (int d = 0; d < DIRECTIONS; d++) {
+            const speed *v = &speeds[index][i][d];
+            if (v->median <= 0) continue;
+            fprintf(
+                o->json,
+                "{\"shape\":\"%s\",\"direction\":\"%s\",\"class\":\"%s\",\"kernel\":\"%s\","
+                "\"threads\":%d,\"median\":%.2f,\"best\":%.2f,\"peak\":\"%s\",\"share\":%.4f}\n",
+                name, directions[d], s->kernel ? classes[s->which] : peer_names[s->which],
+                s->kernel ? s->kernel : "oneDNN", s->threads, v->median, v->best, s->peak,
+                share(s, v->median));
+        }
+    }
+    fflush(o->json);
+}
+
+/* ----------------------------------------------------------------------------- >>compare */
+
+/* The faster one of up to two series (-1: none), or an instruction's peak. */
+typedef struct side {
+    int series[2];
+    const char *peak;
+} side;
+
+typedef struct comparison {
+    const char *text;
+    side ours, theirs;
+    int direction; /* DIRECTIONS: all */
+    int (*includes)(const shape *s);
+} comparison;
+
+typedef struct ratio {
+    double mean, worst; /* geometric mean */
+    int shape, direction, count;
+} ratio;
+
+static double side_speed(const options *o, const side *x, int index, int direction, int best)
+{
+    double most = x->peak ? bench_peak_get(x->peak) * o->threads : 0;
+    for (int i = 0; i < 2; i++) {
+        const speed *v = x->series[i] < 0 ? 0 : &speeds[index][x->series[i]][direction];
+        double gmacs = !v ? 0 : best ? v->best : v->median;
+        most = gmacs > most ? gmacs : most;
+    }
+    return most;
+}
+
+static ratio compare(const options *o, const comparison *c, int best)
+{
+    ratio r = {0, 0, 0, 0, 0};
+    for (int i = 0; i < o->shape_count; i++) {
+        for (int d = 0; d < DIRECTIONS; d++) {
+            double ours = side_speed(o, &c->ours, i, d, best);
+            double theirs = side_speed(o, &c->theirs, i, d, best);
+            if (!c->includes(&o->shapes[i]) || ours <= 0 || theirs <= 0) continue;
+            if (c->direction != DIRECTIONS && c->direction != d) continue;
+            if (!r.count || ours / theirs < r.worst) {
+                r.worst = ours / theirs, r.shape = i, r.direction = d;
+            }
+            r.mean += log(ours / theirs);
+            r.count++;
+        }
+    }
+    if (r.count) r.mean = exp(r.mean / r.count);
+    return r;
+}
+
+static void print_ratio(const options *o, const comparison *c)
+{
+    fprintf(o->text, "%-42s", c->text);
+    for (int best = 0; best < 2; best++) {
+        static const char *const directions_short[DIRECTIONS] = {"f", "d", "w"};
+        ratio r = compare(o, c, best);
+        char name[64];
+        shape_name(&o->shapes[r.shape], name, sizeof name);
+        if (r.count)
+            fprintf(o->text, " %6.2f %6.2f %-20s %s", r.mean, r.worst, name,
+                    directions_short[r.direction]);
+        else
+            fprintf(o->text, " %6s %29s", "none", "");
+    }
+    fprintf(o->text, "\n");
+}
+
+static side of_series(int first, int second)
+{
+    side s = {{first, second}, 0};
+    return s;
+}
+
+static side of_peak(const char *peak)
+{
+    side s = {{-1, -1}, peak};
+    return s;
+}
+
+static int every(const shape *s)
+{
+    return s->n > 0;
+}
+
+static comparison make_comparison(const char *text, side ours, side theirs, int direction,
+                                  int (*includes)(const shape *))
+{
+    comparison c;
+    c.text = text, c.ours = ours, c.theirs = theirs, c.direction = direction;
+    c.includes = includes;
+    return c;
+}
+
+enum {
+    RESULTS = 6,
+    COMPARISONS_MOST = 16
+};
+
+/* The first RESULTS make the last line. */
+static int list_comparisons(const options *o, comparison *c)
+{
+    static const char *const beside[CLASSES] = {
+        "int8 / int8 of one thread", "int16 / int16 of one thread", "wide / wide of one thread",
+        "fp32 / fp32 of one thread"};
+    const char *kernel = o->series[0].kernel;
+    int t = o->threads, count = 0;
+    side int8 = of_series(find_series(o, kernel, INT8, t), -1);
+    side int16 = of_series(find_series(o, kernel, INT16, t), -1);
+    side fp32 = of_series(find_series(o, kernel, FP32, t), -1);
+    side vnni = of_series(find_series(o, "avx512vnni", INT8, t), -1);
+    side avx2 = of_series(find_series(o, "avx2", INT8, t), -1);
+    side peer8 = of_series(find_series(o, 0, PEER_S8, t), find_series(o, 0, PEER_U8, t));
+    side peer16 = of_series(find_series(o, 0, PEER_BF16, t), -1);
+    side peer32 = of_series(find_series(o, 0, PEER_F32, t), -1);
+    c[count++] = make_comparison("forward: int8 / oneDNN int8", int8, peer8, 0, is_inner);
+    c[count++] = make_comparison("backward-data: int8 / oneDNN bf16", int8, peer16, 1, is_inner);
+    c[count++] = make_comparison("backward-weight: int8 / oneDNN bf16", int8, peer16, 2, is_inner);
+    c[count++] = make_comparison("int16 / int8", int16, int8, DIRECTIONS, is_inner);
+    c[count++] = make_comparison("32, 64 channels: avx512vnni / dpbusd.512", vnni,
+                                 of_peak("dpbusd.512"), DIRECTIONS, has_32_or_64);
+    c[count++] = make_comparison("32, 64 channels: avx2 / maddubs.256", avx2,
+                                 of_peak("maddubs.256"), DIRECTIONS, has_32_or_64);
+    c[count++] = make_comparison("fp32 / oneDNN fp32", fp32, peer32, DIRECTIONS, is_inner);
+    c[count++] = make_comparison("forward: fp32 / oneDNN fp32", fp32, peer32, 0, is_inner);
+    c[count++] = make_comparison("backward-data: fp32 / oneDNN fp32", fp32, peer32, 1, is_inner);
+    c[count++] = make_comparison("backward-weight: fp32 / oneDNN fp32", fp32, peer32, 2, is_inner);
+    for (int i = 0; i < CLASSES && t > 1; i++) {
+        c[count++] =
+            make_comparison(beside[i], of_series(find_series(o, kernel, i, t), -1),
+                            of_series(find_series(o, kernel, i, 1), -1), DIRECTIONS, every);
+    }
+    return count;
+}
+
+static void print_comparisons(const options *o)
+{
+    static const char *const names[RESULTS] = {"forward", "backward_data", "backward_weight",
+                                               "int16",   "vnni",          "avx2"};
+    comparison c[COMPARISONS_MOST];
+    int count = list_comparisons(o, c);
+    fprintf(o->text,
+            "\nratios of speeds: geometric mean, the worst and where (f, d, w: direction)\n"
+            "%-42s %-36s %s\n",
+            "of inner 3x3 layers", "medians", "bests");
+    for (int i = 0; i < count; i++) print_ratio(o, &c[i]);
+    fprintf(o->text, "result");
+    for (int i = 0; i < RESULTS; i++) {
+        ratio r = compare(o, &c[i], 0);
+        if (r.count)
+            fprintf(o->text, " %s=%.2f", names[i], r.mean);
+        else
+            fprintf(o->text, " %s=none", names[i]);
+        if (o->json && r.count) {
+            fprintf(o->json, "{\"result\":\"%s\",\"mean\":%.4f,\"worst\":%.4f,\"count\":%d}\n",
+                    names[i], r.mean, r.worst, r.count);
+        }
+    }
+    fprintf(o->text, "\n");
+}
+
+/* One block for a direction, for bench/conv.gp. */
+static void write_plot(const options *o)
+{
+    const char *kernel = o->series[0].kernel;
+    int t = o->threads;
+    side columns[] = {of_series(find_series(o, kernel, INT8, t), -1),
+                      of_series(find_series(o, kernel, INT16, t), -1),
+                      of_series(find_series(o, kernel, FP32, t), -1),
+                      of_series(find_series(o, 0, PEER_S8, t), find_series(o, 0, PEER_U8, t)),
+                      of_series(find_series(o, 0, PEER_BF16, t), -1),
+                      of_series(find_series(o, 0, PEER_F32, t), -1)};
+    for (int d = 0; d < DIRECTIONS; d++) {
+        fprintf(o->plot, "shape int8 int16 fp32 \"oneDNN int8\" \"oneDNN bf16\" \"oneDNN fp32\"\n");
+        for (int i = 0; i < o->shape_count; i++) {
+            char name[64];
+            shape_name(&o->shapes[i], name, sizeof name);
+            fprintf(o->plot, "%s", name);
+            for (size_t j = 0; j < sizeof columns / sizeof columns[0]; j++) {
+                fprintf(o->plot, " %.1f", side_speed(o, &columns[j], i, d, 0));
+            }
+            fprintf(o->plot, "\n");
+        }
+        fprintf(o->plot, "\n\n");
+    }
+}
+
+int main(int count, char **words)
+{
+    static options o;
+    read_options(&o, count, words);
+    print_header(&o);
+    for (int i = 0; i < o.shape_count; i++) {
+        measure(&o, i);
+        print_shape(&o, i);
+        if (o.json) write_json(&o, i);
+    }
+    if (o.plot) write_plot(&o);
+    print_comparisons(&o);
+    return 0;
 }
