@@ -849,7 +849,12 @@ enum {
 };
 #undef MLS__UNIT_INDEX
 
-#if MLS__HAS_AMX
+#if MLS__HAS_AMX && defined(MLS_AMX_EMULATE)
+static int mls__amx_here(void)
+{
+    return 1;
+}
+#elif MLS__HAS_AMX
 /* Tiles of int8: the CPU has them, the system saves them and lets this process use them. */
 static int mls__amx_here(void)
 {

@@ -509,7 +509,7 @@ enum {
     MLS__WORD = 4,     /* bytes that one lane takes at a time: 4 int8, 2 int16 or 1 float */
     MLS__AHEAD = 64,   /* elements that folding takes at a time */
     MLS__ROWS = 16,    /* most rows of a tile */
-    MLS__TILE = 512,   /* most sums of a tile */
+    MLS__TILE = 768,   /* most sums of a tile */
     MLS__SLACK = 2048, /* readable bytes behind an operand: what the last tile touches */
     MLS__GATHER = 1 << 19, /* bytes of operands that backward-weight gathers: half an L2 cache */
     MLS__STRIP = 128,      /* words of a backward-weight tile that stay in the L1 cache */
@@ -591,6 +591,7 @@ typedef struct mls__kernel {
     uint32_t bias;      /* one int8 operand is stored as v + bias */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
     void (*pairs)(int kind, int mr, const mls__pairs *p);
+    void (*release)(void); /* gives back what dot holds on to in this thread; may be null */
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
     void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, int size, uint8_t *to);
     void (*interleave)(const mls__mix_pixels *x);
@@ -742,19 +743,33 @@ static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step
 #define MLS__ROWS_avx2       {0, 4, 0, 0}, 2, 0
 #define MLS__ROWS_avxvnni    {0, 4, 0, 0}, 2, 128
 #define MLS__ROWS_avx512vnni {0, 16, 8, 8}, 8, 128
-#define MLS__ROWS_amx        {0, 16, 8, 8}, 8, 128
+#define MLS__ROWS_amx        {0, 16, 16, 16}, 8, 128
 #define MLS__ROWS_neon       {0, 4, 0, 0}, 2, 0
 #define MLS__ROWS_dotprod    {0, 4, 0, 0}, 2, 0
-#define MLS__ROW(unit, vectors)                                                                   \
-    {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,     \
-     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__add_sums_##unit, \
-     mls__emit_##unit,       mls__wide_##unit},
-#define mls__dot_pairs_scalar 0 /* integers are the reference's */
-#define mls__split_scalar     0
-#define mls__wide_scalar      0
+#define MLS__ROW(unit, vectors)                                                                 \
+    {MLS__ROWS_##unit,     mls__dot_##unit,        mls__dot_pairs_##unit,  mls__release_##unit, \
+     mls__fold_##unit,     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,   \
+     mls__add_sums_##unit, mls__emit_##unit,       mls__wide_##unit},
+#define mls__dot_pairs_scalar   0 /* integers are the reference's */
+#define mls__split_scalar       0
+#define mls__wide_scalar        0
+#define mls__release_scalar     0
+#define mls__release_sse41      0
+#define mls__release_avx2       0
+#define mls__release_avxvnni    0
+#define mls__release_avx512vnni 0
+#define mls__release_neon       0
+#define mls__release_dotprod    0
 static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 #undef mls__dot_pairs_scalar
+#undef mls__release_scalar
+#undef mls__release_sse41
+#undef mls__release_avx2
+#undef mls__release_avxvnni
+#undef mls__release_avx512vnni
+#undef mls__release_neon
+#undef mls__release_dotprod
 #undef mls__split_scalar
 #undef mls__wide_scalar
 
@@ -1514,6 +1529,7 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
             mls__run_phase(r, image, p, index, to);
         }
     }
+    if (r->kernel->release) r->kernel->release();
 }
 
 /* Backward-weight: a thread gathers E and A of some images as words of neighbouring pixels, until
@@ -1741,6 +1757,7 @@ static void mls__run_weight_flush(const mls__run *r, int slot)
         mls__weight_tiles(r, s.e, s.a, s.gathered->images, r->band, &s, s.gathered->sum);
     }
     s.gathered->images = 0;
+    if (r->kernel->release) r->kernel->release();
 }
 
 /* E rows as words. from: its pixel (0, 0), bytes from row to row. */
@@ -2775,8 +2792,207 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 #undef MLS__TILE_CASE
 #undef MLS__TILES
 
+#if MLS__UNIT == MLS__ISA_AMX
+/* Tiles: int8 sums of 16 rows and up to 48 lanes, 64 bytes of a row at a time. A tile of the b
+   operand is what is packed anyway: words of 16 lanes. Inline assembly, as compilers differ in what
+   they believe the intrinsics to read and write. MLS_AMX_EMULATE runs the same code on tiles in
+   memory, for CPUs that have none. */
+#define MLS__TARGET_TILES \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,amx-tile,amx-int8")))
+
+typedef struct mls__tile_shapes { /* what ldtilecfg reads */
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} mls__tile_shapes;
+
+#ifdef MLS_AMX_EMULATE
+static __thread struct {
+    mls__tile_shapes shapes;
+    int32_t tile[8][16][16];
+} mls__amx;
+
+static void mls__tile_shape(const mls__tile_shapes *t)
+{
+    memset(&mls__amx, 0, sizeof mls__amx);
+    mls__amx.shapes = *t;
+}
+static void mls__tile_move(int t, void *p, ptrdiff_t step, int store)
+{
+    for (int row = 0; row < mls__amx.shapes.rows[t]; row++) {
+        uint8_t *at = (uint8_t *)p + row * step;
+        if (store) memcpy(at, mls__amx.tile[t][row], mls__amx.shapes.bytes[t]);
+        if (!store) memset(mls__amx.tile[t][row], 0, 64);
+        if (!store) memcpy(mls__amx.tile[t][row], at, mls__amx.shapes.bytes[t]);
+    }
+}
+static void mls__tile_dot(int c, int a, int b, int b_unsigned)
+{
+    const mls__tile_shapes *t = &mls__amx.shapes;
+    for (int m = 0; m < t->rows[c]; m++)
+        for (int k = 0; k < t->bytes[a] / 4; k++)
+            for (int n = 0; n < t->bytes[c] / 4; n++) {
+                uint8_t x[4], y[4];
+                memcpy(x, &mls__amx.tile[a][m][k], 4), memcpy(y, &mls__amx.tile[b][k][n], 4);
+                for (int i = 0; i < 4; i++) {
+                    int32_t product = b_unsigned ? (int8_t)x[i] * y[i] : x[i] * (int8_t)y[i];
+                    mls__amx.tile[c][m][n] =
+                        (int32_t)((uint32_t)mls__amx.tile[c][m][n] + (uint32_t)product);
+                }
+            }
+}
+#define MLS__TILE_SHAPE(t)          mls__tile_shape(t)
+#define MLS__TILE_ZERO(t)           memset(mls__amx.tile[t], 0, sizeof mls__amx.tile[t])
+#define MLS__TILE_LOAD(t, p, step)  mls__tile_move(t, (void *)(uintptr_t)(p), (ptrdiff_t)(step), 0)
+#define MLS__TILE_STORE(t, p, step) mls__tile_move(t, p, step, 1)
+#define MLS__TILE_DOT_US(c, a, b)   mls__tile_dot(c, a, b, 0)
+#define MLS__TILE_DOT_SU(c, a, b)   mls__tile_dot(c, a, b, 1)
+#define MLS__TILE_RELEASE()         ((void)0)
+#else
+#define MLS__TILE_SHAPE(t) __asm__ volatile("ldtilecfg %0" : : "m"(*(t)))
+#define MLS__TILE_ZERO(t)  __asm__ volatile("tilezero %%tmm" #t : :)
+#define MLS__TILE_LOAD(t, p, step)                    \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t  \
+                     :                                \
+                     : "r"(p), "r"((ptrdiff_t)(step)) \
+                     : "memor"                        \
+                       "y")
+#define MLS__TILE_STORE(t, p, step)                      \
+    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" \
+                     :                                   \
+                     : "r"(p), "r"((ptrdiff_t)(step))    \
+                     : "memory")
+#define MLS__TILE_DOT_US(c, a, b) __asm__ volatile("tdpbusd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define MLS__TILE_DOT_SU(c, a, b) __asm__ volatile("tdpbsud %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define MLS__TILE_RELEASE()       __asm__ volatile("tilerelease" : :)
+#endif
+
+/* Shapes loaded in this thread, as rows * 32 + words of the last step; 0: none. */
+static __thread int mls__tiles_shaped;
+
+static MLS__TARGET_TILES void mls__release_amx(void)
+{
+    if (mls__tiles_shaped) MLS__TILE_RELEASE();
+    mls__tiles_shaped = 0;
+}
+
+/* 0, 1, 2: sums; 3, 4: a and b of 16 words; 5, 6: a and b of the words that are left. */
+static MLS__TARGET_TILES void mls__tiles_shape(int mr, int rest)
+{
+    mls__tile_shapes t;
+    if (mls__tiles_shaped == mr * 32 + rest) return;
+    memset(&t, 0, sizeof t);
+    t.palette = 1;
+    for (int i = 0; i < 7; i++) t.rows[i] = (uint8_t)mr, t.bytes[i] = 64;
+    t.rows[4] = 16;
+    t.rows[6] = (uint8_t)(rest ? rest : 1), t.bytes[5] = (uint16_t)(rest ? rest * 4 : 4);
+    MLS__TILE_SHAPE(&t);
+    mls__tiles_shaped = mr * 32 + rest;
+}
+
+/* Words that are not neighbours, 16 rows each: rows of words. */
+static void mls__tiles_turn(const uint8_t *from, ptrdiff_t step, int32_t words, int32_t *to)
+{
+    for (int32_t word = 0; word < words; word++) {
+        int32_t row[16];
+        memcpy(row, from + word * step, sizeof row);
+        for (int m = 0; m < 16; m++) to[m * 16 + word] = row[m];
+    }
+}
+
+#define MLS__TILES_STEP(a_tile, b_tile)                               \
+    do {                                                              \
+        MLS__TILE_LOAD(a_tile, a_at, a_step);                         \
+        MLS__TILE_LOAD(b_tile, b_at, d->b_word);                      \
+        if (d->b_unsigned)                                            \
+            MLS__TILE_DOT_SU(0, a_tile, b_tile);                      \
+        else                                                          \
+            MLS__TILE_DOT_US(0, a_tile, b_tile);                      \
+        if (nb > 1) {                                                 \
+            MLS__TILE_LOAD(b_tile, b_at + d->b_block, d->b_word);     \
+            if (d->b_unsigned)                                        \
+                MLS__TILE_DOT_SU(1, a_tile, b_tile);                  \
+            else                                                      \
+                MLS__TILE_DOT_US(1, a_tile, b_tile);                  \
+        }                                                             \
+        if (nb > 2) {                                                 \
+            MLS__TILE_LOAD(b_tile, b_at + 2 * d->b_block, d->b_word); \
+            if (d->b_unsigned)                                        \
+                MLS__TILE_DOT_SU(2, a_tile, b_tile);                  \
+            else                                                      \
+                MLS__TILE_DOT_US(2, a_tile, b_tile);                  \
+        }                                                             \
+    } while (0)
+
+static MLS__TARGET_TILES void mls__tiles_amx(int mr, int nb, const mls__dot *d)
+{
+    int32_t sums[16 * 3 * MLS__LANE];
+    const ptrdiff_t row_bytes = (ptrdiff_t)(nb * MLS__LANE * 4);
+    const ptrdiff_t init_step = (ptrdiff_t)(d->init_step * 4);
+    mls__tiles_shape(mr, d->words % 16);
+    MLS__TILE_ZERO(0);
+    MLS__TILE_ZERO(1);
+    MLS__TILE_ZERO(2);
+    if (d->init) MLS__TILE_LOAD(0, d->init, init_step);
+    if (d->init && nb > 1) MLS__TILE_LOAD(1, d->init + 16, init_step);
+    if (d->init && nb > 2) MLS__TILE_LOAD(2, d->init + 32, init_step);
+    for (int32_t image = 0; image < d->images; image++) {
+        for (int32_t row = 0; row < d->rows; row++) {
+            const uint8_t *a = d->a + image * d->a_image + row * d->a_row;
+            const uint8_t *b_at = d->b + (size_t)image * d->b_image + (size_t)row * d->b_row;
+            for (int32_t word = 0; word < d->words; word += 16) {
+                int32_t turned[16 * 16], count = d->words - word < 16 ? d->words - word : 16;
+                const uint8_t *a_at = a + word * d->a_word;
+                ptrdiff_t a_step = d->a_m;
+                if (d->a_word != MLS__WORD) {
+                    mls__tiles_turn(a_at, d->a_word, count, turned);
+                    a_at = (const uint8_t *)turned, a_step = 64;
+                }
+                if (count == 16)
+                    MLS__TILES_STEP(3, 4);
+                else
+                    MLS__TILES_STEP(5, 6);
+                b_at += 16 * d->b_word;
+            }
+        }
+    }
+    MLS__TILE_STORE(0, sums, row_bytes);
+    if (nb > 1) MLS__TILE_STORE(1, sums + 16, row_bytes);
+    if (nb > 2) MLS__TILE_STORE(2, sums + 32, row_bytes);
+    for (int m = 0; m < mr && m < d->count; m++) {
+        MLS__I acc[3];
+        memcpy(acc, sums + m * nb * MLS__LANE, sizeof *acc * (size_t)nb);
+        if (nb == 1)
+            MLS__FN(mls__put)(MLS__S8, 1, d, m, acc);
+        else if (nb == 2)
+            MLS__FN(mls__put)(MLS__S8, 2, d, m, acc);
+        else
+            MLS__FN(mls__put)(MLS__S8, 3, d, m, acc);
+    }
+}
+#undef MLS__TILES_STEP
+#endif
+
 static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
+#if MLS__UNIT == MLS__ISA_AMX
+    if (kind == MLS__S8 && d->a_m) {
+        mls__tiles_amx(mr, nb, d);
+        return;
+    }
+    if (mr == 16 && nb > 1) { /* other operands: two tiles of vectors */
+        mls__dot half = *d;
+        half.count = d->count < 8 ? d->count : 8;
+        MLS__FN(mls__dot)(kind, 8, nb, &half);
+        half.a += 8 * d->a_m, half.count = d->count - half.count;
+        if (d->init) half.init += 8 * d->init_step;
+        if (d->put == MLS__PUT_SUMS) half.c += 8 * d->c_step;
+        if (d->put == MLS__PUT_FLOATS) half.out += 8 * d->out_step;
+        if (d->put == MLS__PUT_WIDE) half.wide += 8 * d->wide_step, half.row_shift += 8;
+        if (half.count) MLS__FN(mls__dot)(kind, 8, nb, &half);
+        return;
+    }
+#endif
     if (kind == MLS__S8)
         MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
     else if (kind == MLS__F32)
