@@ -2625,6 +2625,18 @@ MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__dot16)(MLS__I acc, MLS__I a, MLS__I 
 #endif
 }
 
+/* int32 to int64: __builtin_convertvector takes five instructions where there is one. */
+MLS__INLINE MLS__TARGET MLS__FN(mls__i64) MLS__FN(mls__widen)(MLS__FN(mls__half32) v)
+{
+#if MLS__LANES == 16
+    return (MLS__FN(mls__i64))_mm512_maskz_cvtepi32_epi64(255, (__m256i)v);
+#elif MLS__LANES == 8
+    return (MLS__FN(mls__i64))_mm256_cvtepi32_epi64((__m128i)v);
+#else
+    return __builtin_convertvector(v, MLS__FN(mls__i64));
+#endif
+}
+
 /* wide[0 .. lanes) += p shifted by shift to the left, or -shift to the right, rounded down. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__add_wide)(MLS__FN(mls__i64) * wide, MLS__I p,
                                                     MLS__I shift)
@@ -2635,8 +2647,8 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__add_wide)(MLS__FN(mls__i64) * wide, ML
     memcpy(half, &p, sizeof p);
     memcpy(by, &left, sizeof left);
     for (int i = 0; i < 2; i++) {
-        wide[i] += (MLS__FN(mls__i64))(__builtin_convertvector(half[i], MLS__FN(mls__u64c))
-                                       << __builtin_convertvector(by[i], MLS__FN(mls__u64c)));
+        wide[i] += (MLS__FN(mls__i64))((MLS__FN(mls__u64c))MLS__FN(mls__widen)(half[i])
+                                       << (MLS__FN(mls__u64c))MLS__FN(mls__widen)(by[i]));
     }
 }
 
@@ -3089,7 +3101,7 @@ static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32,
         memcpy(&v, sum + i, sizeof v);
         v += constant;
         if (c32) memcpy(&half, c32 + i, sizeof half);
-        if (c32) v += __builtin_convertvector(half, MLS__FN(mls__i64));
+        if (c32) v += MLS__FN(mls__widen)(half);
         if (c64) memcpy(&w, c64 + i, sizeof w);
         if (c64) v += w;
         memcpy(sum + i, &v, sizeof v);
