@@ -6,6 +6,8 @@ CFLAGS   ?= -O2
 WARNINGS ?= -Wall -Wextra -Wconversion -Wshadow -pedantic -Werror
 # OpenMP where the compiler has it; OPENMP= builds without.
 OPENMP   := $(shell echo 'int x;' | $(CC) -fopenmp -include omp.h -c -x c -o /dev/null - 2>/dev/null && echo -fopenmp)
+# The peer of the convolutions' benchmark where it can be linked; ONEDNN= builds without.
+ONEDNN    = $(shell echo 'int main(void) { return !dnnl_version(); }' | $(CC) -include dnnl.h -x c - -o /dev/null -ldnnl 2>/dev/null && echo -ldnnl)
 BUILD    ?= build
 ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
@@ -22,6 +24,7 @@ help:
 	@echo 'make run        train ResNet-20 with MLS <2,1> integers and in fp32, side by side (2 minutes)'
 	@echo 'make test       all tests; the last line counts them'
 	@echo 'make bench      kernels, quantizer and training speed on this machine'
+	@echo 'make bench-conv the convolutions beside oneDNN and the processor (3 minutes)'
 	@echo 'make cifar10    fetch CIFAR-10 to data/, check it, and say how to train on it'
 	@echo 'make sanitize   the tests with the address and undefined behaviour sanitizers'
 	@echo 'make build      the programs only, in $(BUILD)/'
@@ -59,12 +62,19 @@ build: $(PROGRAMS)
 tests: $(TESTS)
 benches: $(BENCHES)
 
-.PHONY: bench
-bench: setup
+.PHONY: bench bench-conv
+bench: setup bench-conv
 	@$(MAKE) --no-print-directory benches
 	$(BUILD)/bench_quantize
-	$(BUILD)/bench_conv
 	$(BUILD)/bench_train
+
+# oneDNN and gnuplot are optional; what can be had is installed.
+bench-conv: setup
+	@scripts/need.sh dnnl.h gnuplot || true
+	@$(MAKE) --no-print-directory $(BUILD)/bench_conv
+	$(BUILD)/bench_conv --set all --json $(BUILD)/conv.json --plot $(BUILD)/conv.txt $(BENCH)
+	@! command -v gnuplot >/dev/null || \
+	    gnuplot -e "table='$(BUILD)/conv.txt'; out='$(BUILD)/conv.svg'" bench/conv.gp
 
 .PHONY: cifar10
 cifar10: setup
@@ -88,9 +98,13 @@ $(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
 
 $(BUILD)/bench_train: examples/cifar10.c
 
+$(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.c bench/peers/onednn.h $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) $< $(if $(ONEDNN),-DBENCH_ONEDNN bench/peers/onednn.c) -o $@ -lm $(ONEDNN)
+
 .PHONY: format install clean
 format:
-	clang-format -i $(HEADERS) examples/*.c bench/*.c bench/*.h tests/*.c tests/*.h
+	clang-format -i $(HEADERS) examples/*.c bench/*.c bench/*.h bench/peers/* tests/*.c tests/*.h
 
 PREFIX ?= /usr/local
 install:

@@ -2793,6 +2793,7 @@ static MLS__TARGET void MLS__FN(mls__dot_s16)(int tile, const mls__dot *d)
     }
 #undef MLS__KIND
 }
+#if !MLS__NEON || defined(__aarch64__)
 static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 {
 #define MLS__KIND MLS__F32
@@ -2801,6 +2802,7 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
     }
 #undef MLS__KIND
 }
+#endif
 #undef MLS__TILE_CASE
 #undef MLS__TILES
 
@@ -3005,10 +3007,14 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
         return;
     }
 #endif
-    if (kind == MLS__S8)
-        MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
+    if (kind == MLS__S8) MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
+#if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
+    else if (kind == MLS__F32)
+        mls__dot_scalar(kind, mr, nb, d);
+#else
     else if (kind == MLS__F32)
         MLS__FN(mls__dot_f32)(mr * 4 + nb, d);
+#endif
     else
         MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
 }
@@ -3112,8 +3118,9 @@ static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32,
 static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, float fold,
                                            float tensor, float units, float *out)
 {
-    typedef float half __attribute__((vector_size(2 * MLS__LANES)));
     size_t i = 0;
+#if !MLS__NEON || defined(__aarch64__) /* 32-bit NEON flushes denormals */
+    typedef float half __attribute__((vector_size(2 * MLS__LANES)));
     for (; i + MLS__LANES / 2 <= count; i += MLS__LANES / 2) {
         MLS__FN(mls__i64) v;
         half z;
@@ -3126,6 +3133,7 @@ static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, flo
         z = ((z * fold) * tensor) * units;
         memcpy(out + i, &z, sizeof z);
     }
+#endif
     mls__emit_scalar(sum + i, count - i, fold, tensor, units, out + i);
 }
 
@@ -3159,6 +3167,13 @@ MLS__INLINE MLS__TARGET MLS__FN(mls__bytes)
     return (MLS__FN(mls__bytes))_mm512_shuffle_epi8((__m512i)table, (__m512i)code);
 #elif MLS__LANES == 8
     return (MLS__FN(mls__bytes))_mm256_shuffle_epi8((__m256i)table, (__m256i)code);
+#elif MLS__NEON && defined(__aarch64__)
+    return (MLS__FN(mls__bytes))vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)code);
+#elif MLS__NEON
+    uint8x8x2_t halves;
+    halves.val[0] = vget_low_u8((uint8x16_t)table), halves.val[1] = vget_high_u8((uint8x16_t)table);
+    return (MLS__FN(mls__bytes))vcombine_u8(vtbl2_u8(halves, vget_low_u8((uint8x16_t)code)),
+                                            vtbl2_u8(halves, vget_high_u8((uint8x16_t)code)));
 #else
     return (MLS__FN(mls__bytes))_mm_shuffle_epi8((__m128i)table, (__m128i)code);
 #endif

@@ -92,7 +92,7 @@ static inline bench_block **bench_blocks(void)
     return &first;
 }
 
-/* Memory until bench_free_all. */
+/* Memory until bench_free. */
 static inline void *bench_memory(size_t size)
 {
     bench_block *b = (bench_block *)malloc(sizeof *b + size);
@@ -105,9 +105,15 @@ static inline void *bench_memory(size_t size)
     return b + 1;
 }
 
-static inline void bench_free_all(void)
+/* What bench_free takes to free the memory that is asked for from now on. */
+static inline bench_block *bench_mark(void)
 {
-    while (*bench_blocks()) {
+    return *bench_blocks();
+}
+
+static inline void bench_free(bench_block *mark)
+{
+    while (*bench_blocks() != mark) {
         bench_block *b = *bench_blocks();
         *bench_blocks() = b->next;
         free(b);
@@ -268,17 +274,16 @@ static inline FILE *bench_file(int count, char **words, const char *name)
     return file;
 }
 
-/* The number of the text in the list, count if it is "all"; ends the program if it is neither. */
+/* The number of the text in the list; ends the program if it is not there. */
 static inline int bench_choice(const char *option, const char *text, const char *const *list,
                                int count)
 {
     for (int i = 0; i < count; i++) {
         if (strcmp(text, list[i]) == 0) return i;
     }
-    if (strcmp(text, "all") == 0) return count;
     fprintf(stderr, "%s %s: not one of", option, text);
     for (int i = 0; i < count; i++) fprintf(stderr, " %s", list[i]);
-    fprintf(stderr, " all\n");
+    fprintf(stderr, "\n");
     exit(2);
 }
 

@@ -17,6 +17,7 @@ package() {
     tcc) echo tcc ;;
     libomp) echo libomp-dev ;;
     stb/stb_image.h) echo libstb-dev ;;
+    dnnl.h) echo libdnnl-dev ;;
     aarch64-linux-gnu-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
     arm-linux-gnueabihf-gcc) echo gcc-arm-linux-gnueabihf libc6-dev-armhf-cross ;;
     qemu-*-static) echo qemu-user-static ;;
@@ -26,7 +27,7 @@ package() {
 
 here() {
     case $1 in
-    */*.h) echo "#include <$1>" | ${CC:-cc} -E -x c - >/dev/null 2>&1 ;;
+    *.h) echo "#include <$1>" | ${CC:-cc} -E -x c - >/dev/null 2>&1 ;;
     libomp) ! command -v clang >/dev/null 2>&1 ||
         echo 'int x;' | clang -fopenmp -include omp.h -c -x c -o /dev/null - 2>/dev/null ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
