@@ -87,6 +87,12 @@ typedef enum {
 MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction, mls_format first,
                                   mls_format second, char *text, size_t size);
 
+/* How the kernel in use carries a convolution of these formats out (all-zero: fp32), and why, as a
+   line of text. Tensors whose groups use fewer exponents than the format has may go a faster way.
+   Errors: as mls_conv_check. */
+MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction direction, mls_format first,
+                                    mls_format second, char *text, size_t size);
+
 /* Bytes of workspace that any of the three convolutions needs with these formats (all-zero formats:
    the fp32 convolutions) and the current number of OpenMP threads; 0 for a bad argument. With less
    (mls_conv_workspace for one thread is the least) fewer threads are used. */
@@ -1944,12 +1950,14 @@ static void mls__wide_add(const mls__run *r, mls_format f, uint32_t g, const int
 {
     int data_shift = r->scaling.fraction - mls__k(f, g), data_fraction = mls__fraction(f, g);
     for (int lane = 0; lane < MLS__LANE; lane++) {
-        int64_t v = p[lane] * (data_fraction * fraction[lane]);
+        /* unsigned: lanes that nobody asked for hold anything */
+        int64_t v = (int64_t)((uint64_t)p[lane] * (uint64_t)(data_fraction * fraction[lane]));
         int shift = data_shift - k[lane];
         if (shift >= 0)
-            acc[lane] += (int64_t)((uint64_t)v << shift);
+            v = (int64_t)((uint64_t)v << shift);
         else
-            acc[lane] += v >> (-shift < 63 ? -shift : 63);
+            v >>= -shift < 63 ? -shift : 63;
+        acc[lane] = (int64_t)((uint64_t)acc[lane] + (uint64_t)v);
     }
 }
 
@@ -2032,7 +2040,9 @@ static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image,
                                 (ptrdiff_t)c->stride * r->cols * ci, (ptrdiff_t)c->stride * ci,
                                 r->out.h, r->out.w, p);
                 if (r->merged) {
-                    for (int i = 0; i < MLS__LANE; i++) acc[i] += p[i];
+                    for (int i = 0; i < MLS__LANE; i++) {
+                        acc[i] = (int64_t)((uint64_t)acc[i] + (uint64_t)p[i]);
+                    }
                 } else {
                     mls__wide_add(r, r->first->format, mls__group(r->first, n, co), k, fraction, p,
                                   acc);
@@ -2512,6 +2522,53 @@ MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const flo
                                                  void *workspace, size_t size)
 {
     return mls__conv_fp32(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction direction, mls_format first,
+                                    mls_format second, char *text, size_t size)
+{
+    static const char *const how[] = {" int8: ",
+                                      " int16: ",
+                                      " fp32",
+                                      " int8, group pair by group pair: ",
+                                      " int16, group pair by group pair: ",
+                                      " 64 bits in plain C, group pair by group pair: ",
+                                      "the reference"};
+    mls_format formats[2], zero;
+    mls_status status;
+    mls_conv c;
+    int64_t most[2];
+    int kind = MLS__F32;
+    formats[0] = first, formats[1] = second;
+    memset(&zero, 0, sizeof zero);
+    if (text && size) text[0] = 0;
+    if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
+    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
+    c = mls__conv_defaults(conv);
+    if (memcmp(&first, &zero, sizeof zero) != 0 || memcmp(&second, &zero, sizeof zero) != 0) {
+        status = mls_conv_check(&c, direction, first, second, text, size);
+        if (status != MLS_OK) return status;
+        for (int i = 0; i < 2; i++) most[i] = mls__folded_max(formats[i], mls__k_max(formats[i]));
+        kind = MLS__REFERENCE;
+        if (mls__unit()) kind = mls__class(&c, direction, first, second, most[0], most[1]);
+    }
+    if (kind != MLS__REFERENCE) mls__say(text, size, mls_kernel_used());
+    mls__say(text, size, how[kind]);
+    if (kind == MLS__F32) return MLS_OK;
+    if (kind == MLS__REFERENCE) {
+        mls__say(text, size, mls__unit() ? ": sums of " : ": the scalar kernel was asked for");
+        if (!mls__unit()) return MLS_OK;
+        mls__say_int(text, size, mls__acc_bits(&c, direction, first, second));
+        mls__say(text, size, " bits");
+        return MLS_OK;
+    }
+    for (int i = 0; i < 2; i++) {
+        mls__say(text, size, i ? " x " : kind <= MLS__S16 ? "up to " : "too wide to fold, up to ");
+        mls__say_int(text, size, mls__folded_max(formats[i], 0));
+        if (mls__k_max(formats[i])) mls__say(text, size, " * 2^");
+        if (mls__k_max(formats[i])) mls__say_int(text, size, mls__k_max(formats[i]));
+    }
+    return MLS_OK;
 }
 
 MLS_DEF int mls_kernel_count(void)
@@ -3398,7 +3455,9 @@ static MLS__TARGET void MLS__FN(mls__wide)(const int32_t *a, ptrdiff_t a_row, pt
         for (int32_t col = 0; col < cols; col++) {
             const int32_t *from = b + row * b_row + col * b_col;
             int64_t av = a[row * a_row + col * a_col];
-            for (int i = 0; i < MLS__LANE; i++) sum[i] += av * from[i];
+            for (int i = 0; i < MLS__LANE; i++) {
+                sum[i] = (int64_t)((uint64_t)sum[i] + (uint64_t)av * (uint64_t)from[i]);
+            }
         }
     }
     memcpy(p, sum, sizeof sum);

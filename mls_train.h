@@ -188,6 +188,11 @@ typedef struct mls_layer {
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
+/* How a convolution or linear layer is carried out, and why: see mls_conv_explain.
+   ARGUMENT: another kind of node. */
+MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t node, mls_direction direction,
+                                   char *text, size_t size);
+
 /* The input of the loss after the last call: [images][classes]. Null before the first. */
 MLS_DEF const float *mls_net_logits(const mls_net *net);
 
@@ -728,6 +733,36 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     return MLS_OK;
 }
 
+/* The operands of each direction: 0 W, 1 A, 2 E. */
+static const int mls__roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
+
+/* Which of a convolution's three products run in integers. */
+static int mls__integer(const mls_node *node, mls_direction direction)
+{
+    int w = mls__quantized(node->format[0]), a = mls__quantized(node->format[1]);
+    int e = mls__quantized(node->format[2]);
+    return direction == MLS_FORWARD ? w && a : direction == MLS_BACKWARD_DATA ? w && e : e && a;
+}
+
+MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t index, mls_direction direction,
+                                   char *text, size_t size)
+{
+    const mls_node *node;
+    mls_format zero;
+    int a, b;
+    memset(&zero, 0, sizeof zero);
+    if (!net || index < 0 || index >= net->count || (unsigned)direction > MLS_BACKWARD_WEIGHT) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    node = &net->nodes[index];
+    if (node->kind != MLS__CONV && node->kind != MLS__LINEAR) return MLS_ERROR_ARGUMENT;
+    a = mls__roles[direction][0], b = mls__roles[direction][1];
+    if (!mls__integer(node, direction)) {
+        return mls_conv_explain(&node->conv, direction, zero, zero, text, size);
+    }
+    return mls_conv_explain(&node->conv, direction, node->format[a], node->format[b], text, size);
+}
+
 /* -------------------------------------------------------------------------------- >>layers
    The arithmetic of the fp32 layers, one image at a time. */
 
@@ -973,17 +1008,6 @@ static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int role)
 {
     uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
     return mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + (uint64_t)role);
-}
-
-/* The operands of each direction: 0 W, 1 A, 2 E. */
-static const int mls__roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
-
-/* Which of a convolution's three products run in integers. */
-static int mls__integer(const mls_node *node, mls_direction direction)
-{
-    int w = mls__quantized(node->format[0]), a = mls__quantized(node->format[1]);
-    int e = mls__quantized(node->format[2]);
-    return direction == MLS_FORWARD ? w && a : direction == MLS_BACKWARD_DATA ? w && e : e && a;
 }
 
 /* Whether role 0 W, 1 A, 2 E must be turned back into fp32 for a product with an fp32 operand. */

@@ -216,31 +216,31 @@ static inline int bench_flag(int count, char **words, const char *name)
     return 0;
 }
 
-static inline void bench_usage(const char *const *options)
+static inline void bench_usage(const char *const *known)
 {
     fprintf(stderr, "the options are");
-    for (; *options; options++) fprintf(stderr, " [%s]", *options);
+    for (; *known; known++) fprintf(stderr, " [%s]", *known);
     fprintf(stderr, "\n");
     exit(2);
 }
 
 /* Ends the program unless all words are options, written "--name VALUE", "--name [VALUE]" or
    "--name", with their values. */
-static inline void bench_words(int count, char **words, const char *const *options)
+static inline void bench_words(int count, char **words, const char *const *known)
 {
     for (int i = 1; i < count; i++) {
         size_t size = strlen(words[i]);
-        const char *const *o = options;
+        const char *const *o = known;
         int value = i + 1 < count && strncmp(words[i + 1], "--", 2) != 0;
         while (*o && (strncmp(*o, words[i], size) != 0 || ((*o)[size] && (*o)[size] != ' '))) o++;
         if (!*o) {
             fprintf(stderr, "%s: no such option; ", words[i]);
-            bench_usage(options);
+            bench_usage(known);
         }
         if (!(*o)[size]) continue;
         if (!value && (*o)[size + 1] != '[') {
             fprintf(stderr, "%s: its value is missing; ", words[i]);
-            bench_usage(options);
+            bench_usage(known);
         }
         i += value;
     }
@@ -275,13 +275,13 @@ static inline FILE *bench_file(int count, char **words, const char *name)
 }
 
 /* The number of the text in the list; ends the program if it is not there. */
-static inline int bench_choice(const char *option, const char *text, const char *const *list,
+static inline int bench_choice(const char *name, const char *text, const char *const *list,
                                int count)
 {
     for (int i = 0; i < count; i++) {
         if (strcmp(text, list[i]) == 0) return i;
     }
-    fprintf(stderr, "%s %s: not one of", option, text);
+    fprintf(stderr, "%s %s: not one of", name, text);
     for (int i = 0; i < count; i++) fprintf(stderr, " %s", list[i]);
     fprintf(stderr, "\n");
     exit(2);

@@ -710,14 +710,32 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     return fail(f, 1, "%s", r->net.text);
 }
 
+/* MLS_VERBOSE=1: which kernel each layer gets in each direction, and why. */
+static void explain(const mls_net *net)
+{
+    static const char *const directions[] = {"forward", "backward-data", "backward-weight"};
+    mls_layer layer;
+    char text[256];
+    for (int32_t i = 0; mls_net_layer(net, i, &layer) == MLS_OK; i++) {
+        for (int d = 0; d < 3; d++) {
+            if (mls_net_explain(net, i, (mls_direction)d, text, sizeof text) != MLS_OK) continue;
+            fprintf(stderr, "node %d, %s to %dx%dx%d, %s: %s\n", (int)i, layer.kind,
+                    (int)layer.shape.h, (int)layer.shape.w, (int)layer.shape.c, directions[d],
+                    text);
+        }
+    }
+}
+
 /* Once nothing can be refused any more: an error is a single line. */
 static void announce(const run *r)
 {
     const job *j = r->job;
+    const char *verbose = getenv("MLS_VERBOSE");
     fprintf(stderr, "%s, %s, seed %llu; kernel %s, %d thread%s; ", j->o.model, r->spec,
             (unsigned long long)r->seed, mls_kernel_used(), j->threads, j->threads == 1 ? "" : "s");
     if (!j->o.eval) fprintf(stderr, "%d training and ", (int)j->train.count);
     fprintf(stderr, "%d test pictures\n", (int)j->test.count);
+    if (verbose && strcmp(verbose, "0") != 0) explain(&r->net);
 }
 
 /* ---- settings and checkpoints ---- */

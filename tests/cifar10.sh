@@ -144,6 +144,13 @@ refused() {
     refused 'no test pictures' test $tiny --data pictures
     refused 'a missing data folder' nowhere $tiny --data nowhere
 
+    MLS_VERBOSE=1
+    export MLS_VERBOSE
+    runs 'MLS_VERBOSE' $tiny --epochs 1 --format 2,1:nc:2,0 --kernel scalar
+    grep -q '^node .*, backward-weight: the reference' err && grep -q 'forward: .*fp32' err
+    ok $? 'it says which kernel each layer gets'
+    unset MLS_VERBOSE
+
     refused 'unknown option' epoch $tiny --epoch 3
     grep -q -- --epochs err
     ok $? 'the nearest option is suggested'

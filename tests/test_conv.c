@@ -1413,6 +1413,35 @@ static void prepared_refused(void)
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
 }
 
+static void explained(void)
+{
+    mls_conv c = conv_of(shape_of(2, 8, 8, 16), 16, 3, 3, 1, 1), bad = c;
+    mls_format none = {0, 0, 0, 0, 0, 0, 0}, narrow = {2, 1, 2, 0, MLS_GROUP_NC, 0, 0};
+    mls_format middle = {2, 1, 3, 1, MLS_GROUP_NC, 0, 0}, broad = {2, 1, 8, 1, MLS_GROUP_NC, 0, 0};
+    mls_format wrong = {9, 1, 2, 0, 0, 0, 0};
+    char text[200];
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        const char *name = use(kernel);
+        T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, none, none, text, sizeof text), MLS_OK);
+        T_CHECK(strstr(text, "fp32") != NULL && strstr(text, name) != NULL);
+        T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, narrow, narrow, text, sizeof text), MLS_OK);
+        T_CHECK(strstr(text, kernel ? "int8: up to 12 * 2^3" : "reference") != NULL);
+        T_EQ_INT(mls_conv_explain(&c, MLS_BACKWARD_DATA, middle, narrow, text, sizeof text),
+                 MLS_OK);
+        T_CHECK(strstr(text, kernel ? "int16" : "scalar") != NULL);
+        T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, broad, broad, text, sizeof text), MLS_OK);
+        T_CHECK(strstr(text, kernel ? "pair by group pair" : "scalar") != NULL);
+    }
+    T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, narrow, narrow, text, 5), MLS_OK);
+    T_CHECK(strlen(text) == 4);
+    T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, narrow, narrow, NULL, 0), MLS_OK);
+    T_EQ_INT(mls_conv_explain(NULL, MLS_FORWARD, narrow, narrow, text, 5), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, wrong, narrow, text, 5), MLS_ERROR_FORMAT);
+    bad.kh = 99;
+    T_EQ_INT(mls_conv_explain(&bad, MLS_FORWARD, narrow, narrow, text, 5), MLS_ERROR_SHAPE);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
 /* ---- every kernel against the scalar reference on whatever comes. MLS_FUZZ=N: how many shapes,
    MLS_FUZZ_SEED: of them */
 
@@ -1517,4 +1546,4 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(workspace_limits),
        T_TEST(thread_counts), T_TEST(quantized_operands), T_TEST(fp32_chains),
        T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(prepared_refused),
-       T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
+       T_TEST(explained), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
