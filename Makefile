@@ -68,7 +68,7 @@ bench: setup bench-conv
 	$(BUILD)/bench_quantize
 	$(BUILD)/bench_train
 
-# oneDNN and gnuplot are optional; what can be had is installed.
+# oneDNN and gnuplot are optional; what can be had is installed. BENCH= adds options.
 bench-conv: setup
 	@scripts/need.sh dnnl.h gnuplot || true
 	@$(MAKE) --no-print-directory $(BUILD)/bench_conv

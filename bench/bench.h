@@ -142,7 +142,10 @@ static inline mls_format bench_format(const char *text)
 {
     mls_format f;
     memset(&f, 0, sizeof f);
-    bench_ok(mls_format_parse(&f, text), text);
+    if (mls_format_parse(&f, text) != MLS_OK) {
+        fprintf(stderr, "%s: no such format\n", text);
+        exit(2);
+    }
     return f;
 }
 

@@ -8,7 +8,8 @@
    A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
    s, r / 2 zeros on every side. Operands are prepared before the clock starts, as the reorders of
    oneDNN are; --tensors starts from packed tensors, as the wide class always does. With --threads N
-   one thread is measured in the same rounds. Every result is checked: see >>check.
+   one thread is measured in the same rounds (set OMP_WAIT_POLICY=passive on a shared machine).
+   Every result is checked: see >>check.
 
    The last line holds geometric means over the inner 3x3 layers of the two networks. */
 #define MLS_IMPLEMENTATION
@@ -31,8 +32,8 @@ static const char *const directions[DIRECTIONS + 1] = {"forward", "backward-data
 static const mls_role roles[DIRECTIONS][2] = {
     {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
 
-/* Classes of the formats, by the bits that folded elements need. The spread of the groups, in powers
-   of two, makes the tensors use all of them. */
+/* Classes of the formats, by the bits that folded elements need. The spread of the groups, in
+   powers of two, makes the tensors use all of them. */
 enum {
     INT8,
     INT16,
@@ -419,8 +420,8 @@ static void add_products(const mls_conv *c, mls_role result, double *const *v)
     }
 }
 
-/* The result by sums in double precision of the tensors' values in units of their scales. Nothing is
-   rounded there: values are small integers times powers of two that are not far apart. */
+/* The result by sums in double precision of the tensors' values in units of their scales. Nothing
+   is rounded there: values are small integers times powers of two that are not far apart. */
 static void exact_run(const work *k, int direction, float *out)
 {
     mls_role result = results[direction];

@@ -3,10 +3,10 @@
    bench_quantize [--elements N] [--format FORMAT] [--kernel NAME|all] [--threads N] [--rounds N]
                   [--json [FILE]]
 
-   Without --elements there are two sizes: 512 KiB of fp32, which the caches of a core hold with what
-   becomes of it, and 256 MiB, which is beyond most caches. GB are bytes of fp32, and the copy is
-   memcpy of the same fp32. Columns: quantize to packed codes; straight to a convolution's operand of
-   8 and of 16 bits; dequantize; measure the errors; load an operand from packed codes. */
+   Without --elements there are two sizes: 512 KiB of fp32, which the caches of a core hold with
+   what becomes of it, and 256 MiB, which is beyond most caches. GB are bytes of fp32, and the copy
+   is memcpy of the same fp32. Columns: quantize to packed codes; straight to a convolution's operand
+   of 8 and of 16 bits; dequantize; measure the errors; load an operand from packed codes. */
 #define MLS_IMPLEMENTATION
 #include "mls_train.h"
 #include "bench/bench.h"
@@ -199,6 +199,10 @@ int main(int count, char **words)
     }
     if (sizes[0] < IMAGE) {
         fprintf(stderr, "--elements %d: at least %d\n", sizes[0], IMAGE);
+        return 2;
+    }
+    if (format && mls_format_bits(bench_format(format)) == 0) {
+        fprintf(stderr, "--format %s: nothing to quantize\n", format);
         return 2;
     }
     bench_threads(threads);

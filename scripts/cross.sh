@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 arch=${1:-}
 case $arch in
 # every unit: the emulator's best CPU
-aarch64) cc=aarch64-linux-gnu-gcc flags= run='qemu-aarch64-static -cpu max' required=neon,dotprod ;;
+aarch64) cc=aarch64-linux-gnu-gcc flags='' run='qemu-aarch64-static -cpu max' required=neon,dotprod ;;
 armhf)
     cc=arm-linux-gnueabihf-gcc flags='-march=armv7-a -mfpu=neon-vfpv4'
     run=qemu-arm-static required=neon
