@@ -1252,6 +1252,9 @@ static void mls__pack_weights(mls__run *r)
     const mls_conv *c = &r->c;
     int pairs = mls__pairs_kind(r->kind), forward = r->direction == MLS_FORWARD;
     size_t plane_bytes = r->phase_bytes / 2;
+    /* mls__weight_at without its divisions, where channels share words */
+    int apart = r->kind >= MLS__PAIRS8, shift = r->size == 1 ? 2 : r->size == 2 ? 1 : 0;
+    size_t row = (size_t)r->words * MLS__LANE * MLS__WORD, block = (size_t)r->taps_y * row;
     uint8_t values[MLS__AHEAD * 4];
     int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
     mls__fold f;
@@ -1287,12 +1290,21 @@ static void mls__pack_weights(mls__run *r)
                         memcpy(values, r->first32 + first, (size_t)count * 4);
                     for (int32_t i = 0; i < count; i++) {
                         int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
-                        uint8_t *to = phase + mls__weight_at(r, p, lane, channel);
+                        uint8_t *to = phase;
+                        if (apart) {
+                            to += mls__weight_at(r, p, lane, channel);
+                        } else {
+                            size_t index = (size_t)(p.col * r->data.c + channel);
+                            to += (size_t)(lane / MLS__LANE) * block + (size_t)p.row * row +
+                                  (index >> shift) * MLS__LANE * MLS__WORD +
+                                  (size_t)(lane % MLS__LANE * MLS__WORD) +
+                                  (index & ((1u << shift) - 1)) * (size_t)r->size;
+                        }
                         if (r->size == 1) {
-                            int32_t v = (int8_t)values[i], block = lane / MLS__LANE;
-                            if (pairs) block = block * r->data.c + channel;
+                            int32_t v = (int8_t)values[i], at = lane / MLS__LANE;
+                            if (pairs) at = at * r->data.c + channel;
                             *to = values[i];
-                            bias[block * MLS__LANE + lane % MLS__LANE] -= (int32_t)r->bias * v;
+                            bias[at * MLS__LANE + lane % MLS__LANE] -= (int32_t)r->bias * v;
                         } else if (r->planes == 2) {
                             int16_t v, hi;
                             memcpy(&v, values + 2 * i, 2);

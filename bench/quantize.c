@@ -5,7 +5,7 @@
 
    Without --elements there are two sizes: 512 KiB of fp32, which the caches of a core hold with
    what becomes of it, and 256 MiB, which is beyond most caches. GB are bytes of fp32, and the copy
-   is memcpy of the same fp32. Columns: quantize to packed codes; straight to a convolution's operand
+   is memcpy of the same. Columns: quantize to packed codes; straight to a convolution's operand
    of 8 and of 16 bits; dequantize; measure the errors; load an operand from packed codes. */
 #define MLS_IMPLEMENTATION
 #include "mls_train.h"
