@@ -2373,7 +2373,7 @@ MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t
     MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
     for (int64_t i = 0; i < chunks; i++) {
         size_t first = (size_t)i * CHUNK, left = elements - first;
-        size_t count = left < CHUNK ? left : CHUNK, size = (size_t)l.run[0].size;
+        size_t count = left < CHUNK ? left : (size_t)CHUNK, size = (size_t)l.run[0].size;
         uint8_t chunk[CHUNK * 2], *to = o->role == MLS_WEIGHT ? o->data + first * size : chunk;
         mls__quantize_integers(&o->tensor, x, seed, first, first + count, (int)size, l.run[0].k2,
                                o->role == MLS_WEIGHT ? 0 : (int)l.run[0].bias, to);
@@ -3352,29 +3352,28 @@ static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, siz
 typedef uint8_t MLS__FN(mls__b16) __attribute__((vector_size(16)));
 typedef uint16_t MLS__FN(mls__h8) __attribute__((vector_size(16)));
 #if defined(__clang__)
-#define MLS__SHUFFLE(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define MLS__SHUFFLE(type, to, a, b, ...) type to = __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define MLS__SHUFFLE(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#define MLS__SHUFFLE(type, to, a, b, ...)  \
+    const type to##_order = {__VA_ARGS__}; \
+    type to = __builtin_shuffle(a, b, to##_order)
 #endif
 MLS__INLINE MLS__TARGET void MLS__FN(mls__zip8)(MLS__FN(mls__b16) a, MLS__FN(mls__b16) b,
                                                 MLS__FN(mls__h8) * to)
 {
-    MLS__FN(mls__b16)
-    low = MLS__SHUFFLE(MLS__FN(mls__b16), a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
-                       23);
-    MLS__FN(mls__b16)
-    high = MLS__SHUFFLE(MLS__FN(mls__b16), a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
-                        30, 15, 31);
+    MLS__SHUFFLE(MLS__FN(mls__b16), low, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                 23);
+    MLS__SHUFFLE(MLS__FN(mls__b16), high, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                 30, 15, 31);
     memcpy(&to[0], &low, 16);
     memcpy(&to[1], &high, 16);
 }
 MLS__INLINE MLS__TARGET void MLS__FN(mls__zip16)(MLS__FN(mls__h8) a, MLS__FN(mls__h8) b,
                                                  uint16_t flip, uint8_t *to)
 {
-    MLS__FN(mls__h8)
-    low = MLS__SHUFFLE(MLS__FN(mls__h8), a, b, 0, 8, 1, 9, 2, 10, 3, 11) ^ flip;
-    MLS__FN(mls__h8)
-    high = MLS__SHUFFLE(MLS__FN(mls__h8), a, b, 4, 12, 5, 13, 6, 14, 7, 15) ^ flip;
+    MLS__SHUFFLE(MLS__FN(mls__h8), low, a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+    MLS__SHUFFLE(MLS__FN(mls__h8), high, a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+    low = low ^ flip, high = high ^ flip;
     memcpy(to, &low, 16);
     memcpy(to + 16, &high, 16);
 }
@@ -3389,15 +3388,15 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__words16)(const uint8_t *from, size_t p
     if (size == 1) {
         const __m512i dwords =
             _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        const __m512i bytes = _mm512_broadcast_i32x4(
-            _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+        const __m512i bytes = _mm512_maskz_broadcast_i32x4(
+            MLS__ALL16, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
         v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)from));
-        v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(from + pixel)),
-                               1);
-        v = _mm512_inserti32x4(
-            v, _mm_loadu_si128((const __m128i *)(const void *)(from + 2 * pixel)), 2);
-        v = _mm512_inserti32x4(
-            v, _mm_loadu_si128((const __m128i *)(const void *)(from + 3 * pixel)), 3);
+        v = _mm512_maskz_inserti32x4(
+            MLS__ALL16, v, _mm_loadu_si128((const __m128i *)(const void *)(from + pixel)), 1);
+        v = _mm512_maskz_inserti32x4(
+            MLS__ALL16, v, _mm_loadu_si128((const __m128i *)(const void *)(from + 2 * pixel)), 2);
+        v = _mm512_maskz_inserti32x4(
+            MLS__ALL16, v, _mm_loadu_si128((const __m128i *)(const void *)(from + 3 * pixel)), 3);
         v = _mm512_maskz_permutexvar_epi32(MLS__ALL16, dwords, v);
         v = _mm512_shuffle_epi8(v, bytes);
     } else {
@@ -3405,8 +3404,8 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__words16)(const uint8_t *from, size_t p
             _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
                              22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
         v = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)from));
-        v = _mm512_inserti64x4(v, _mm256_loadu_si256((const __m256i *)(const void *)(from + pixel)),
-                               1);
+        v = _mm512_maskz_inserti64x4(
+            255, v, _mm256_loadu_si256((const __m256i *)(const void *)(from + pixel)), 1);
         v = _mm512_permutexvar_epi16(words, v);
     }
     v = _mm512_xor_si512(v, _mm512_set1_epi32((int32_t)flip));
