@@ -32,9 +32,10 @@
        Multiplying by a power of two is exact, so group scales are folded into the elements:
        w' = sign * q * (2^mg + m) * 2^(K-k), K the largest k in use. Where that fits 8 or 16 bits,
        one micro-kernel body (>>template) sums plain integers with the CPU's dot products; formats
-       that do not fit go group by group through 64 bits (>>wide), the few that need more through
-       the reference. The fp32 convolution runs through the same body, one float where four int8
-       stand.
+       that do not fit go group pair by group pair into 64 bits (>>wide), the few that need more
+       through the reference. The fp32 convolution runs through the same body, one float where four
+       int8 stand. Whoever calls the same convolution often prepares its operands (mls_operand).
+       docs/PERFORMANCE.md has the measurements behind this.
 
    MEMORY AND THREADS
        Nothing is allocated: the workspace is the caller's, any alignment, not shared by calls that
@@ -1906,7 +1907,7 @@ static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
             }
 }
 
-/* --------------------------------------------------------------------------- >>wide
+/* ----------------------------------------------------------------------------------- >>wide
    Group pair by group pair: P_g in 32 bits and acc in 64 by the micro-kernel, or both in 64. */
 
 static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, int32_t *shift,
@@ -2220,6 +2221,141 @@ static mls_status mls__conv_integer(const mls_conv *conv, mls_direction directio
     return status;
 }
 
+static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, const float *first,
+                                 const float *second, float *output, void *workspace, size_t size)
+{
+    mls__run r;
+    mls_status status;
+    if (!conv || !first || !second || !output) return MLS_ERROR_ARGUMENT;
+    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
+    mls__run_begin(&r, conv, direction, MLS__F32);
+    r.first32 = first, r.second32 = second, r.output = output;
+    status = mls__run_place(&r, workspace, size, MLS__THREADS());
+    if (status == MLS_OK) mls__run_all(&r);
+    return status;
+}
+
+MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
+                                    const mls_tensor *input, float *output, void *workspace,
+                                    size_t size)
+{
+    return mls__conv_integer(conv, MLS_FORWARD, weight, input, output, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_backward_data(const mls_conv *conv, const mls_tensor *weight,
+                                          const mls_tensor *error, float *dinput, void *workspace,
+                                          size_t size)
+{
+    return mls__conv_integer(conv, MLS_BACKWARD_DATA, weight, error, dinput, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tensor *error,
+                                            const mls_tensor *input, float *dweight,
+                                            void *workspace, size_t size)
+{
+    return mls__conv_integer(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
+                                         const float *input, float *output, void *workspace,
+                                         size_t size)
+{
+    return mls__conv_fp32(conv, MLS_FORWARD, weight, input, output, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_backward_data_fp32(const mls_conv *conv, const float *weight,
+                                               const float *error, float *dinput, void *workspace,
+                                               size_t size)
+{
+    return mls__conv_fp32(conv, MLS_BACKWARD_DATA, weight, error, dinput, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const float *error,
+                                                 const float *input, float *dweight,
+                                                 void *workspace, size_t size)
+{
+    return mls__conv_fp32(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction direction, mls_format first,
+                                    mls_format second, char *text, size_t size)
+{
+    static const char *const how[] = {" int8: ",
+                                      " int16: ",
+                                      " fp32",
+                                      " int8, group pair by group pair: ",
+                                      " int16, group pair by group pair: ",
+                                      " 64 bits in plain C, group pair by group pair: ",
+                                      "the reference"};
+    mls_format formats[2], zero;
+    mls_status status;
+    mls_conv c;
+    int64_t most[2];
+    int kind = MLS__F32;
+    formats[0] = first, formats[1] = second;
+    memset(&zero, 0, sizeof zero);
+    if (text && size) text[0] = 0;
+    if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
+    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
+    c = mls__conv_defaults(conv);
+    if (memcmp(&first, &zero, sizeof zero) != 0 || memcmp(&second, &zero, sizeof zero) != 0) {
+        status = mls_conv_check(&c, direction, first, second, text, size);
+        if (status != MLS_OK) return status;
+        for (int i = 0; i < 2; i++) most[i] = mls__folded_max(formats[i], mls__k_max(formats[i]));
+        kind = MLS__REFERENCE;
+        if (mls__unit()) kind = mls__class(&c, direction, first, second, most[0], most[1]);
+    }
+    if (kind != MLS__REFERENCE) mls__say(text, size, mls_kernel_used());
+    mls__say(text, size, how[kind]);
+    if (kind == MLS__F32) return MLS_OK;
+    if (kind == MLS__REFERENCE) {
+        mls__say(text, size, mls__unit() ? ": sums of " : ": the scalar kernel was asked for");
+        if (!mls__unit()) return MLS_OK;
+        mls__say_int(text, size, mls__acc_bits(&c, direction, first, second));
+        mls__say(text, size, " bits");
+        return MLS_OK;
+    }
+    for (int i = 0; i < 2; i++) {
+        mls__say(text, size, i ? " x " : kind <= MLS__S16 ? "up to " : "too wide to fold, up to ");
+        mls__say_int(text, size, mls__folded_max(formats[i], 0));
+        if (mls__k_max(formats[i])) mls__say(text, size, " * 2^");
+        if (mls__k_max(formats[i])) mls__say_int(text, size, mls__k_max(formats[i]));
+    }
+    return MLS_OK;
+}
+
+MLS_DEF int mls_kernel_count(void)
+{
+    int count = 0;
+    for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) count += mls__unit_here(unit);
+    return count;
+}
+
+MLS_DEF const char *mls_kernel_name(int index)
+{
+    for (int unit = 0; unit < MLS__UNIT_COUNT && index >= 0; unit++) {
+        if (mls__unit_here(unit) && index-- == 0) return mls__unit_names[unit];
+    }
+    return 0;
+}
+
+MLS_DEF const char *mls_kernel_used(void)
+{
+    return mls__unit_names[mls__unit()];
+}
+
+MLS_DEF mls_status mls_kernel_use(const char *name)
+{
+    if (!name) return MLS_ERROR_ARGUMENT;
+    for (int unit = MLS__UNIT_COUNT - 1; unit >= 0; unit--) {
+        if (strcmp(name, mls__unit_names[unit]) != 0 && strcmp(name, "auto") != 0) continue;
+        if (!mls__unit_here(unit)) continue;
+        MLS__PUT(&mls__unit_chosen, unit + 1);
+        return MLS_OK;
+    }
+    return MLS_ERROR_KERNEL;
+}
+
 /* ------------------------------------------------------------------------------- >>prepared
    Weights: [elements, folded] [packed for forward] [packed for backward-data]; images: padded, one
    behind the other. Behind them multipliers, and the tensor without codes. */
@@ -2478,141 +2614,6 @@ MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction directi
     }
     mls__run_all(&r);
     return MLS_OK;
-}
-
-static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, const float *first,
-                                 const float *second, float *output, void *workspace, size_t size)
-{
-    mls__run r;
-    mls_status status;
-    if (!conv || !first || !second || !output) return MLS_ERROR_ARGUMENT;
-    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
-    mls__run_begin(&r, conv, direction, MLS__F32);
-    r.first32 = first, r.second32 = second, r.output = output;
-    status = mls__run_place(&r, workspace, size, MLS__THREADS());
-    if (status == MLS_OK) mls__run_all(&r);
-    return status;
-}
-
-MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
-                                    const mls_tensor *input, float *output, void *workspace,
-                                    size_t size)
-{
-    return mls__conv_integer(conv, MLS_FORWARD, weight, input, output, workspace, size);
-}
-
-MLS_DEF mls_status mls_conv_backward_data(const mls_conv *conv, const mls_tensor *weight,
-                                          const mls_tensor *error, float *dinput, void *workspace,
-                                          size_t size)
-{
-    return mls__conv_integer(conv, MLS_BACKWARD_DATA, weight, error, dinput, workspace, size);
-}
-
-MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tensor *error,
-                                            const mls_tensor *input, float *dweight,
-                                            void *workspace, size_t size)
-{
-    return mls__conv_integer(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
-}
-
-MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
-                                         const float *input, float *output, void *workspace,
-                                         size_t size)
-{
-    return mls__conv_fp32(conv, MLS_FORWARD, weight, input, output, workspace, size);
-}
-
-MLS_DEF mls_status mls_conv_backward_data_fp32(const mls_conv *conv, const float *weight,
-                                               const float *error, float *dinput, void *workspace,
-                                               size_t size)
-{
-    return mls__conv_fp32(conv, MLS_BACKWARD_DATA, weight, error, dinput, workspace, size);
-}
-
-MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const float *error,
-                                                 const float *input, float *dweight,
-                                                 void *workspace, size_t size)
-{
-    return mls__conv_fp32(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
-}
-
-MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction direction, mls_format first,
-                                    mls_format second, char *text, size_t size)
-{
-    static const char *const how[] = {" int8: ",
-                                      " int16: ",
-                                      " fp32",
-                                      " int8, group pair by group pair: ",
-                                      " int16, group pair by group pair: ",
-                                      " 64 bits in plain C, group pair by group pair: ",
-                                      "the reference"};
-    mls_format formats[2], zero;
-    mls_status status;
-    mls_conv c;
-    int64_t most[2];
-    int kind = MLS__F32;
-    formats[0] = first, formats[1] = second;
-    memset(&zero, 0, sizeof zero);
-    if (text && size) text[0] = 0;
-    if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
-    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
-    c = mls__conv_defaults(conv);
-    if (memcmp(&first, &zero, sizeof zero) != 0 || memcmp(&second, &zero, sizeof zero) != 0) {
-        status = mls_conv_check(&c, direction, first, second, text, size);
-        if (status != MLS_OK) return status;
-        for (int i = 0; i < 2; i++) most[i] = mls__folded_max(formats[i], mls__k_max(formats[i]));
-        kind = MLS__REFERENCE;
-        if (mls__unit()) kind = mls__class(&c, direction, first, second, most[0], most[1]);
-    }
-    if (kind != MLS__REFERENCE) mls__say(text, size, mls_kernel_used());
-    mls__say(text, size, how[kind]);
-    if (kind == MLS__F32) return MLS_OK;
-    if (kind == MLS__REFERENCE) {
-        mls__say(text, size, mls__unit() ? ": sums of " : ": the scalar kernel was asked for");
-        if (!mls__unit()) return MLS_OK;
-        mls__say_int(text, size, mls__acc_bits(&c, direction, first, second));
-        mls__say(text, size, " bits");
-        return MLS_OK;
-    }
-    for (int i = 0; i < 2; i++) {
-        mls__say(text, size, i ? " x " : kind <= MLS__S16 ? "up to " : "too wide to fold, up to ");
-        mls__say_int(text, size, mls__folded_max(formats[i], 0));
-        if (mls__k_max(formats[i])) mls__say(text, size, " * 2^");
-        if (mls__k_max(formats[i])) mls__say_int(text, size, mls__k_max(formats[i]));
-    }
-    return MLS_OK;
-}
-
-MLS_DEF int mls_kernel_count(void)
-{
-    int count = 0;
-    for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) count += mls__unit_here(unit);
-    return count;
-}
-
-MLS_DEF const char *mls_kernel_name(int index)
-{
-    for (int unit = 0; unit < MLS__UNIT_COUNT && index >= 0; unit++) {
-        if (mls__unit_here(unit) && index-- == 0) return mls__unit_names[unit];
-    }
-    return 0;
-}
-
-MLS_DEF const char *mls_kernel_used(void)
-{
-    return mls__unit_names[mls__unit()];
-}
-
-MLS_DEF mls_status mls_kernel_use(const char *name)
-{
-    if (!name) return MLS_ERROR_ARGUMENT;
-    for (int unit = MLS__UNIT_COUNT - 1; unit >= 0; unit--) {
-        if (strcmp(name, mls__unit_names[unit]) != 0 && strcmp(name, "auto") != 0) continue;
-        if (!mls__unit_here(unit)) continue;
-        MLS__PUT(&mls__unit_chosen, unit + 1);
-        return MLS_OK;
-    }
-    return MLS_ERROR_KERNEL;
 }
 
 #endif /* MLS__CONV_IMPLEMENTED */
