@@ -25,7 +25,8 @@ mkdir -p "$build" || exit 1
 warnings='-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror'
 MLS_REQUIRE_KERNELS=scalar,$required
 OMP_WAIT_POLICY=passive
-export MLS_REQUIRE_KERNELS OMP_WAIT_POLICY
+TEST_SHARE=${TEST_SHARE:-40} # per cent of the random cases: an emulator takes its time
+export MLS_REQUIRE_KERNELS OMP_WAIT_POLICY TEST_SHARE
 
 # one PROGRAM TESTS...: builds and runs, to a file
 one() {
