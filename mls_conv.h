@@ -512,15 +512,17 @@ enum {
 };
 
 enum {
-    MLS__LANE = 16,    /* outputs side by side in a packed operand, whatever the vector length */
-    MLS__WORD = 4,     /* bytes that one lane takes at a time: 4 int8, 2 int16 or 1 float */
-    MLS__AHEAD = 64,   /* elements that folding takes at a time */
-    MLS__ROWS = 16,    /* most rows of a tile */
-    MLS__TILE = 768,   /* most sums of a tile */
-    MLS__SLACK = 2048, /* readable bytes behind an operand: what the last tile touches */
-    MLS__GATHER = 1 << 19, /* bytes of operands that backward-weight gathers: half an L2 cache */
-    MLS__STRIP = 128,      /* words of a backward-weight tile that stay in the L1 cache */
-    MLS__BLOCKS = 8        /* blocks of images of the fp32 backward-weight sum */
+    MLS__LANE = 16,       /* outputs side by side in a packed operand, whatever the vector length */
+    MLS__WORD = 4,        /* bytes that one lane takes at a time: 4 int8, 2 int16 or 1 float */
+    MLS__AHEAD = 64,      /* elements that folding takes at a time */
+    MLS__ROWS = 16,       /* most rows of a tile */
+    MLS__TILE = 768,      /* most sums of a tile */
+    MLS__SLACK = 2048,    /* readable bytes behind an operand: what the last tile touches */
+    MLS__TILE_WORDS = 16, /* words that a tile takes at a time */
+    MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits */
+    MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
+    MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
+    MLS__BLOCKS = 8          /* blocks of images of the fp32 backward-weight sum */
 };
 
 /* What becomes of the sums of a tile. */
@@ -592,13 +594,69 @@ typedef struct mls__mix_pixels {
     uint32_t flip; /* xor to every word */
 } mls__mix_pixels;
 
+/* A unit with two-dimensional registers (AMX) brings these: products of bytes, or of 16-bit integers
+   as two planes of bytes, v = high * 256 + low with low unsigned. */
+
+/* A rectangle of outputs of one image, for up to 32 lanes. */
+typedef struct mls__area {
+    const uint8_t *a;          /* the first tap of output (0, 0) */
+    ptrdiff_t a_x, a_y, a_row; /* bytes from output to output, line to line, row to row of taps */
+    ptrdiff_t a_plane;         /* from the low bytes to the high ones; 0: 8 bits */
+    const uint8_t *b;          /* [block][row][word][16 lanes][4] */
+    ptrdiff_t b_block, b_row, b_plane;
+    int32_t rows, words; /* words: a multiple of 16, with zeros in b at the end */
+    int32_t lanes, h, w;
+    float *out;
+    size_t out_x, out_y; /* floats from output to output, line to line */
+    float scale;         /* where sums fit 32 bits and one product scales them; else 0 */
+    float factors[3];    /* the same, one after the other */
+} mls__area;
+
+/* Products of E and A over many pixels, for backward-weight. Pixels lie on one line: those of a
+   channel of A side by side, so that a tap is an offset; E as words of 4 pixels. */
+typedef struct mls__strip {
+    const uint8_t *a; /* [channel][pixel] */
+    const size_t *a_tap;
+    size_t a_channel, a_plane; /* a_plane: from the low bytes to the high ones; 0: 8 bits */
+    const uint8_t *b;          /* [block][word][16 channels][4] */
+    size_t b_block, b_plane;
+    int32_t taps, a_blocks, b_blocks;
+    int32_t words; /* a multiple of 16, with zeros in b at the end */
+    int32_t fresh; /* c32 starts from 0 */
+    int32_t *c32;  /* [tap][a block][b block][16 of a][16 of b] += sums, */
+    int64_t *c64;  /* and of 16 bits */
+} mls__strip;
+
+/* Pixels on one line to that layout. */
+typedef struct mls__line {
+    const uint8_t *from;
+    size_t pixel; /* bytes */
+    int size;     /* bytes of an integer */
+    int plane;    /* byte of it */
+    size_t pixels, blocks;
+    uint8_t *to;
+    size_t step; /* turn: bytes from channel to channel; words: from block to block */
+} mls__line;
+
+typedef struct mls__tiles {
+    void (*area)(const mls__area *x);
+    void (*strip)(const mls__strip *x);
+    void (*bytes)(const int16_t *v, size_t count, uint8_t *low, uint8_t *high);
+    void (*words)(const mls__line *x); /* a multiple of 4 pixels */
+    void (*turn)(const mls__line *x);  /* writes a multiple of 64 pixels */
+    /* 16 x 16 sums [a][b], either null, scaled by three factors, as rows [b][a] */
+    void (*put)(const int32_t *c32, const int64_t *c64, const float *factors, int32_t rows,
+                int32_t cols, float *to, size_t step);
+    void (*release)(void); /* gives the registers of this thread back */
+} mls__tiles;
+
 typedef struct mls__kernel {
-    uint8_t rows[4];    /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile */
-    uint8_t pairs_rows; /* the same for pairs */
-    uint32_t bias;      /* one int8 operand is stored as v + bias */
+    uint8_t rows[4];     /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile */
+    uint8_t pairs_rows;  /* the same for pairs */
+    uint32_t bias;       /* one int8 operand is stored as v + bias */
+    uint32_t pairs_bias; /* the same for pairs */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
     void (*pairs)(int kind, int mr, const mls__pairs *p);
-    void (*release)(void); /* gives back what dot holds on to in this thread; may be null */
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
     void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, int size, uint8_t *to);
     void (*interleave)(const mls__mix_pixels *x);
@@ -616,6 +674,7 @@ typedef struct mls__kernel {
     /* p[lane] += sum over rows, cols of a * b[lane], in plain C */
     void (*wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col, const int32_t *b,
                  ptrdiff_t b_row, ptrdiff_t b_col, int32_t rows, int32_t cols, int64_t *p);
+    const mls__tiles *tiles; /* may be null; if not, int8 goes there */
 } mls__kernel;
 
 static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, size_t ch, int size,
@@ -743,40 +802,35 @@ static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step
 #undef MLS__EACH_DOT
 #undef MLS__EACH
 
-/* rows of tiles with 1, 2 and 3 blocks; rows of pairs; bias. Blocks are 64 bytes of accumulators:
-   a tile fills the registers and leaves room for a word of each block and one of a row. */
-#define MLS__ROWS_scalar     {0, 1, 0, 0}, 1, 0
-#define MLS__ROWS_sse41      {0, 2, 0, 0}, 1, 0
-#define MLS__ROWS_avx2       {0, 4, 0, 0}, 2, 0
-#define MLS__ROWS_avxvnni    {0, 4, 0, 0}, 2, 128
-#define MLS__ROWS_avx512vnni {0, 16, 8, 8}, 8, 128
-#define MLS__ROWS_amx        {0, 16, 16, 16}, 8, 128
-#define MLS__ROWS_neon       {0, 4, 0, 0}, 2, 0
-#define MLS__ROWS_dotprod    {0, 4, 0, 0}, 2, 0
-#define MLS__ROW(unit, vectors)                                                                 \
-    {MLS__ROWS_##unit,     mls__dot_##unit,        mls__dot_pairs_##unit,  mls__release_##unit, \
-     mls__fold_##unit,     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,   \
-     mls__add_sums_##unit, mls__emit_##unit,       mls__wide_##unit},
-#define mls__dot_pairs_scalar   0 /* integers are the reference's */
-#define mls__split_scalar       0
-#define mls__wide_scalar        0
-#define mls__release_scalar     0
-#define mls__release_sse41      0
-#define mls__release_avx2       0
-#define mls__release_avxvnni    0
-#define mls__release_avx512vnni 0
-#define mls__release_neon       0
-#define mls__release_dotprod    0
+/* rows of tiles with 1, 2 and 3 blocks; rows of pairs; biases; tiles. Blocks are 64 bytes of
+   accumulators: a tile fills the registers and leaves room for a word of each block and one of a
+   row. */
+#define MLS__ROWS_scalar      {0, 1, 0, 0}, 1, 0, 0
+#define MLS__ROWS_sse41       {0, 2, 0, 0}, 1, 0, 0
+#define MLS__ROWS_avx2        {0, 4, 0, 0}, 2, 0, 0
+#define MLS__ROWS_avxvnni     {0, 4, 0, 0}, 2, 128, 128
+#define MLS__ROWS_avx512vnni  {0, 16, 8, 8}, 8, 128, 128
+#define MLS__ROWS_amx         {0, 16, 8, 8}, 8, 0, 128
+#define MLS__ROWS_neon        {0, 4, 0, 0}, 2, 0, 0
+#define MLS__ROWS_dotprod     {0, 4, 0, 0}, 2, 0, 0
+#define MLS__TILES_scalar     0
+#define MLS__TILES_sse41      0
+#define MLS__TILES_avx2       0
+#define MLS__TILES_avxvnni    0
+#define MLS__TILES_avx512vnni 0
+#define MLS__TILES_amx        &mls__tiles_amx
+#define MLS__TILES_neon       0
+#define MLS__TILES_dotprod    0
+#define MLS__ROW(unit, vectors)                                                                   \
+    {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,     \
+     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__add_sums_##unit, \
+     mls__emit_##unit,       mls__wide_##unit,       MLS__TILES_##unit},
+#define mls__dot_pairs_scalar 0 /* integers are the reference's */
+#define mls__split_scalar     0
+#define mls__wide_scalar      0
 static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 #undef mls__dot_pairs_scalar
-#undef mls__release_scalar
-#undef mls__release_sse41
-#undef mls__release_avx2
-#undef mls__release_avxvnni
-#undef mls__release_avx512vnni
-#undef mls__release_neon
-#undef mls__release_dotprod
 #undef mls__split_scalar
 #undef mls__wide_scalar
 
@@ -808,6 +862,9 @@ typedef struct mls__run {
     float fold;      /* 2^(F - k1 - k2) */
     float scale;     /* fold * tensor * units where one product gives the same bits, else 0 */
     int merged;      /* all channels (images) form one pair */
+    int tiles;       /* on two-dimensional registers */
+    int bytes;       /* there: planes of bytes of an element */
+    int cell;        /* bytes of an element in the layouts of the products */
     /* padded image of the second operand */
     mls_shape data; /* its n, h, w, c */
     int32_t top, left, rows, cols;
@@ -825,11 +882,16 @@ typedef struct mls__run {
        [block][image][row][word][16 (kx, ci)][4], or with the blocks inside */
     int32_t depth, co; /* kw * c_in; c_out padded to tiles */
     int32_t sums;
-    size_t sum_bytes;
+    size_t sum_count, sum_bytes; /* sums, and their memory with what belongs to them */
     uint8_t *sum;
     int32_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
     mls__words e, a;
     size_t e_bytes, a_bytes; /* of a plane of E; of A */
+    /* on tiles: pixels of a row and of an image on the line, bytes of a channel of A and of a copy
+       of an image's pixels */
+    int32_t pitch, line, line_rows;
+    size_t channel_bytes, flat_bytes;
+    size_t byte_plane; /* of an image, forward and backward-data */
     /* scratch of a thread */
     int32_t slots;
     int packed_before; /* the weights are prepared */
@@ -908,6 +970,69 @@ static void mls__weight_size(mls__run *r)
     r->a_bytes = mls__align(r->a_bytes + MLS__SLACK, MLS__ALIGN);
 }
 
+/* Whether the run goes to tiles: sums of products of unsigned low bytes must fit. */
+static int mls__on_tiles(const mls__run *r)
+{
+    if (!r->kernel->tiles || r->kind > MLS__S16) return 0;
+    return r->kind == MLS__S8 || r->direction == MLS_BACKWARD_WEIGHT ||
+           mls__terms(&r->c, r->direction) <= MLS__BYTE_TERMS;
+}
+
+/* Residues of the stride that taps have, in one direction. */
+static int32_t mls__residues(int32_t stride, int32_t taps)
+{
+    return stride < taps ? stride : taps;
+}
+
+/* The line of backward-weight on tiles. Residues of a stride are planes of their own. A row of A
+   ends where its padding begins, as the next one starts with as many zeros; so does an image. */
+static void mls__line_size(mls__run *r)
+{
+    const mls_conv *c = &r->c;
+    int32_t s = c->stride, over_y = (c->kh - 1) / s, over_x = (c->kw - 1) / s;
+    int32_t shared = s == 1 && c->pad < c->kh && c->pad < c->kw ? c->pad : 0, rows, most;
+    size_t planes = (size_t)r->bytes, budget = MLS__GATHER, sums, each, beyond;
+    size_t a = (size_t)(r->blocks * MLS__LANE) * planes, e = (size_t)r->co;
+    a *= (size_t)(mls__residues(s, c->kh) * mls__residues(s, c->kw)), e *= planes;
+    r->pitch = r->out.w + over_x - shared;
+    r->line_rows = rows = r->out.h + over_y - shared;
+    r->line = (rows * r->pitch + 3) / 4 * 4;
+    r->band = r->out.h, r->gather = 1;
+    most = r->kind == MLS__S16 ? MLS__BYTE_TERMS : 1 << 24;
+    each = (size_t)r->line * (a + e);
+    /* where the sums do not stay in the cache they are passed over less often */
+    sums = r->sum_count * sizeof(int32_t) / 2;
+    if (sums > budget) budget = sums < 4 * MLS__GATHER ? sums : 4 * MLS__GATHER;
+    if (each > 2 * budget || r->line > most) {
+        size_t fit = 2 * budget / ((size_t)r->pitch * (a + e));
+        if ((size_t)(most / r->pitch) < fit) fit = (size_t)(most / r->pitch);
+        fit = fit > (size_t)over_y + 8 ? fit - (size_t)over_y : 8;
+        if (fit < (size_t)r->band) r->band = (int32_t)fit;
+    } else {
+        size_t fit = budget / each;
+        if ((size_t)(most / r->line) < fit) fit = (size_t)(most / r->line);
+        if (fit > (size_t)c->in.n) fit = (size_t)c->in.n;
+        if (fit > 1) r->gather = (int32_t)fit;
+    }
+    if (r->band < r->out.h) { /* a row of zeros more, where its last one goes on */
+        rows = r->band + over_y + 1;
+        r->line = (r->band * r->pitch + 3) / 4 * 4;
+    }
+    /* zeros of the last taps, the last words */
+    beyond = (size_t)(over_y + 1) * (size_t)r->pitch + (size_t)over_x + 128;
+    r->channel_bytes = (size_t)r->gather * (size_t)r->line + beyond;
+    /* an odd number of lines of the cache */
+    r->channel_bytes = mls__align(r->channel_bytes, 2 * MLS__ALIGN) + MLS__ALIGN;
+    r->a_bytes = r->channel_bytes * a + MLS__SLACK;
+    r->e.block =
+        mls__align((size_t)r->gather * (size_t)r->line, 2 * MLS__ALIGN) * MLS__LANE + MLS__ALIGN;
+    r->e_bytes = mls__align(r->e.block * (e / MLS__LANE / planes) + MLS__SLACK, MLS__ALIGN);
+    each = (size_t)(c->in.c > c->c_out ? c->in.c : c->c_out) * (size_t)r->size;
+    r->flat_bytes =
+        mls__align(((size_t)rows * (size_t)r->pitch + 128) * each + MLS__SLACK, MLS__ALIGN);
+    r->a_bytes = mls__align(r->a_bytes, MLS__ALIGN);
+}
+
 /* Lays the parts out from address 0 for the class in run->kind: their sizes, and the total for a
    number of slots. Pointers are set by mls__run_place. */
 static size_t mls__run_size(mls__run *r, int slots)
@@ -920,7 +1045,10 @@ static size_t mls__run_size(mls__run *r, int slots)
                                                                : 4;
     r->slots = slots;
     if (r->kind == MLS__REFERENCE) return 0;
-    per_word = MLS__WORD / (size_t)r->size;
+    r->tiles = mls__on_tiles(r);
+    r->bytes = r->kind == MLS__S16 ? 2 : 1;
+    r->cell = r->tiles ? 1 : r->size;
+    per_word = MLS__WORD / (size_t)r->cell;
     r->data = c->in;
     r->top = r->left = c->pad;
     r->rows = (r->out.h - 1) * s + c->kh;
@@ -947,6 +1075,7 @@ static size_t mls__run_size(mls__run *r, int slots)
     r->words = (int32_t)((elements + per_word - 1) / per_word);
     if (mls__pairs_kind(r->kind))
         r->words = (int32_t)(((size_t)r->taps_x + per_word - 1) / per_word);
+    if (r->tiles) r->words = (int32_t)mls__align((size_t)r->words, MLS__TILE_WORDS);
     taps = (size_t)r->taps_y * (size_t)r->words * MLS__LANE * MLS__WORD;
     if (mls__pairs_kind(r->kind)) taps *= (size_t)r->data.c;
     r->phase_bytes = 0;
@@ -959,11 +1088,16 @@ static size_t mls__run_size(mls__run *r, int slots)
         r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN) +
                          (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * MLS__WORD;
     }
+    if (r->tiles && r->kind == MLS__S16 && r->direction != MLS_BACKWARD_WEIGHT) {
+        r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN);
+        r->byte_plane = r->image_bytes / 2; /* the same in two planes of bytes */
+        r->image_bytes += 2 * r->byte_plane;
+    }
     r->image_bytes = mls__align(r->image_bytes + MLS__SLACK +
                                     (size_t)c->stride * (size_t)r->data.c * (size_t)r->size *
                                         (MLS__ROWS + 4 * MLS__WORD + (size_t)c->kw),
                                 MLS__ALIGN);
-    r->error_bytes = r->a_bytes = r->e_bytes = 0;
+    r->error_bytes = r->a_bytes = r->e_bytes = r->flat_bytes = 0;
     if (r->direction != MLS_BACKWARD_WEIGHT) {
         size_t rows = (size_t)r->blocks * MLS__LANE * 4;
         if (mls__pairs_kind(r->kind)) rows *= (size_t)r->data.c;
@@ -973,18 +1107,23 @@ static size_t mls__run_size(mls__run *r, int slots)
             total += 2 * (size_t)r->data.c * (size_t)r->blocks * MLS__LANE * 4;
         }
     } else {
-        size_t pixels = (size_t)r->out.h * (size_t)r->out.w, count;
+        size_t pixels = (size_t)r->out.h * (size_t)r->out.w;
         r->co = (int32_t)mls__align((size_t)c->c_out, MLS__ROWS);
-        count = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
+        if (r->tiles) r->blocks = (c->in.c + MLS__LANE - 1) / MLS__LANE;
+        r->sum_count = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
+        if (r->tiles) r->sum_count *= (size_t)c->kw;
         r->sum_bytes = mls__align(MLS__ALIGN + (size_t)r->co * 8 + MLS__SLACK +
-                                      count * (r->kind == MLS__F32  ? 4
-                                               : r->kind == MLS__S8 ? 12
-                                                                    : 8),
+                                      r->sum_count * (r->kind == MLS__F32  ? 4
+                                                      : r->kind == MLS__S8 ? 12
+                                                                           : 8),
                                   MLS__ALIGN);
         r->sums = r->kind == MLS__F32 ? MLS__BLOCKS : slots;
         if (r->sums > c->in.n) r->sums = c->in.n;
         total += (size_t)r->sums * r->sum_bytes;
-        mls__weight_size(r);
+        if (r->tiles)
+            mls__line_size(r);
+        else
+            mls__weight_size(r);
         /* E as it is, or as two planes, and zeros that stand for the pixels beyond its rows */
         r->error_bytes =
             mls__align(pixels * (size_t)c->c_out * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1) +
@@ -994,7 +1133,8 @@ static size_t mls__run_size(mls__run *r, int slots)
     /* the image, E, both gathered; multipliers, and shifts of group pairs */
     r->slot_bytes =
         r->image_bytes + r->error_bytes + r->a_bytes + r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) +
-        MLS__ALIGN +
+        r->flat_bytes + MLS__ALIGN +
+        (r->tiles ? mls__align((size_t)c->kh * (size_t)c->kw * sizeof(size_t), MLS__ALIGN) : 0) +
         mls__align(mls__multiplier_bytes(r) + ((size_t)r->data.c + (size_t)r->blocks * MLS__LANE +
                                                (size_t)c->c_out + MLS__ROWS) *
                                                   sizeof(int32_t),
@@ -1107,14 +1247,18 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
                            mls__folded_max(*first, mls__k_max(*first)),
                            mls__folded_max(*second, mls__k_max(*second)));
     }
-    /* Which class it will be depends on the k in use: any up to the worst. */
-    for (int kind = first ? MLS__S8 : MLS__F32; kind <= worst; kind++) {
-        mls__run r;
-        size_t size;
-        if (first && kind == MLS__F32) continue;
-        mls__run_begin(&r, conv, direction, kind);
-        size = mls__run_size(&r, threads < images ? threads : images);
-        if (size > most) most = size;
+    /* Which class it will be depends on the k in use: any up to the worst. Which kernel, on what
+       mls_kernel_use says then. */
+    for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) {
+        for (int kind = first ? MLS__S8 : MLS__F32; kind <= worst; kind++) {
+            mls__run r;
+            size_t size;
+            if ((first && kind == MLS__F32) || !mls__unit_here(unit)) continue;
+            mls__run_begin(&r, conv, direction, kind);
+            r.kernel = &mls__kernels[unit];
+            size = mls__run_size(&r, threads < images ? threads : images);
+            if (size > most) most = size;
+        }
     }
     return most;
 }
@@ -1210,7 +1354,7 @@ static mls__place mls__weight_place(const mls__run *r, int32_t ky, int32_t kx)
 /* Bytes from the start of a phase to the element of a tap, a lane and a channel. */
 static size_t mls__weight_at(const mls__run *r, mls__place p, int32_t lane, int32_t channel)
 {
-    size_t at = (size_t)(lane / MLS__LANE), index, per_word = (size_t)(MLS__WORD / r->size);
+    size_t at = (size_t)(lane / MLS__LANE), index, per_word = (size_t)(MLS__WORD / r->cell);
     index = (size_t)p.col * (size_t)r->data.c + (size_t)channel;
     if (r->kind == MLS__WIDE && !r->merged) {
         at = at * (size_t)r->data.c + (size_t)channel;
@@ -1222,7 +1366,7 @@ static size_t mls__weight_at(const mls__run *r, mls__place p, int32_t lane, int3
         at = at * (size_t)r->data.c + (size_t)channel, index = (size_t)p.col;
     at = (at * (size_t)r->taps_y + (size_t)p.row) * (size_t)r->words + index / per_word;
     return at * MLS__LANE * MLS__WORD + (size_t)(lane % MLS__LANE) * MLS__WORD +
-           index % per_word * (size_t)r->size;
+           index % per_word * (size_t)r->cell;
 }
 
 /* Sum of the magnitudes that a lane meets in a row of taps, at most. */
@@ -1237,9 +1381,14 @@ static int64_t mls__row_largest(const mls__run *r)
         for (int lane = 0; lane < MLS__LANE; lane++) {
             int64_t sum = 0;
             for (int32_t word = 0; word < r->words; word++) {
+                const uint8_t *at = p + (size_t)(word * MLS__LANE + lane) * MLS__WORD;
                 int16_t v[2];
-                memcpy(v, p + (size_t)(word * MLS__LANE + lane) * MLS__WORD, sizeof v);
-                sum += (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
+                memcpy(v, at, sizeof v);
+                for (size_t j = 0; j < MLS__WORD && r->tiles; j++) {
+                    int32_t byte = at[j] + 256 * (int8_t)at[j + r->phase_bytes / 2];
+                    sum += byte < 0 ? -byte : byte;
+                }
+                if (!r->tiles) sum += (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
             }
             if (sum > most) most = sum;
         }
@@ -1254,7 +1403,7 @@ static void mls__pack_weights(mls__run *r)
     int pairs = mls__pairs_kind(r->kind), forward = r->direction == MLS_FORWARD;
     size_t plane_bytes = r->phase_bytes / 2;
     /* mls__weight_at without its divisions, where channels share words */
-    int apart = r->kind >= MLS__PAIRS8, shift = r->size == 1 ? 2 : r->size == 2 ? 1 : 0;
+    int apart = r->kind >= MLS__PAIRS8, shift = r->cell == 1 ? 2 : r->cell == 2 ? 1 : 0;
     size_t row = (size_t)r->words * MLS__LANE * MLS__WORD, block = (size_t)r->taps_y * row;
     uint8_t values[MLS__AHEAD * 4];
     int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
@@ -1299,7 +1448,7 @@ static void mls__pack_weights(mls__run *r)
                             to += (size_t)(lane / MLS__LANE) * block + (size_t)p.row * row +
                                   (index >> shift) * MLS__LANE * MLS__WORD +
                                   (size_t)(lane % MLS__LANE * MLS__WORD) +
-                                  (index & ((1u << shift) - 1)) * (size_t)r->size;
+                                  (index & ((1u << shift) - 1)) * (size_t)r->cell;
                         }
                         if (r->size == 1) {
                             int32_t v = (int8_t)values[i], at = lane / MLS__LANE;
@@ -1312,6 +1461,10 @@ static void mls__pack_weights(mls__run *r)
                             hi = (int16_t)((v + 128) >> 8), v = (int16_t)(v - hi * 256);
                             memcpy(to, &v, 2);
                             memcpy(to + plane_bytes, &hi, 2);
+                        } else if (r->tiles) {
+                            int16_t v;
+                            memcpy(&v, values + 2 * i, 2);
+                            to[0] = (uint8_t)(v & 255), to[plane_bytes] = (uint8_t)(v >> 8);
                         } else {
                             memcpy(to, values + i * r->size, (size_t)r->size);
                         }
@@ -1507,8 +1660,42 @@ static void mls__run_phase(const mls__run *r, const uint8_t *image, mls__phase p
     }
 }
 
-/* to: output image n */
-static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
+/* The same on tiles, for some images. */
+static void mls__run_areas(const mls__run *r, const uint8_t *image, int32_t images, mls__phase p,
+                           int32_t index, float *to)
+{
+    mls_shape side = r->direction == MLS_FORWARD ? r->out : r->c.in;
+    ptrdiff_t pixel = r->data.c, row_bytes = (ptrdiff_t)r->cols * pixel;
+    int32_t nb;
+    mls__area x;
+    memset(&x, 0, sizeof x);
+    x.a_x = (ptrdiff_t)p.stride * pixel, x.a_y = (ptrdiff_t)p.stride * row_bytes;
+    x.a_row = row_bytes, x.a_plane = (ptrdiff_t)r->byte_plane;
+    x.b_row = (ptrdiff_t)r->words * MLS__LANE * MLS__WORD, x.b_block = r->taps_y * x.b_row;
+    x.b_plane = (ptrdiff_t)(r->phase_bytes / 2);
+    x.rows = p.taps_y, x.h = p.h, x.w = p.w;
+    x.words = (int32_t)mls__align(((size_t)p.taps_x * (size_t)pixel + MLS__WORD - 1) / MLS__WORD,
+                                  MLS__TILE_WORDS);
+    x.out_x = (size_t)p.step * (size_t)r->lanes;
+    x.out_y = (size_t)p.step * (size_t)side.w * (size_t)r->lanes;
+    x.scale = r->kind == MLS__S8 || r->rows_fit >= p.taps_y ? r->scale : 0;
+    x.factors[0] = r->fold, x.factors[1] = r->scaling.tensor, x.factors[2] = r->scaling.units;
+    for (int32_t block = 0; block < r->blocks && p.h > 0 && p.w > 0; block += nb) {
+        int32_t first = block * MLS__LANE;
+        nb = r->blocks - block > 1 ? 2 : 1;
+        x.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
+        x.b = r->packed + (size_t)index * r->phase_bytes + (size_t)block * (size_t)x.b_block;
+        for (int32_t i = 0; i < images; i++) {
+            x.a = image + (size_t)i * r->images_step + p.row * row_bytes + p.col * pixel;
+            x.out = to + (size_t)i * mls__image(side) + (size_t)first +
+                    ((size_t)p.y * (size_t)side.w + (size_t)p.x) * (size_t)r->lanes;
+            r->kernel->tiles->area(&x);
+        }
+    }
+}
+
+/* Some images; more than one only on tiles, where the images are prepared. to: output image n */
+static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int slot, float *to)
 {
     uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
     const uint8_t *image = own;
@@ -1519,7 +1706,15 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
     else
         mls__pad_image(r, n, own, multiplier);
     if (r->direction == MLS_BACKWARD_DATA && (r->c.stride > r->c.kh || r->c.stride > r->c.kw)) {
-        memset(to, 0, mls__image(r->c.in) * sizeof(float)); /* some outputs have no taps */
+        /* some outputs have no taps */
+        memset(to, 0, (size_t)images * mls__image(r->c.in) * sizeof(float));
+    }
+    if (r->byte_plane) {
+        uint8_t *low = own + 2 * r->byte_plane;
+        r->kernel->tiles->bytes((const int16_t *)(const void *)image,
+                                (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, low,
+                                low + r->byte_plane);
+        image = low;
     }
     if (mls__pairs_kind(r->kind)) { /* words of neighbouring pixels, from every pixel on */
         size_t per_word = (size_t)(MLS__WORD / r->size), c = (size_t)r->data.c;
@@ -1539,7 +1734,9 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
     }
     for (int32_t index = 0; index < r->phases; index++) {
         mls__phase p = mls__phase_make(r, index);
-        if (mls__pairs_kind(r->kind)) {
+        if (r->tiles) {
+            mls__run_areas(r, image, images, p, index, to);
+        } else if (mls__pairs_kind(r->kind)) {
             mls__run_pairs(r, n, image, shift, p, index, to);
         } else if (r->kind == MLS__WIDE) {
             mls__run_wide(r, n, (const int32_t *)(const void *)image, p,
@@ -1548,7 +1745,12 @@ static void mls__run_image(const mls__run *r, int32_t n, int slot, float *to)
             mls__run_phase(r, image, p, index, to);
         }
     }
-    if (r->kernel->release) r->kernel->release();
+}
+
+/* At the end of a thread's work. */
+static void mls__run_release(const mls__run *r)
+{
+    if (r->tiles) r->kernel->tiles->release();
 }
 
 /* Backward-weight: a thread gathers E and A of some images as words of neighbouring pixels, until
@@ -1559,7 +1761,7 @@ typedef struct mls__sum {
     int64_t *error; /* [co] sum of E, which the bias of A multiplies */
     int64_t *c64;
     int32_t *c32;
-    size_t count; /* kh * co * lanes */
+    size_t count;
 } mls__sum;
 
 static mls__sum mls__sum_at(const mls__run *r, int32_t index)
@@ -1567,7 +1769,7 @@ static mls__sum mls__sum_at(const mls__run *r, int32_t index)
     uint8_t *p = r->sum + (size_t)index * r->sum_bytes;
     mls__sum s;
     s.head = (int64_t *)(void *)p;
-    s.count = (size_t)r->c.kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
+    s.count = r->sum_count;
     p += MLS__ALIGN;
     s.error = (int64_t *)(void *)p, p += (size_t)r->co * 8;
     s.c32 = (int32_t *)(void *)p;
@@ -1579,7 +1781,8 @@ static mls__sum mls__sum_at(const mls__run *r, int32_t index)
 /* Whether int8 sums of all images fit 32 bits. */
 static int mls__sums_fit(const mls__run *r)
 {
-    return (int64_t)r->out.n * r->out.h * r->quads * MLS__WORD <= r->segment;
+    int64_t row = r->tiles ? r->out.w : r->quads * MLS__WORD;
+    return (int64_t)r->out.n * r->out.h * row <= r->segment;
 }
 
 static void mls__sum_start(const mls__run *r, int32_t index)
@@ -1601,7 +1804,8 @@ static void mls__sum_flush(mls__sum *s)
 
 /* What follows the image in a slot. */
 typedef struct mls__scratch {
-    uint8_t *error, *a, *e;
+    uint8_t *error, *a, *e, *flat;
+    size_t *tap; /* on tiles: bytes of A to a tap */
     mls__gathered *gathered;
     int16_t *multiplier;
     int32_t *lane_k, *row_shift;
@@ -1614,7 +1818,12 @@ static mls__scratch mls__scratch_at(const mls__run *r, int slot)
     s.error = p, p += r->error_bytes;
     s.a = p, p += r->a_bytes;
     s.e = p, p += r->e_bytes * (r->kind == MLS__S16 ? 2 : 1);
+    s.flat = p, p += r->flat_bytes;
     s.gathered = (mls__gathered *)(void *)p, p += MLS__ALIGN;
+    s.tap = (size_t *)(void *)p;
+    if (r->tiles) {
+        p += mls__align((size_t)r->c.kh * (size_t)r->c.kw * sizeof(size_t), MLS__ALIGN);
+    }
     s.multiplier = (int16_t *)(void *)p, p += mls__multiplier_bytes(r);
     s.lane_k = (int32_t *)(void *)p;
     s.row_shift = s.lane_k + (size_t)r->blocks * MLS__LANE;
@@ -1729,6 +1938,164 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
             }
 }
 
+/* On tiles: see mls__line_size. */
+
+/* Bytes to a plane of A: of residues of the stride, and of its low or high bytes. */
+static size_t mls__a_plane(const mls__run *r, int32_t ry, int32_t rx, int byte)
+{
+    int32_t residue = ry * mls__residues(r->c.stride, r->c.kw) + rx;
+    return (size_t)(residue * r->bytes + byte) * (size_t)(r->blocks * MLS__LANE) * r->channel_bytes;
+}
+
+static void mls__tap_offsets(const mls__run *r, size_t *tap)
+{
+    int32_t s = r->c.stride;
+    for (int32_t ky = 0; ky < r->c.kh; ky++)
+        for (int32_t kx = 0; kx < r->c.kw; kx++) {
+            *tap++ = mls__a_plane(r, ky % s, kx % s, 0) + (size_t)(ky / s * r->pitch + kx / s);
+        }
+}
+
+/* Adds the products of a number of images, or of some rows of one, to a sum. */
+static void mls__line_strip(const mls__run *r, const mls__scratch *s, int32_t images, int32_t rows,
+                            int32_t index)
+{
+    size_t line = r->band == r->out.h ? (size_t)r->line : mls__align((size_t)(rows * r->pitch), 4);
+    size_t pixels = (size_t)images * line, words = mls__align(pixels / 4, MLS__TILE_WORDS);
+    int64_t terms = (int64_t)images * rows * r->out.w;
+    mls__sum sum = mls__sum_at(r, index);
+    mls__strip x;
+    memset(&x, 0, sizeof x);
+    x.words = (int32_t)words;
+    x.a = s->a, x.a_tap = s->tap, x.a_channel = r->channel_bytes;
+    x.b = s->e, x.b_block = r->e.block;
+    x.taps = r->c.kh * r->c.kw, x.a_blocks = r->blocks, x.b_blocks = r->co / MLS__LANE;
+    if (r->bytes == 2) {
+        x.a_plane = mls__a_plane(r, 0, 0, 1), x.b_plane = r->e_bytes;
+        x.c64 = sum.c64;
+    } else {
+        if (sum.head[0] + terms > r->segment) mls__sum_flush(&sum);
+        sum.head[0] += terms;
+        x.c32 = sum.c32, x.fresh = sum.head[1] != 0;
+        sum.head[1] = 0;
+    }
+    for (int32_t i = 0; i < x.b_blocks * r->bytes; i++) {
+        uint8_t *e =
+            s->e + (size_t)(i / x.b_blocks) * r->e_bytes + (size_t)(i % x.b_blocks) * r->e.block;
+        memset(e + pixels * MLS__LANE, 0, (words * 4 - pixels) * MLS__LANE);
+    }
+    if (r->band == r->out.h) { /* where the taps of the last image end */
+        size_t zeros =
+            (size_t)((r->c.kh - 1) / r->c.stride * r->pitch + (r->c.kw - 1) / r->c.stride + 1);
+        size_t channels =
+            mls__a_plane(r, mls__residues(r->c.stride, r->c.kh), 0, 0) / r->channel_bytes;
+        for (size_t i = 0; i < channels; i++)
+            memset(s->a + i * r->channel_bytes + pixels, 0, zeros);
+    }
+    r->kernel->tiles->strip(&x);
+}
+
+/* Pixels that a residue of the stride has, in rows of the pitch: rows y .. y + rows - 1 of those of
+   which the real ones are inside of padding. Zeros elsewhere, and behind. */
+static void mls__flat_rows(const mls__run *r, const uint8_t *from, size_t row_bytes, mls_shape real,
+                           int32_t pad, int32_t step, int32_t ry, int32_t rx, int32_t y,
+                           int32_t rows, uint8_t *to)
+{
+    size_t pixel = (size_t)real.c * (size_t)r->size, pitch = (size_t)r->pitch * pixel;
+    int32_t x0 = pad > rx ? (pad - rx + step - 1) / step : 0;
+    int32_t x1 = (pad + real.w - rx + step - 1) / step;
+    if (x1 > r->pitch) x1 = r->pitch;
+    for (int32_t j = 0; j < rows; j++, to += pitch) {
+        int32_t row = (y + j) * step + ry;
+        const uint8_t *at;
+        uint8_t *p = to + (size_t)x0 * pixel;
+        if (row < pad || row >= pad + real.h || x0 >= x1) {
+            memset(to, 0, pitch);
+            continue;
+        }
+        at = from + (size_t)row * row_bytes + (size_t)(x0 * step + rx) * pixel;
+        memset(to, 0, (size_t)x0 * pixel);
+        memset(to + (size_t)x1 * pixel, 0, pitch - (size_t)x1 * pixel);
+        if (step == 1) {
+            memcpy(p, at, (size_t)(x1 - x0) * pixel);
+        } else if (pixel % 16 == 0) {
+            for (int32_t x = x0; x < x1; x++, at += (size_t)step * pixel) {
+                for (size_t i = 0; i < pixel; i += 16, p += 16) memcpy(p, at + i, 16);
+            }
+        } else {
+            for (int32_t x = x0; x < x1; x++, p += pixel, at += (size_t)step * pixel) {
+                memcpy(p, at, pixel);
+            }
+        }
+    }
+    memset(to, 0, 64 * pixel);
+}
+
+/* Puts rows y .. y + rows - 1 of an image on the line, from a pixel on. */
+static void mls__line_rows(const mls__run *r, const mls__scratch *s, const uint8_t *image,
+                           const uint8_t *error, size_t error_row, int32_t y, int32_t rows,
+                           size_t at)
+{
+    const mls_conv *c = &r->c;
+    size_t row_bytes = (size_t)r->cols * (size_t)c->in.c * (size_t)r->size;
+    int whole = r->band == r->out.h;
+    int32_t a_rows = whole ? r->line_rows : rows + (c->kh - 1) / c->stride + 1;
+    int32_t e_rows = whole ? r->line_rows : rows;
+    mls__line x;
+    memset(&x, 0, sizeof x);
+    x.from = s->flat, x.size = r->size;
+    x.pixel = (size_t)c->in.c * (size_t)r->size;
+    x.pixels = mls__align((size_t)(a_rows * r->pitch), 4);
+    x.blocks = (size_t)r->blocks, x.step = r->channel_bytes;
+    for (int32_t ry = 0; ry < mls__residues(c->stride, c->kh); ry++)
+        for (int32_t rx = 0; rx < mls__residues(c->stride, c->kw); rx++) {
+            mls__flat_rows(r, image, row_bytes, c->in, c->pad, c->stride, ry, rx, y, a_rows,
+                           s->flat);
+            for (x.plane = 0; x.plane < r->bytes; x.plane++) {
+                x.to = s->a + mls__a_plane(r, ry, rx, x.plane) + at;
+                r->kernel->tiles->turn(&x);
+            }
+        }
+    mls__flat_rows(r, error, error_row, r->out, 0, 1, 0, 0, y, e_rows, s->flat);
+    x.pixel = (size_t)c->c_out * (size_t)r->size;
+    x.pixels = mls__align((size_t)(e_rows * r->pitch), 4);
+    x.blocks = (size_t)(r->co / MLS__LANE), x.step = r->e.block;
+    for (x.plane = 0; x.plane < r->bytes; x.plane++) {
+        x.to = s->e + (size_t)x.plane * r->e_bytes + at * MLS__LANE;
+        r->kernel->tiles->words(&x);
+    }
+}
+
+/* All sums of a row of the kernel, to the output. */
+static void mls__line_finish(const mls__run *r, int32_t ky)
+{
+    const mls_conv *c = &r->c;
+    size_t taps = (size_t)c->kh * (size_t)c->kw;
+    int32_t e_blocks = r->co / MLS__LANE;
+    int wide = r->kind == MLS__S16 || !mls__sums_fit(r);
+    float factors[3];
+    factors[0] = r->fold, factors[1] = r->scaling.tensor, factors[2] = r->scaling.units;
+    for (int32_t i = 0; i < c->kw * r->blocks * e_blocks; i++) {
+        size_t tap = (size_t)(ky * c->kw + i / e_blocks / r->blocks);
+        int32_t ci = i / e_blocks % r->blocks * MLS__LANE, co = i % e_blocks * MLS__LANE;
+        size_t at = (size_t)(ky * c->kw * r->blocks * e_blocks + i) * MLS__LANE * MLS__LANE;
+        float *to = r->output + ((size_t)co * taps + tap) * (size_t)c->in.c + ci;
+        int64_t acc[MLS__LANE * MLS__LANE] = {0};
+        const int32_t *only = 0;
+        for (int32_t j = 0; j < r->sums; j++) {
+            mls__sum s = mls__sum_at(r, j);
+            const int32_t *c32 = r->kind == MLS__S8 && !s.head[1] ? s.c32 + at : 0;
+            if (r->sums == 1 && !wide && c32)
+                only = c32;
+            else
+                r->kernel->add(acc, c32, wide ? s.c64 + at : 0, 0, MLS__LANE * MLS__LANE);
+        }
+        r->kernel->tiles->put(
+            only, acc, factors, c->in.c - ci < MLS__LANE ? c->in.c - ci : MLS__LANE,
+            c->c_out - co < MLS__LANE ? c->c_out - co : MLS__LANE, to, taps * (size_t)c->in.c);
+    }
+}
+
 /* Bytes to element i of words in blocks. */
 MLS__INLINE size_t mls__block_at(size_t i, size_t block)
 {
@@ -1772,11 +2139,12 @@ static void mls__mix_image(const mls__run *r, const uint8_t *image, int32_t rows
 static void mls__run_weight_flush(const mls__run *r, int slot)
 {
     mls__scratch s = mls__scratch_at(r, slot);
-    if (s.gathered->images) {
+    if (s.gathered->images && r->tiles) {
+        mls__line_strip(r, &s, s.gathered->images, r->band, s.gathered->sum);
+    } else if (s.gathered->images) {
         mls__weight_tiles(r, s.e, s.a, s.gathered->images, r->band, &s, s.gathered->sum);
     }
     s.gathered->images = 0;
-    if (r->kernel->release) r->kernel->release();
 }
 
 /* E rows as words. from: its pixel (0, 0), bytes from row to row. */
@@ -1854,6 +2222,14 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
     for (int32_t y = 0; y < r->out.h; y += r->band) {
         int32_t rows = r->out.h - y < r->band ? r->out.h - y : r->band;
         size_t at = (size_t)s.gathered->images;
+        if (r->tiles) {
+            mls__line_rows(r, &s, image, error, e_row, y, rows, at * (size_t)r->line);
+            if (r->band < r->out.h)
+                mls__line_strip(r, &s, 1, rows, index);
+            else if (++s.gathered->images == r->gather)
+                mls__run_weight_flush(r, slot);
+            continue;
+        }
         for (int plane = 0; plane < r->planes; plane++) {
             mls__mix_error(r, error + (size_t)plane * plane_bytes + (size_t)y * e_row, e_row, flip,
                            rows, zeros, s.e + (size_t)plane * r->e_bytes + at * r->e.image);
@@ -1873,6 +2249,10 @@ static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
 {
     const mls_conv *c = &r->c;
     int32_t depth = r->depth, wide = r->kind != MLS__S8 || !mls__sums_fit(r);
+    if (r->tiles) {
+        for (int32_t ky = ky0; ky < ky1; ky++) mls__line_finish(r, ky);
+        return;
+    }
     size_t lanes = (size_t)r->blocks * MLS__LANE;
     for (int32_t ky = ky0; ky < ky1; ky++)
         for (int32_t co = 0; co < c->c_out; co++)
@@ -2085,11 +2465,11 @@ static mls_status mls__run_scale(mls__run *r, int k1, int k2)
     r->k1 = k1, r->k2 = k2, r->largest = a;
     r->merged = mls__merged(&r->c, r->direction, r->first->format, r->second->format);
     if (r->kind == MLS__S8 || r->kind == MLS__PAIRS8) {
-        r->bias = r->kernel->bias;
-        r->segment = INT32_MAX / (255 * 127);
+        r->bias = r->kind == MLS__S8 ? r->kernel->bias : r->kernel->pairs_bias;
+        r->segment = INT32_MAX / ((r->bias ? 255 : 127) * 127);
     } else if (r->kind == MLS__S16) {
         r->segment = INT32_MAX / (a * b);
-        if (r->segment < 64) {
+        if (r->segment < 64 && !mls__on_tiles(r)) {
             r->planes = 2; /* hi and lo are at most 128 */
             r->segment = INT32_MAX / (a * 128);
         }
@@ -2125,6 +2505,7 @@ static void mls__run_first(mls__run *r)
         for (int slot = 0; slot < r->slots; slot++) {
             mls__scratch s = mls__scratch_at(r, slot);
             s.gathered->images = s.gathered->sum = 0;
+            if (r->tiles) mls__tap_offsets(r, s.tap);
             memset(mls__zeros_at(r, &s), r->errors && r->bias ? 0x80 : 0,
                    (size_t)r->c.c_out * (size_t)r->size);
         }
@@ -2150,9 +2531,22 @@ static void mls__run_all(mls__run *r)
     mls__run_first(r);
     (void)many; /* without OpenMP */
     if (r->direction != MLS_BACKWARD_WEIGHT) {
-        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
-        for (int32_t i = 0; i < n; i++)
-            mls__run_image(r, i, MLS__THREAD(), r->output + (size_t)i * image);
+        /* images at a time: where the weights leave no room for an image in the cache, a block of
+           weights passes over several of them */
+        int32_t some = 1, share = (n + r->slots - 1) / r->slots;
+        if (r->tiles && r->images && !r->byte_plane &&
+            r->phase_bytes * (size_t)r->phases > MLS__GATHER) {
+            size_t fit = MLS__GATHER / r->images_step;
+            some = fit < 1 ? 1 : fit < (size_t)share ? (int32_t)fit : share;
+        }
+        MLS__OMP(omp parallel num_threads(r->slots) if (many))
+        {
+            MLS__OMP(omp for schedule(static))
+            for (int32_t i = 0; i < n; i += some)
+                mls__run_images(r, i, n - i < some ? n - i : some, MLS__THREAD(),
+                                r->output + (size_t)i * image);
+            mls__run_release(r);
+        }
     } else {
         /* fp32 sums a block on its own; integers may take any share */
         int32_t blocks = n < MLS__BLOCKS ? n : MLS__BLOCKS;
@@ -2164,6 +2558,7 @@ static void mls__run_all(mls__run *r)
                 mls__run_weight_image(r, i, MLS__THREAD(), r->kind == MLS__F32 ? b : MLS__THREAD());
             }
             mls__run_weight_flush(r, MLS__THREAD());
+            mls__run_release(r);
         }
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
@@ -2876,207 +3271,8 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 #undef MLS__TILE_CASE
 #undef MLS__TILES
 
-#if MLS__UNIT == MLS__ISA_AMX
-/* Tiles: int8 sums of 16 rows and up to 48 lanes, 64 bytes of a row at a time. A tile of the b
-   operand is what is packed anyway: words of 16 lanes. Inline assembly, as compilers differ in what
-   they believe the intrinsics to read and write. MLS_AMX_EMULATE runs the same code on tiles in
-   memory, for CPUs that have none. */
-#define MLS__TARGET_TILES \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,amx-tile,amx-int8")))
-
-typedef struct mls__tile_shapes { /* what ldtilecfg reads */
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} mls__tile_shapes;
-
-#ifdef MLS_AMX_EMULATE
-static __thread struct {
-    mls__tile_shapes shapes;
-    int32_t tile[8][16][16];
-} mls__amx;
-
-static void mls__tile_shape(const mls__tile_shapes *t)
-{
-    memset(&mls__amx, 0, sizeof mls__amx);
-    mls__amx.shapes = *t;
-}
-static void mls__tile_move(int t, void *p, ptrdiff_t step, int store)
-{
-    for (int row = 0; row < mls__amx.shapes.rows[t]; row++) {
-        uint8_t *at = (uint8_t *)p + row * step;
-        if (store) memcpy(at, mls__amx.tile[t][row], mls__amx.shapes.bytes[t]);
-        if (!store) memset(mls__amx.tile[t][row], 0, 64);
-        if (!store) memcpy(mls__amx.tile[t][row], at, mls__amx.shapes.bytes[t]);
-    }
-}
-static void mls__tile_dot(int c, int a, int b, int b_unsigned)
-{
-    const mls__tile_shapes *t = &mls__amx.shapes;
-    for (int m = 0; m < t->rows[c]; m++)
-        for (int k = 0; k < t->bytes[a] / 4; k++)
-            for (int n = 0; n < t->bytes[c] / 4; n++) {
-                uint8_t x[4], y[4];
-                memcpy(x, &mls__amx.tile[a][m][k], 4), memcpy(y, &mls__amx.tile[b][k][n], 4);
-                for (int i = 0; i < 4; i++) {
-                    int32_t product = b_unsigned ? (int8_t)x[i] * y[i] : x[i] * (int8_t)y[i];
-                    mls__amx.tile[c][m][n] =
-                        (int32_t)((uint32_t)mls__amx.tile[c][m][n] + (uint32_t)product);
-                }
-            }
-}
-#define MLS__TILE_SHAPE(t)          mls__tile_shape(t)
-#define MLS__TILE_ZERO(t)           memset(mls__amx.tile[t], 0, sizeof mls__amx.tile[t])
-#define MLS__TILE_LOAD(t, p, step)  mls__tile_move(t, (void *)(uintptr_t)(p), (ptrdiff_t)(step), 0)
-#define MLS__TILE_STORE(t, p, step) mls__tile_move(t, p, step, 1)
-#define MLS__TILE_DOT_US(c, a, b)   mls__tile_dot(c, a, b, 0)
-#define MLS__TILE_DOT_SU(c, a, b)   mls__tile_dot(c, a, b, 1)
-#define MLS__TILE_RELEASE()         ((void)0)
-#else
-#define MLS__TILE_SHAPE(t) __asm__ volatile("ldtilecfg %0" : : "m"(*(t)))
-#define MLS__TILE_ZERO(t)  __asm__ volatile("tilezero %%tmm" #t : :)
-#define MLS__TILE_LOAD(t, p, step)                    \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t  \
-                     :                                \
-                     : "r"(p), "r"((ptrdiff_t)(step)) \
-                     : "memor"                        \
-                       "y")
-#define MLS__TILE_STORE(t, p, step)                      \
-    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" \
-                     :                                   \
-                     : "r"(p), "r"((ptrdiff_t)(step))    \
-                     : "memory")
-#define MLS__TILE_DOT_US(c, a, b) __asm__ volatile("tdpbusd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
-#define MLS__TILE_DOT_SU(c, a, b) __asm__ volatile("tdpbsud %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
-#define MLS__TILE_RELEASE()       __asm__ volatile("tilerelease" : :)
-#endif
-
-/* Shapes loaded in this thread, as rows * 32 + words of the last step; 0: none. */
-static __thread int mls__tiles_shaped;
-
-static MLS__TARGET_TILES void mls__release_amx(void)
-{
-    if (mls__tiles_shaped) MLS__TILE_RELEASE();
-    mls__tiles_shaped = 0;
-}
-
-/* 0, 1, 2: sums; 3, 4: a and b of 16 words; 5, 6: a and b of the words that are left. */
-static MLS__TARGET_TILES void mls__tiles_shape(int mr, int rest)
-{
-    mls__tile_shapes t;
-    if (mls__tiles_shaped == mr * 32 + rest) return;
-    memset(&t, 0, sizeof t);
-    t.palette = 1;
-    for (int i = 0; i < 7; i++) t.rows[i] = (uint8_t)mr, t.bytes[i] = 64;
-    t.rows[4] = 16;
-    t.rows[6] = (uint8_t)(rest ? rest : 1), t.bytes[5] = (uint16_t)(rest ? rest * 4 : 4);
-    MLS__TILE_SHAPE(&t);
-    mls__tiles_shaped = mr * 32 + rest;
-}
-
-/* Words that are not neighbours, 16 rows each: rows of words. */
-static void mls__tiles_turn(const uint8_t *from, ptrdiff_t step, int32_t words, int32_t *to)
-{
-    for (int32_t word = 0; word < words; word++) {
-        int32_t row[16];
-        memcpy(row, from + word * step, sizeof row);
-        for (int m = 0; m < 16; m++) to[m * 16 + word] = row[m];
-    }
-}
-
-#define MLS__TILES_STEP(a_tile, b_tile)                               \
-    do {                                                              \
-        MLS__TILE_LOAD(a_tile, a_at, a_step);                         \
-        MLS__TILE_LOAD(b_tile, b_at, d->b_word);                      \
-        if (d->b_unsigned)                                            \
-            MLS__TILE_DOT_SU(0, a_tile, b_tile);                      \
-        else                                                          \
-            MLS__TILE_DOT_US(0, a_tile, b_tile);                      \
-        if (nb > 1) {                                                 \
-            MLS__TILE_LOAD(b_tile, b_at + d->b_block, d->b_word);     \
-            if (d->b_unsigned)                                        \
-                MLS__TILE_DOT_SU(1, a_tile, b_tile);                  \
-            else                                                      \
-                MLS__TILE_DOT_US(1, a_tile, b_tile);                  \
-        }                                                             \
-        if (nb > 2) {                                                 \
-            MLS__TILE_LOAD(b_tile, b_at + 2 * d->b_block, d->b_word); \
-            if (d->b_unsigned)                                        \
-                MLS__TILE_DOT_SU(2, a_tile, b_tile);                  \
-            else                                                      \
-                MLS__TILE_DOT_US(2, a_tile, b_tile);                  \
-        }                                                             \
-    } while (0)
-
-static MLS__TARGET_TILES void mls__tiles_amx(int mr, int nb, const mls__dot *d)
-{
-    int32_t sums[16 * 3 * MLS__LANE];
-    const ptrdiff_t row_bytes = (ptrdiff_t)(nb * MLS__LANE * 4);
-    const ptrdiff_t init_step = (ptrdiff_t)(d->init_step * 4);
-    mls__tiles_shape(mr, d->words % 16);
-    MLS__TILE_ZERO(0);
-    MLS__TILE_ZERO(1);
-    MLS__TILE_ZERO(2);
-    if (d->init) MLS__TILE_LOAD(0, d->init, init_step);
-    if (d->init && nb > 1) MLS__TILE_LOAD(1, d->init + 16, init_step);
-    if (d->init && nb > 2) MLS__TILE_LOAD(2, d->init + 32, init_step);
-    for (int32_t image = 0; image < d->images; image++) {
-        for (int32_t row = 0; row < d->rows; row++) {
-            const uint8_t *a = d->a + image * d->a_image + row * d->a_row;
-            const uint8_t *b_at = d->b + (size_t)image * d->b_image + (size_t)row * d->b_row;
-            for (int32_t word = 0; word < d->words; word += 16) {
-                int32_t turned[16 * 16], count = d->words - word < 16 ? d->words - word : 16;
-                const uint8_t *a_at = a + word * d->a_word;
-                ptrdiff_t a_step = d->a_m;
-                if (d->a_word != MLS__WORD) {
-                    mls__tiles_turn(a_at, d->a_word, count, turned);
-                    a_at = (const uint8_t *)turned, a_step = 64;
-                }
-                if (count == 16)
-                    MLS__TILES_STEP(3, 4);
-                else
-                    MLS__TILES_STEP(5, 6);
-                b_at += 16 * d->b_word;
-            }
-        }
-    }
-    MLS__TILE_STORE(0, sums, row_bytes);
-    if (nb > 1) MLS__TILE_STORE(1, sums + 16, row_bytes);
-    if (nb > 2) MLS__TILE_STORE(2, sums + 32, row_bytes);
-    for (int m = 0; m < mr && m < d->count; m++) {
-        MLS__I acc[3];
-        memcpy(acc, sums + m * nb * MLS__LANE, sizeof *acc * (size_t)nb);
-        if (nb == 1)
-            MLS__FN(mls__put)(MLS__S8, 1, d, m, acc);
-        else if (nb == 2)
-            MLS__FN(mls__put)(MLS__S8, 2, d, m, acc);
-        else
-            MLS__FN(mls__put)(MLS__S8, 3, d, m, acc);
-    }
-}
-#undef MLS__TILES_STEP
-#endif
-
 static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
-#if MLS__UNIT == MLS__ISA_AMX
-    if (kind == MLS__S8 && d->a_m) {
-        mls__tiles_amx(mr, nb, d);
-        return;
-    }
-    if (mr == 16 && nb > 1) { /* other operands: two tiles of vectors */
-        mls__dot half = *d;
-        half.count = d->count < 8 ? d->count : 8;
-        MLS__FN(mls__dot)(kind, 8, nb, &half);
-        half.a += 8 * d->a_m, half.count = d->count - half.count;
-        if (d->init) half.init += 8 * d->init_step;
-        if (d->put == MLS__PUT_SUMS) half.c += 8 * d->c_step;
-        if (d->put == MLS__PUT_FLOATS) half.out += 8 * d->out_step;
-        if (d->put == MLS__PUT_WIDE) half.wide += 8 * d->wide_step, half.row_shift += 8;
-        if (half.count) MLS__FN(mls__dot)(kind, 8, nb, &half);
-        return;
-    }
-#endif
     if (kind == MLS__S8) MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
 #if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
     else if (kind == MLS__F32)
@@ -3474,5 +3670,497 @@ static MLS__TARGET void MLS__FN(mls__wide)(const int32_t *a, ptrdiff_t a_row, pt
     }
     memcpy(p, sum, sizeof sum);
 }
+
+#if MLS__UNIT == MLS__ISA_AMX
+/* Tiles of AMX: 16 rows of 64 bytes. Inline assembly, as compilers differ in what they believe the
+   intrinsics to read and write. MLS_AMX_EMULATE runs the same code on tiles in memory, for CPUs that
+   have none. */
+#define MLS__TARGET_TILES \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,amx-tile,amx-int8")))
+
+typedef struct mls__tile_shapes { /* what ldtilecfg reads */
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} mls__tile_shapes;
+
+#ifdef MLS_AMX_EMULATE
+static __thread struct {
+    mls__tile_shapes shapes;
+    int32_t tile[8][16][16];
+} mls__amx;
+
+static void mls__tile_shape(const mls__tile_shapes *t)
+{
+    memset(&mls__amx, 0, sizeof mls__amx);
+    mls__amx.shapes = *t;
+}
+static void mls__tile_move(int t, void *p, ptrdiff_t step, int store)
+{
+    for (int row = 0; row < mls__amx.shapes.rows[t]; row++) {
+        uint8_t *at = (uint8_t *)p + row * step;
+        if (store) memcpy(at, mls__amx.tile[t][row], mls__amx.shapes.bytes[t]);
+        if (!store) memset(mls__amx.tile[t][row], 0, 64);
+        if (!store) memcpy(mls__amx.tile[t][row], at, mls__amx.shapes.bytes[t]);
+    }
+}
+static void mls__tile_dot(int c, int a, int b, int a_signed, int b_signed)
+{
+    const mls__tile_shapes *t = &mls__amx.shapes;
+    for (int m = 0; m < t->rows[c]; m++)
+        for (int k = 0; k < t->bytes[a] / 4; k++)
+            for (int n = 0; n < t->bytes[c] / 4; n++) {
+                uint8_t x[4], y[4];
+                memcpy(x, &mls__amx.tile[a][m][k], 4), memcpy(y, &mls__amx.tile[b][k][n], 4);
+                for (int i = 0; i < 4; i++) {
+                    int32_t product =
+                        (a_signed ? (int8_t)x[i] : x[i]) * (b_signed ? (int8_t)y[i] : y[i]);
+                    mls__amx.tile[c][m][n] =
+                        (int32_t)((uint32_t)mls__amx.tile[c][m][n] + (uint32_t)product);
+                }
+            }
+}
+#define MLS__TILE_SHAPE(t)          mls__tile_shape(t)
+#define MLS__TILE_ZERO(t)           memset(mls__amx.tile[t], 0, sizeof mls__amx.tile[t])
+#define MLS__TILE_LOAD(t, p, step)  mls__tile_move(t, (void *)(uintptr_t)(p), (ptrdiff_t)(step), 0)
+#define MLS__TILE_STORE(t, p, step) mls__tile_move(t, p, step, 1)
+#define MLS__TILE_SS(c, a, b)       mls__tile_dot(c, a, b, 1, 1)
+#define MLS__TILE_SU(c, a, b)       mls__tile_dot(c, a, b, 1, 0)
+#define MLS__TILE_US(c, a, b)       mls__tile_dot(c, a, b, 0, 1)
+#define MLS__TILE_UU(c, a, b)       mls__tile_dot(c, a, b, 0, 0)
+#define MLS__TILE_RELEASE()         ((void)0)
+#else
+/* clang-format off */
+#define MLS__TILE_SHAPE(t) __asm__ volatile("ldtilecfg %0" : : "m"(*(t)))
+#define MLS__TILE_ZERO(t)  __asm__ volatile("tilezero %%tmm" #t : :)
+#define MLS__TILE_LOAD(t, p, step) \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(p), "r"((ptrdiff_t)(step)) : "memory")
+#define MLS__TILE_STORE(t, p, step) \
+    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" : : "r"(p), "r"((ptrdiff_t)(step)) : "memory")
+/* signed or unsigned bytes of a, of b */
+#define MLS__TILE_SS(c, a, b) __asm__ volatile("tdpbssd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define MLS__TILE_SU(c, a, b) __asm__ volatile("tdpbsud %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define MLS__TILE_US(c, a, b) __asm__ volatile("tdpbusd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define MLS__TILE_UU(c, a, b) __asm__ volatile("tdpbuud %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define MLS__TILE_RELEASE()   __asm__ volatile("tilerelease" : :)
+/* clang-format on */
+#endif
+
+enum {
+    MLS__TILE_BYTES = 1024
+};
+
+/* Rows of the tiles in this thread; 0: none are set up. */
+static __thread int mls__tiles_rows;
+
+static MLS__TARGET_TILES void mls__tiles_release(void)
+{
+    if (mls__tiles_rows) MLS__TILE_RELEASE();
+    mls__tiles_rows = 0;
+}
+
+/* 0 to 3: sums, 4 and 5: a, all of so many rows; 6 and 7: b, 16 words. */
+static MLS__TARGET_TILES void mls__tiles_shape(int rows)
+{
+    mls__tile_shapes t;
+    if (mls__tiles_rows == rows) return;
+    memset(&t, 0, sizeof t);
+    t.palette = 1;
+    for (int i = 0; i < 8; i++) t.rows[i] = (uint8_t)(i < 6 ? rows : 16), t.bytes[i] = 64;
+    MLS__TILE_SHAPE(&t);
+    mls__tiles_rows = rows;
+}
+
+/* Sums of na tiles of outputs times nb blocks, [a][b][row][16], of bytes. */
+MLS__INLINE MLS__TARGET_TILES void mls__tiles_sum8(int na, int nb, const mls__area *x,
+                                                   const uint8_t *a0, const uint8_t *a1,
+                                                   const uint8_t *b, int32_t *sums)
+{
+    const ptrdiff_t step = x->a_x, a_row = x->a_row, b_block = x->b_block, b_row = x->b_row;
+    const int32_t rows = x->rows, words = x->words;
+    MLS__TILE_ZERO(0);
+    if (nb > 1) MLS__TILE_ZERO(1);
+    if (na > 1) MLS__TILE_ZERO(2);
+    if (na > 1 && nb > 1) MLS__TILE_ZERO(3);
+    for (int32_t row = 0; row < rows; row++, a0 += a_row, a1 += a_row, b += b_row) {
+        for (int32_t at = 0; at < words * MLS__WORD; at += 64) {
+            const uint8_t *b_at = b + (ptrdiff_t)at * MLS__LANE;
+            MLS__TILE_LOAD(6, b_at, 64);
+            MLS__TILE_LOAD(4, a0 + at, step);
+            MLS__TILE_SS(0, 4, 6);
+            if (nb > 1) MLS__TILE_LOAD(7, b_at + b_block, 64);
+            if (nb > 1) MLS__TILE_SS(1, 4, 7);
+            if (na > 1) MLS__TILE_LOAD(5, a1 + at, step);
+            if (na > 1) MLS__TILE_SS(2, 5, 6);
+            if (na > 1 && nb > 1) MLS__TILE_SS(3, 5, 7);
+        }
+    }
+    MLS__TILE_STORE(0, sums, 64);
+    if (nb > 1) MLS__TILE_STORE(1, sums + 256, 64);
+    if (na > 1) MLS__TILE_STORE(2, sums + 512, 64);
+    if (na > 1 && nb > 1) MLS__TILE_STORE(3, sums + 768, 64);
+}
+
+/* Of one tile and one block of 16-bit integers: the parts [low low][low high + high low][high high]. */
+MLS__INLINE MLS__TARGET_TILES void mls__tiles_sum16(const mls__area *x, const uint8_t *a,
+                                                    const uint8_t *b, int32_t *sums)
+{
+    const ptrdiff_t step = x->a_x, a_row = x->a_row, b_row = x->b_row;
+    const ptrdiff_t a_high = x->a_plane, b_high = x->b_plane;
+    const int32_t rows = x->rows, words = x->words;
+    MLS__TILE_ZERO(0);
+    MLS__TILE_ZERO(1);
+    MLS__TILE_ZERO(2);
+    for (int32_t row = 0; row < rows; row++, a += a_row, b += b_row) {
+        for (int32_t at = 0; at < words * MLS__WORD; at += 64) {
+            const uint8_t *b_at = b + (ptrdiff_t)at * MLS__LANE;
+            MLS__TILE_LOAD(4, a + at, step);
+            MLS__TILE_LOAD(6, b_at, 64);
+            MLS__TILE_UU(0, 4, 6);
+            MLS__TILE_LOAD(7, b_at + b_high, 64);
+            MLS__TILE_US(1, 4, 7);
+            MLS__TILE_LOAD(5, a + a_high + at, step);
+            MLS__TILE_SS(2, 5, 7);
+            MLS__TILE_SU(1, 5, 6);
+        }
+    }
+    MLS__TILE_STORE(0, sums, 64);
+    MLS__TILE_STORE(1, sums + 256, 64);
+    MLS__TILE_STORE(2, sums + 512, 64);
+}
+
+/* 16 sums of 64 bits, scaled. */
+MLS__INLINE MLS__TARGET MLS__F mls__tiles_float64(const MLS__FN(mls__i64) * v, const float *factors)
+{
+    __m256 low = _mm512_maskz_cvtepi64_ps(255, (__m512i)v[0]);
+    __m256 high = _mm512_maskz_cvtepi64_ps(255, (__m512i)v[1]);
+    MLS__F z = (MLS__F)_mm512_maskz_insertf32x8(MLS__ALL16, _mm512_castps256_ps512(low), high, 1);
+    return ((z * factors[0]) * factors[1]) * factors[2];
+}
+
+/* low + middle * 256 + high * 65536 in 64 bits. */
+MLS__INLINE MLS__TARGET void mls__tiles_join(const int32_t *sums, MLS__FN(mls__i64) * v)
+{
+    for (int i = 0; i < 2; i++) {
+        MLS__FN(mls__half32) part[3];
+        for (int j = 0; j < 3; j++) memcpy(&part[j], sums + j * 256 + i * 8, sizeof part[j]);
+        v[i] = MLS__FN(mls__widen)(part[0]) + MLS__FN(mls__widen)(part[1]) * 256 +
+               MLS__FN(mls__widen)(part[2]) * 65536;
+    }
+}
+
+/* Row row of sums, scaled, to out; left: lanes to write. */
+MLS__INLINE MLS__TARGET void mls__tiles_out(const mls__area *x, const int32_t *sums, float *out,
+                                            int32_t left)
+{
+    MLS__F z;
+    if (x->a_plane && !(x->scale > 0)) {
+        MLS__FN(mls__i64) v[2];
+        mls__tiles_join(sums, v);
+        z = mls__tiles_float64(v, x->factors);
+    } else {
+        MLS__I v = MLS__BITS(MLS__LOAD(sums));
+        if (x->a_plane) {
+            v = MLS__FN(mls__addi)(v, MLS__BITS(MLS__LOAD(sums + 256)) << 8);
+            v = MLS__FN(mls__addi)(v, MLS__BITS(MLS__LOAD(sums + 512)) << 16);
+        }
+        z = MLS__TO_FLOAT(v);
+        if (x->scale > 0)
+            z = z * x->scale;
+        else
+            z = ((z * x->factors[0]) * x->factors[1]) * x->factors[2];
+    }
+    if (left >= MLS__LANES)
+        MLS__STORE(out, z);
+    else
+        MLS__FN(mls__store_part)(out, z, left);
+}
+
+static MLS__TARGET_TILES void mls__tiles_area(const mls__area *x)
+{
+    __attribute__((aligned(64))) int32_t sums[4 * 256];
+    /* tiles across a line; the last one begins where all of it is inside */
+    int32_t across = (x->w + 15) / 16, m = (x->w + across - 1) / across, count = x->h * across;
+    int32_t nb = x->lanes > MLS__LANE ? 2 : 1;
+    mls__tiles_shape(m);
+    for (int32_t i = 0; i < count; i += 2) {
+        const uint8_t *a[2];
+        float *out[2];
+        int32_t na = count - i > 1 ? 2 : 1;
+        for (int32_t j = 0; j < 2; j++) {
+            int32_t tile = j < na ? i + j : i, y = tile / across, at = tile % across * m;
+            if (at > x->w - m) at = x->w - m;
+            a[j] = x->a + y * x->a_y + at * x->a_x;
+            out[j] = x->out + (size_t)y * x->out_y + (size_t)at * x->out_x;
+        }
+        if (x->a_plane) {
+            for (int32_t j = 0; j < na * nb; j++) {
+                int32_t block = j % nb;
+                mls__tiles_sum16(x, a[j / nb], x->b + block * x->b_block, sums);
+                for (int32_t row = 0; row < m; row++) {
+                    mls__tiles_out(x, sums + row * 16,
+                                   out[j / nb] + (size_t)row * x->out_x + block * MLS__LANE,
+                                   x->lanes - block * MLS__LANE);
+                }
+            }
+            continue;
+        }
+        if (na == 2 && nb == 2)
+            mls__tiles_sum8(2, 2, x, a[0], a[1], x->b, sums);
+        else if (na == 2)
+            mls__tiles_sum8(2, 1, x, a[0], a[1], x->b, sums);
+        else if (nb == 2)
+            mls__tiles_sum8(1, 2, x, a[0], a[1], x->b, sums);
+        else
+            mls__tiles_sum8(1, 1, x, a[0], a[1], x->b, sums);
+        for (int32_t j = 0; j < na; j++) {
+            for (int32_t row = 0; row < m; row++) {
+                const int32_t *from = sums + j * 512 + row * 16;
+                float *to = out[j] + (size_t)row * x->out_x;
+                mls__tiles_out(x, from, to, x->lanes);
+                if (nb > 1) mls__tiles_out(x, from + 256, to + MLS__LANE, x->lanes - MLS__LANE);
+            }
+        }
+    }
+}
+
+/* Sums of na rows of a times nb blocks of e: all na * nb tiles of 16 x 16. */
+MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip8(int na, int nb, const mls__strip *x,
+                                                     const uint8_t *a0, const uint8_t *a1,
+                                                     const uint8_t *b, int32_t *c0, int32_t *c1)
+{
+    const size_t step = x->a_channel, b_block = x->b_block;
+    const int32_t words = x->words;
+    if (x->fresh) {
+        MLS__TILE_ZERO(0);
+        if (nb > 1) MLS__TILE_ZERO(1);
+        if (na > 1) MLS__TILE_ZERO(2);
+        if (na > 1 && nb > 1) MLS__TILE_ZERO(3);
+    } else {
+        MLS__TILE_LOAD(0, c0, 64);
+        if (nb > 1) MLS__TILE_LOAD(1, c0 + 256, 64);
+        if (na > 1) MLS__TILE_LOAD(2, c1, 64);
+        if (na > 1 && nb > 1) MLS__TILE_LOAD(3, c1 + 256, 64);
+    }
+    for (int32_t word = 0; word < words; word += 16, a0 += 64, a1 += 64, b += MLS__TILE_BYTES) {
+        MLS__TILE_LOAD(6, b, 64);
+        MLS__TILE_LOAD(4, a0, step);
+        MLS__TILE_SS(0, 4, 6);
+        if (nb > 1) MLS__TILE_LOAD(7, b + b_block, 64);
+        if (nb > 1) MLS__TILE_SS(1, 4, 7);
+        if (na > 1) MLS__TILE_LOAD(5, a1, step);
+        if (na > 1) MLS__TILE_SS(2, 5, 6);
+        if (na > 1 && nb > 1) MLS__TILE_SS(3, 5, 7);
+    }
+    MLS__TILE_STORE(0, c0, 64);
+    if (nb > 1) MLS__TILE_STORE(1, c0 + 256, 64);
+    if (na > 1) MLS__TILE_STORE(2, c1, 64);
+    if (na > 1 && nb > 1) MLS__TILE_STORE(3, c1 + 256, 64);
+}
+
+MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip16(const mls__strip *x, const uint8_t *a,
+                                                      const uint8_t *b, int64_t *c)
+{
+    __attribute__((aligned(64))) int32_t sums[3 * 256];
+    const size_t step = x->a_channel, a_high = x->a_plane, b_high = x->b_plane;
+    const int32_t words = x->words;
+    MLS__TILE_ZERO(0);
+    MLS__TILE_ZERO(1);
+    MLS__TILE_ZERO(2);
+    for (int32_t word = 0; word < words; word += 16, a += 64, b += MLS__TILE_BYTES) {
+        MLS__TILE_LOAD(4, a, step);
+        MLS__TILE_LOAD(6, b, 64);
+        MLS__TILE_UU(0, 4, 6);
+        MLS__TILE_LOAD(7, b + b_high, 64);
+        MLS__TILE_US(1, 4, 7);
+        MLS__TILE_LOAD(5, a + a_high, step);
+        MLS__TILE_SS(2, 5, 7);
+        MLS__TILE_SU(1, 5, 6);
+    }
+    MLS__TILE_STORE(0, sums, 64);
+    MLS__TILE_STORE(1, sums + 256, 64);
+    MLS__TILE_STORE(2, sums + 512, 64);
+    for (int row = 0; row < 16; row++, c += 16) {
+        MLS__FN(mls__i64) v[2], w[2];
+        mls__tiles_join(sums + row * 16, v);
+        memcpy(w, c, sizeof w);
+        w[0] += v[0], w[1] += v[1];
+        memcpy(c, w, sizeof w);
+    }
+}
+
+static MLS__TARGET_TILES void mls__tiles_strip(const mls__strip *x)
+{
+    int32_t rows = x->taps * x->a_blocks, nb;
+    size_t tile = 256, row_tiles = (size_t)x->b_blocks * tile;
+    mls__tiles_shape(16);
+    for (int32_t block = 0; block < x->b_blocks; block += nb) {
+        const uint8_t *b = x->b + (size_t)block * x->b_block;
+        nb = x->b_blocks - block > 1 && !x->a_plane ? 2 : 1;
+        for (int32_t row = 0; row < rows; row += 2) {
+            const uint8_t *a[2];
+            size_t at = (size_t)row * row_tiles + (size_t)block * tile;
+            int32_t na = rows - row > 1 ? 2 : 1;
+            for (int32_t j = 0; j < 2; j++) {
+                int32_t i = j < na ? row + j : row;
+                a[j] = x->a + x->a_tap[i / x->a_blocks] +
+                       (size_t)(i % x->a_blocks * MLS__LANE) * x->a_channel;
+            }
+            if (x->a_plane) {
+                for (int32_t j = 0; j < na; j++) {
+                    mls__tiles_strip16(x, a[j], b, x->c64 + at + (size_t)j * row_tiles);
+                }
+            } else {
+                int32_t *c0 = x->c32 + at, *c1 = na > 1 ? c0 + row_tiles : c0;
+                if (na == 2 && nb == 2)
+                    mls__tiles_strip8(2, 2, x, a[0], a[1], b, c0, c1);
+                else if (na == 2)
+                    mls__tiles_strip8(2, 1, x, a[0], a[1], b, c0, c1);
+                else if (nb == 2)
+                    mls__tiles_strip8(1, 2, x, a[0], a[1], b, c0, c1);
+                else
+                    mls__tiles_strip8(1, 1, x, a[0], a[1], b, c0, c1);
+            }
+        }
+    }
+}
+
+static MLS__TARGET void mls__tiles_bytes(const int16_t *v, size_t count, uint8_t *low,
+                                         uint8_t *high)
+{
+    size_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        __m512i x;
+        __m256i l, h;
+        memcpy(&x, v + i, sizeof x);
+        l = _mm512_maskz_cvtepi16_epi8(0xffffffffu, x);
+        h = _mm512_maskz_cvtepi16_epi8(0xffffffffu, _mm512_srai_epi16(x, 8));
+        memcpy(low + i, &l, sizeof l);
+        memcpy(high + i, &h, sizeof h);
+    }
+    for (; i < count; i++) low[i] = (uint8_t)(v[i] & 255), high[i] = (uint8_t)(v[i] >> 8);
+}
+
+/* One plane of 16 integers. */
+MLS__INLINE MLS__TARGET __m128i mls__tiles_plane(const uint8_t *from, int size, int plane)
+{
+    __m256i x;
+    if (size == 1) return _mm_loadu_si128((const __m128i *)(const void *)from);
+    x = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    return _mm256_maskz_cvtepi16_epi8(0xffff, plane ? _mm256_srai_epi16(x, 8) : x);
+}
+
+/* 16 words of 4 pixels. */
+MLS__INLINE MLS__TARGET __m512i mls__tiles_word(const uint8_t *from, size_t pixel, int size,
+                                                int plane)
+{
+    const __m512i dwords = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i bytes = _mm512_maskz_broadcast_i32x4(
+        MLS__ALL16, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    __m512i v = _mm512_castsi128_si512(mls__tiles_plane(from, size, plane));
+    v = _mm512_maskz_inserti32x4(MLS__ALL16, v, mls__tiles_plane(from + pixel, size, plane), 1);
+    v = _mm512_maskz_inserti32x4(MLS__ALL16, v, mls__tiles_plane(from + 2 * pixel, size, plane), 2);
+    v = _mm512_maskz_inserti32x4(MLS__ALL16, v, mls__tiles_plane(from + 3 * pixel, size, plane), 3);
+    return _mm512_shuffle_epi8(_mm512_maskz_permutexvar_epi32(MLS__ALL16, dwords, v), bytes);
+}
+
+static MLS__TARGET void mls__tiles_words(const mls__line *x)
+{
+    const int size = x->size, plane = x->plane;
+    for (size_t block = 0; block < x->blocks; block++) {
+        const uint8_t *from = x->from + block * (size_t)(MLS__LANE * size);
+        uint8_t *to = x->to + block * x->step;
+        for (size_t i = 0; i < x->pixels; i += 4, from += 4 * x->pixel, to += 64) {
+            __m512i v = size == 1 ? mls__tiles_word(from, x->pixel, 1, 0)
+                        : plane   ? mls__tiles_word(from, x->pixel, 2, 1)
+                                  : mls__tiles_word(from, x->pixel, 2, 0);
+            memcpy(to, &v, sizeof v);
+        }
+    }
+}
+
+/* Transposes 16 x 16 words. */
+MLS__INLINE MLS__TARGET void mls__tiles_turn16(__m512i *v)
+{
+    const __mmask8 all = 255;
+    __m512i w[16];
+    MLS__UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        w[i] = _mm512_maskz_unpacklo_epi32(MLS__ALL16, v[i], v[i + 1]);
+        w[i + 1] = _mm512_maskz_unpackhi_epi32(MLS__ALL16, v[i], v[i + 1]);
+    }
+    MLS__UNROLL
+    for (int i = 0; i < 16; i += 4) {
+        v[i] = _mm512_maskz_unpacklo_epi64(all, w[i], w[i + 2]);
+        v[i + 1] = _mm512_maskz_unpackhi_epi64(all, w[i], w[i + 2]);
+        v[i + 2] = _mm512_maskz_unpacklo_epi64(all, w[i + 1], w[i + 3]);
+        v[i + 3] = _mm512_maskz_unpackhi_epi64(all, w[i + 1], w[i + 3]);
+    }
+    MLS__UNROLL
+    for (int i = 0; i < 16; i += 8) {
+        MLS__UNROLL
+        for (int j = 0; j < 4; j++) {
+            w[i + j] = _mm512_maskz_shuffle_i32x4(MLS__ALL16, v[i + j], v[i + j + 4], 0x88);
+            w[i + j + 4] = _mm512_maskz_shuffle_i32x4(MLS__ALL16, v[i + j], v[i + j + 4], 0xdd);
+        }
+    }
+    MLS__UNROLL
+    for (int j = 0; j < 8; j++) {
+        v[j] = _mm512_maskz_shuffle_i32x4(MLS__ALL16, w[j], w[j + 8], 0x88);
+        v[j + 8] = _mm512_maskz_shuffle_i32x4(MLS__ALL16, w[j], w[j + 8], 0xdd);
+    }
+}
+
+static MLS__TARGET void mls__tiles_turn(const mls__line *x)
+{
+    const int size = x->size, plane = x->plane;
+    for (size_t block = 0; block < x->blocks; block++) {
+        const uint8_t *from = x->from + block * (size_t)(MLS__LANE * size);
+        uint8_t *to = x->to + block * MLS__LANE * x->step;
+        for (size_t i = 0; i < x->pixels; i += 64, from += 64 * x->pixel, to += 64) {
+            __m512i v[16];
+            MLS__UNROLL
+            for (size_t j = 0; j < 16; j++) {
+                const uint8_t *at = from + 4 * j * x->pixel;
+                v[j] = size == 1 ? mls__tiles_word(at, x->pixel, 1, 0)
+                       : plane   ? mls__tiles_word(at, x->pixel, 2, 1)
+                                 : mls__tiles_word(at, x->pixel, 2, 0);
+            }
+            mls__tiles_turn16(v);
+            MLS__UNROLL
+            for (size_t j = 0; j < 16; j++) memcpy(to + j * x->step, &v[j], 64);
+        }
+    }
+}
+
+static MLS__TARGET void mls__tiles_put(const int32_t *c32, const int64_t *c64, const float *factors,
+                                       int32_t rows, int32_t cols, float *to, size_t step)
+{
+    __m512i v[16];
+    MLS__UNROLL
+    for (int i = 0; i < 16; i++) {
+        MLS__F z;
+        if (c32) {
+            z = MLS__TO_FLOAT(MLS__BITS(MLS__LOAD(c32 + i * 16)));
+            z = ((z * factors[0]) * factors[1]) * factors[2];
+        } else {
+            MLS__FN(mls__i64) w[2];
+            memcpy(w, c64 + i * 16, sizeof w);
+            z = mls__tiles_float64(w, factors);
+        }
+        memcpy(&v[i], &z, sizeof z);
+    }
+    mls__tiles_turn16(v);
+    for (int32_t i = 0; i < cols; i++) {
+        MLS__F z;
+        memcpy(&z, &v[i], sizeof z);
+        MLS__FN(mls__store_part)(to + (size_t)i * step, z, rows);
+    }
+}
+
+static const mls__tiles mls__tiles_amx = {mls__tiles_area,   mls__tiles_strip, mls__tiles_bytes,
+                                          mls__tiles_words,  mls__tiles_turn,  mls__tiles_put,
+                                          mls__tiles_release};
+#endif
 
 #endif /* template */

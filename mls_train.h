@@ -1123,8 +1123,9 @@ static void mls__conv_image(const mls__run *r, int32_t n, int slot, int32_t part
     } else if (r->direction == MLS_BACKWARD_WEIGHT) {
         mls__run_weight_image(r, n, slot, r->kind == MLS__F32 ? part : slot);
     } else {
-        mls__run_image(r, n, slot, to);
+        mls__run_images(r, n, 1, slot, to);
     }
+    if (r->kind != MLS__REFERENCE) mls__run_release(r);
 }
 
 /* Where image n of the gradient for input j of node i is to be written: in place, or into the
@@ -1584,6 +1585,7 @@ static void mls__flush(mls_net *net)
                 const mls__run *r = mls__net_run(net, 1);
                 if (net->queue_op[j] == MLS__CONV_WEIGHT && r->kind != MLS__REFERENCE) {
                     mls__run_weight_flush(r, MLS__THREAD());
+                    mls__run_release(r);
                 }
             }
         }
