@@ -597,7 +597,7 @@ typedef struct mls__mix_pixels {
 /* A unit with two-dimensional registers (AMX) brings these: products of bytes, or of 16-bit integers
    as two planes of bytes, v = high * 256 + low with low unsigned. */
 
-/* A rectangle of outputs of one image, for up to 32 lanes. */
+/* A rectangle of outputs of one image, for some lanes. */
 typedef struct mls__area {
     const uint8_t *a;          /* the first tap of output (0, 0) */
     ptrdiff_t a_x, a_y, a_row; /* bytes from output to output, line to line, row to row of taps */
@@ -1680,9 +1680,10 @@ static void mls__run_areas(const mls__run *r, const uint8_t *image, int32_t imag
     x.out_y = (size_t)p.step * (size_t)side.w * (size_t)r->lanes;
     x.scale = r->kind == MLS__S8 || r->rows_fit >= p.taps_y ? r->scale : 0;
     x.factors[0] = r->fold, x.factors[1] = r->scaling.tensor, x.factors[2] = r->scaling.units;
+    /* Weights that nearly fit the L1 cache pass by for every tile, others for every image. */
     for (int32_t block = 0; block < r->blocks && p.h > 0 && p.w > 0; block += nb) {
         int32_t first = block * MLS__LANE;
-        nb = r->blocks - block > 1 ? 2 : 1;
+        nb = r->phase_bytes <= MLS__GATHER / 8 ? r->blocks : r->blocks - block > 1 ? 2 : 1;
         x.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
         x.b = r->packed + (size_t)index * r->phase_bytes + (size_t)block * (size_t)x.b_block;
         for (int32_t i = 0; i < images; i++) {
@@ -2536,7 +2537,7 @@ static void mls__run_all(mls__run *r)
         int32_t some = 1, share = (n + r->slots - 1) / r->slots;
         if (r->tiles && r->images && !r->byte_plane &&
             r->phase_bytes * (size_t)r->phases > MLS__GATHER) {
-            size_t fit = MLS__GATHER / r->images_step;
+            size_t fit = 2 * MLS__GATHER / r->images_step;
             some = fit < 1 ? 1 : fit < (size_t)share ? (int32_t)fit : share;
         }
         MLS__OMP(omp parallel num_threads(r->slots) if (many))
@@ -3751,83 +3752,35 @@ enum {
 };
 
 /* Rows of the tiles in this thread; 0: none are set up. */
-static __thread int mls__tiles_rows;
+static __thread int mls__tiles_shaped;
 
 static MLS__TARGET_TILES void mls__tiles_release(void)
 {
-    if (mls__tiles_rows) MLS__TILE_RELEASE();
-    mls__tiles_rows = 0;
+    if (mls__tiles_shaped) MLS__TILE_RELEASE();
+    mls__tiles_shaped = 0;
 }
 
 /* 0 to 3: sums, 4 and 5: a, all of so many rows; 6 and 7: b, 16 words. */
 static MLS__TARGET_TILES void mls__tiles_shape(int rows)
 {
     mls__tile_shapes t;
-    if (mls__tiles_rows == rows) return;
+    if (mls__tiles_shaped == rows) return;
     memset(&t, 0, sizeof t);
     t.palette = 1;
     for (int i = 0; i < 8; i++) t.rows[i] = (uint8_t)(i < 6 ? rows : 16), t.bytes[i] = 64;
     MLS__TILE_SHAPE(&t);
-    mls__tiles_rows = rows;
+    mls__tiles_shaped = rows;
 }
 
-/* Sums of na tiles of outputs times nb blocks, [a][b][row][16], of bytes. */
-MLS__INLINE MLS__TARGET_TILES void mls__tiles_sum8(int na, int nb, const mls__area *x,
-                                                   const uint8_t *a0, const uint8_t *a1,
-                                                   const uint8_t *b, int32_t *sums)
-{
-    const ptrdiff_t step = x->a_x, a_row = x->a_row, b_block = x->b_block, b_row = x->b_row;
-    const int32_t rows = x->rows, words = x->words;
-    MLS__TILE_ZERO(0);
-    if (nb > 1) MLS__TILE_ZERO(1);
-    if (na > 1) MLS__TILE_ZERO(2);
-    if (na > 1 && nb > 1) MLS__TILE_ZERO(3);
-    for (int32_t row = 0; row < rows; row++, a0 += a_row, a1 += a_row, b += b_row) {
-        for (int32_t at = 0; at < words * MLS__WORD; at += 64) {
-            const uint8_t *b_at = b + (ptrdiff_t)at * MLS__LANE;
-            MLS__TILE_LOAD(6, b_at, 64);
-            MLS__TILE_LOAD(4, a0 + at, step);
-            MLS__TILE_SS(0, 4, 6);
-            if (nb > 1) MLS__TILE_LOAD(7, b_at + b_block, 64);
-            if (nb > 1) MLS__TILE_SS(1, 4, 7);
-            if (na > 1) MLS__TILE_LOAD(5, a1 + at, step);
-            if (na > 1) MLS__TILE_SS(2, 5, 6);
-            if (na > 1 && nb > 1) MLS__TILE_SS(3, 5, 7);
-        }
-    }
-    MLS__TILE_STORE(0, sums, 64);
-    if (nb > 1) MLS__TILE_STORE(1, sums + 256, 64);
-    if (na > 1) MLS__TILE_STORE(2, sums + 512, 64);
-    if (na > 1 && nb > 1) MLS__TILE_STORE(3, sums + 768, 64);
-}
-
-/* Of one tile and one block of 16-bit integers: the parts [low low][low high + high low][high high]. */
-MLS__INLINE MLS__TARGET_TILES void mls__tiles_sum16(const mls__area *x, const uint8_t *a,
-                                                    const uint8_t *b, int32_t *sums)
-{
-    const ptrdiff_t step = x->a_x, a_row = x->a_row, b_row = x->b_row;
-    const ptrdiff_t a_high = x->a_plane, b_high = x->b_plane;
-    const int32_t rows = x->rows, words = x->words;
-    MLS__TILE_ZERO(0);
-    MLS__TILE_ZERO(1);
-    MLS__TILE_ZERO(2);
-    for (int32_t row = 0; row < rows; row++, a += a_row, b += b_row) {
-        for (int32_t at = 0; at < words * MLS__WORD; at += 64) {
-            const uint8_t *b_at = b + (ptrdiff_t)at * MLS__LANE;
-            MLS__TILE_LOAD(4, a + at, step);
-            MLS__TILE_LOAD(6, b_at, 64);
-            MLS__TILE_UU(0, 4, 6);
-            MLS__TILE_LOAD(7, b_at + b_high, 64);
-            MLS__TILE_US(1, 4, 7);
-            MLS__TILE_LOAD(5, a + a_high + at, step);
-            MLS__TILE_SS(2, 5, 7);
-            MLS__TILE_SU(1, 5, 6);
-        }
-    }
-    MLS__TILE_STORE(0, sums, 64);
-    MLS__TILE_STORE(1, sums + 256, 64);
-    MLS__TILE_STORE(2, sums + 512, 64);
-}
+/* Tiles whose sums are done. They become floats row by row while the next ones are summed: stores in
+   one burst would stall, and every load behind them that is the same modulo 4096. */
+typedef struct mls__tiles_done {
+    __attribute__((aligned(64))) int32_t sums[4 * 256]; /* [tile][block][row][16] */
+    const int32_t *from;
+    float *to, *next; /* of the second tile */
+    int32_t left;     /* rows of both */
+    int32_t nb, lanes; /* blocks, lanes that exist */
+} mls__tiles_done;
 
 /* 16 sums of 64 bits, scaled. */
 MLS__INLINE MLS__TARGET MLS__F mls__tiles_float64(const MLS__FN(mls__i64) * v, const float *factors)
@@ -3849,79 +3802,190 @@ MLS__INLINE MLS__TARGET void mls__tiles_join(const int32_t *sums, MLS__FN(mls__i
     }
 }
 
-/* Row row of sums, scaled, to out; left: lanes to write. */
-MLS__INLINE MLS__TARGET void mls__tiles_out(const mls__area *x, const int32_t *sums, float *out,
-                                            int32_t left)
+/* 16 sums to floats; wide: of 16-bit integers, in three parts. */
+MLS__INLINE MLS__TARGET void mls__tiles_floats(const mls__area *x, int wide, const int32_t *sums,
+                                               int32_t lanes, float *out)
 {
+    const float scale = x->scale;
+    MLS__I v = MLS__BITS(MLS__LOAD(sums));
     MLS__F z;
-    if (x->a_plane && !(x->scale > 0)) {
-        MLS__FN(mls__i64) v[2];
-        mls__tiles_join(sums, v);
-        z = mls__tiles_float64(v, x->factors);
-    } else {
-        MLS__I v = MLS__BITS(MLS__LOAD(sums));
-        if (x->a_plane) {
-            v = MLS__FN(mls__addi)(v, MLS__BITS(MLS__LOAD(sums + 256)) << 8);
-            v = MLS__FN(mls__addi)(v, MLS__BITS(MLS__LOAD(sums + 512)) << 16);
-        }
-        z = MLS__TO_FLOAT(v);
-        if (x->scale > 0)
-            z = z * x->scale;
-        else
-            z = ((z * x->factors[0]) * x->factors[1]) * x->factors[2];
+    if (wide && scale > 0) {
+        v = MLS__FN(mls__addi)(v, MLS__BITS(MLS__LOAD(sums + 256)) << 8);
+        v = MLS__FN(mls__addi)(v, MLS__BITS(MLS__LOAD(sums + 512)) << 16);
     }
-    if (left >= MLS__LANES)
+    z = MLS__TO_FLOAT(v);
+    if (scale > 0) {
+        z = z * scale;
+    } else if (wide) {
+        MLS__FN(mls__i64) w[2];
+        mls__tiles_join(sums, w);
+        z = mls__tiles_float64(w, x->factors);
+    } else {
+        z = ((z * x->factors[0]) * x->factors[1]) * x->factors[2];
+    }
+    if (lanes >= MLS__LANES)
         MLS__STORE(out, z);
     else
-        MLS__FN(mls__store_part)(out, z, left);
+        MLS__FN(mls__store_part)(out, z, lanes);
+}
+
+/* Some more rows of them, m of which are a tile. */
+MLS__INLINE MLS__TARGET void mls__tiles_rows(const mls__area *x, int wide, mls__tiles_done *d,
+                                             int32_t m, int32_t count)
+{
+    const size_t step = x->out_x;
+    const int plain = !wide && x->scale > 0 && d->lanes >= d->nb * MLS__LANE;
+    const MLS__F scale = MLS__SET(x->scale);
+    if (count > d->left) count = d->left;
+    while (count > 0) {
+        const int32_t *from = d->from;
+        float *to = d->to;
+        int32_t part = d->left > m && d->left - m < count ? d->left - m : count;
+        d->left -= part, count -= part, d->from += part * 16, d->to += (size_t)part * step;
+        if (plain && d->nb == 1) {
+            for (; part > 0; part--, from += 16, to += step) {
+                MLS__STORE(to, MLS__TO_FLOAT(MLS__BITS(MLS__LOAD(from))) * scale);
+            }
+        } else if (plain) {
+            for (; part > 0; part--, from += 16, to += step) {
+                MLS__STORE(to, MLS__TO_FLOAT(MLS__BITS(MLS__LOAD(from))) * scale);
+                MLS__STORE(to + 16, MLS__TO_FLOAT(MLS__BITS(MLS__LOAD(from + 256))) * scale);
+            }
+        }
+        for (; part > 0; part--, from += 16, to += step) {
+            mls__tiles_floats(x, wide, from, d->lanes, to);
+            if (d->nb > 1) mls__tiles_floats(x, wide, from + 256, d->lanes - MLS__LANE, to + 16);
+        }
+        if (d->left == m) d->from = d->sums + 512, d->to = d->next;
+    }
+}
+
+/* Rows for every step of the next sums. */
+MLS__INLINE int32_t mls__tiles_share(const mls__area *x, const mls__tiles_done *before)
+{
+    int32_t steps = x->rows * (x->words / MLS__TILE_WORDS);
+    return (before->left + steps - 1) / steps;
+}
+
+/* Sums of na tiles of m outputs times nb blocks, of bytes. */
+MLS__INLINE MLS__TARGET_TILES void mls__tiles_sum8(int na, int nb, const mls__area *x,
+                                                   const uint8_t *a0, const uint8_t *a1,
+                                                   const uint8_t *b, int32_t m,
+                                                   mls__tiles_done *before, mls__tiles_done *now)
+{
+    const ptrdiff_t step = x->a_x, a_row = x->a_row, b_block = x->b_block, b_row = x->b_row;
+    const int32_t words = x->words, some = mls__tiles_share(x, before);
+    MLS__TILE_ZERO(0);
+    if (nb > 1) MLS__TILE_ZERO(1);
+    if (na > 1) MLS__TILE_ZERO(2);
+    if (na > 1 && nb > 1) MLS__TILE_ZERO(3);
+    for (int32_t row = x->rows; row > 0; row--, a0 += a_row, a1 += a_row, b += b_row) {
+        const uint8_t *a0_at = a0, *a1_at = a1, *b_at = b;
+        for (int32_t word = words; word > 0; word -= 16, a0_at += 64, a1_at += 64, b_at += 1024) {
+            MLS__TILE_LOAD(6, b_at, 64);
+            MLS__TILE_LOAD(4, a0_at, step);
+            MLS__TILE_SS(0, 4, 6);
+            if (nb > 1) MLS__TILE_LOAD(7, b_at + b_block, 64);
+            if (nb > 1) MLS__TILE_SS(1, 4, 7);
+            if (na > 1) MLS__TILE_LOAD(5, a1_at, step);
+            if (na > 1) MLS__TILE_SS(2, 5, 6);
+            if (na > 1 && nb > 1) MLS__TILE_SS(3, 5, 7);
+            mls__tiles_rows(x, 0, before, m, some);
+        }
+    }
+    MLS__TILE_STORE(0, now->sums, 64);
+    if (nb > 1) MLS__TILE_STORE(1, now->sums + 256, 64);
+    if (na > 1) MLS__TILE_STORE(2, now->sums + 512, 64);
+    if (na > 1 && nb > 1) MLS__TILE_STORE(3, now->sums + 768, 64);
+}
+
+#define MLS__TILES_SUM(na, nb)                                                                     \
+    static MLS__TARGET_TILES void mls__tiles_sum8_##na##nb(                                        \
+        const mls__area *x, const uint8_t *a0, const uint8_t *a1, const uint8_t *b, int32_t m,     \
+        mls__tiles_done *before, mls__tiles_done *now)                                             \
+    {                                                                                              \
+        mls__tiles_sum8(na, nb, x, a0, a1, b, m, before, now);                                     \
+    }
+MLS__TILES_SUM(1, 1)
+MLS__TILES_SUM(1, 2)
+MLS__TILES_SUM(2, 1)
+MLS__TILES_SUM(2, 2)
+#undef MLS__TILES_SUM
+
+/* Of one tile and one block of 16-bit integers: low low, low high + high low, high high. */
+static MLS__TARGET_TILES void mls__tiles_sum16(const mls__area *x, const uint8_t *a,
+                                               const uint8_t *b, int32_t m,
+                                               mls__tiles_done *before, mls__tiles_done *now)
+{
+    const ptrdiff_t step = x->a_x, a_row = x->a_row, b_row = x->b_row;
+    const ptrdiff_t a_high = x->a_plane, b_high = x->b_plane;
+    const int32_t words = x->words, some = mls__tiles_share(x, before);
+    MLS__TILE_ZERO(0);
+    MLS__TILE_ZERO(1);
+    MLS__TILE_ZERO(2);
+    for (int32_t row = x->rows; row > 0; row--, a += a_row, b += b_row) {
+        const uint8_t *a_at = a, *b_at = b;
+        for (int32_t word = words; word > 0; word -= 16, a_at += 64, b_at += 1024) {
+            MLS__TILE_LOAD(4, a_at, step);
+            MLS__TILE_LOAD(6, b_at, 64);
+            MLS__TILE_UU(0, 4, 6);
+            MLS__TILE_LOAD(7, b_at + b_high, 64);
+            MLS__TILE_US(1, 4, 7);
+            MLS__TILE_LOAD(5, a_at + a_high, step);
+            MLS__TILE_SS(2, 5, 7);
+            MLS__TILE_SU(1, 5, 6);
+            mls__tiles_rows(x, 1, before, m, some);
+        }
+    }
+    MLS__TILE_STORE(0, now->sums, 64);
+    MLS__TILE_STORE(1, now->sums + 256, 64);
+    MLS__TILE_STORE(2, now->sums + 512, 64);
 }
 
 static MLS__TARGET_TILES void mls__tiles_area(const mls__area *x)
 {
-    __attribute__((aligned(64))) int32_t sums[4 * 256];
     /* tiles across a line; the last one begins where all of it is inside */
-    int32_t across = (x->w + 15) / 16, m = (x->w + across - 1) / across, count = x->h * across;
-    int32_t nb = x->lanes > MLS__LANE ? 2 : 1;
+    int32_t across = (x->w + 15) / 16, m = (x->w + across - 1) / across, count = x->h * across, na;
+    int32_t at = 0, y = 0, turn = 0, wide = x->a_plane != 0;
+    mls__tiles_done done[2];
+    done[1].left = 0;
     mls__tiles_shape(m);
-    for (int32_t i = 0; i < count; i += 2) {
+    for (int32_t i = 0; i < count; i += na) {
         const uint8_t *a[2];
         float *out[2];
-        int32_t na = count - i > 1 ? 2 : 1;
-        for (int32_t j = 0; j < 2; j++) {
-            int32_t tile = j < na ? i + j : i, y = tile / across, at = tile % across * m;
-            if (at > x->w - m) at = x->w - m;
-            a[j] = x->a + y * x->a_y + at * x->a_x;
-            out[j] = x->out + (size_t)y * x->out_y + (size_t)at * x->out_x;
-        }
-        if (x->a_plane) {
-            for (int32_t j = 0; j < na * nb; j++) {
-                int32_t block = j % nb;
-                mls__tiles_sum16(x, a[j / nb], x->b + block * x->b_block, sums);
-                for (int32_t row = 0; row < m; row++) {
-                    mls__tiles_out(x, sums + row * 16,
-                                   out[j / nb] + (size_t)row * x->out_x + block * MLS__LANE,
-                                   x->lanes - block * MLS__LANE);
-                }
-            }
-            continue;
-        }
-        if (na == 2 && nb == 2)
-            mls__tiles_sum8(2, 2, x, a[0], a[1], x->b, sums);
-        else if (na == 2)
-            mls__tiles_sum8(2, 1, x, a[0], a[1], x->b, sums);
-        else if (nb == 2)
-            mls__tiles_sum8(1, 2, x, a[0], a[1], x->b, sums);
-        else
-            mls__tiles_sum8(1, 1, x, a[0], a[1], x->b, sums);
+        int32_t nb;
+        na = count - i > 1 && !wide ? 2 : 1;
         for (int32_t j = 0; j < na; j++) {
-            for (int32_t row = 0; row < m; row++) {
-                const int32_t *from = sums + j * 512 + row * 16;
-                float *to = out[j] + (size_t)row * x->out_x;
-                mls__tiles_out(x, from, to, x->lanes);
-                if (nb > 1) mls__tiles_out(x, from + 256, to + MLS__LANE, x->lanes - MLS__LANE);
-            }
+            int32_t left = at + m < x->w ? at : x->w - m;
+            a[j] = x->a + y * x->a_y + left * x->a_x;
+            out[j] = x->out + (size_t)y * x->out_y + (size_t)left * x->out_x;
+            at += m;
+            if (at >= x->w) at = 0, y++;
+        }
+        if (na == 1) a[1] = a[0], out[1] = out[0];
+        for (int32_t lane = 0; lane < x->lanes; lane += nb * MLS__LANE, turn = !turn) {
+            const uint8_t *b = x->b + lane / MLS__LANE * x->b_block;
+            mls__tiles_done *now = &done[turn];
+            mls__tiles_done *before = &done[!turn];
+            nb = x->lanes - lane > MLS__LANE && !wide ? 2 : 1;
+            now->from = now->sums, now->to = out[0] + lane, now->next = out[1] + lane;
+            now->left = na * m, now->nb = nb, now->lanes = x->lanes - lane;
+            if (wide)
+                mls__tiles_sum16(x, a[0], b, m, before, now);
+            else if (na == 2 && nb == 2)
+                mls__tiles_sum8_22(x, a[0], a[1], b, m, before, now);
+            else if (na == 2)
+                mls__tiles_sum8_21(x, a[0], a[1], b, m, before, now);
+            else if (nb == 2)
+                mls__tiles_sum8_12(x, a[0], a[1], b, m, before, now);
+            else
+                mls__tiles_sum8_11(x, a[0], a[1], b, m, before, now);
         }
     }
+    if (wide)
+        mls__tiles_rows(x, 1, &done[!turn], m, INT32_MAX);
+    else
+        mls__tiles_rows(x, 0, &done[!turn], m, INT32_MAX);
 }
 
 /* Sums of na rows of a times nb blocks of e: all na * nb tiles of 16 x 16. */

@@ -95,7 +95,9 @@ static inline bench_block **bench_blocks(void)
 /* Memory until bench_free. */
 static inline void *bench_memory(size_t size)
 {
-    bench_block *b = (bench_block *)malloc(sizeof *b + size);
+    /* Lines of the cache begin with the memory, as the peer has it too. */
+    size_t line = sizeof(bench_block);
+    bench_block *b = (bench_block *)aligned_alloc(line, line + (size + line - 1) / line * line);
     if (!b) {
         fprintf(stderr, "no memory for %zu bytes\n", size);
         exit(1);

@@ -23,6 +23,7 @@
 
 enum {
     DIRECTIONS = 3, /* as mls_direction */
+    WARM = 3,       /* calls before the clock starts, and of a millisecond on it */
     SHAPES_MOST = 64,
     SERIES_MOST = 80
 };
@@ -199,7 +200,7 @@ static const char *peer_peak(enum peer_type type)
 typedef struct options {
     shape shapes[SHAPES_MOST];
     series series[SERIES_MOST];
-    int shape_count, series_count, rounds, threads, tensors, direction;
+    int shape_count, series_count, rounds, threads, tensors, warm, direction;
     FILE *text, *json, *plot;
 } options;
 
@@ -260,7 +261,7 @@ static void read_options(options *o, int count, char **words)
     static const char *const known[] = {"--set NAME",    "--shape SHAPES", "--direction NAME",
                                         "--class NAME",  "--kernel NAME",  "--threads N",
                                         "--rounds N",    "--tensors",      "--peer yes|no",
-                                        "--json [FILE]", "--plot FILE",    0};
+                                        "--cold",        "--json [FILE]",  "--plot FILE",   0};
     static const char *const answers[] = {"no", "yes"};
     int set, which, peers, only_shapes;
     memset(o, 0, sizeof *o);
@@ -274,6 +275,7 @@ static void read_options(options *o, int count, char **words)
     o->rounds = bench_number(count, words, "--rounds", 15);
     o->threads = bench_thread_option(count, words);
     o->tensors = bench_flag(count, words, "--tensors");
+    o->warm = bench_flag(count, words, "--cold") ? 0 : WARM;
     for (int i = 1; i + 1 < count; i++) {
         if (strcmp(words[i], "--shape") == 0) {
             shapes_add(o->shapes, &o->shape_count, words[i + 1], 0);
@@ -595,17 +597,21 @@ static void use(const series *s)
     bench_ok(mls_kernel_use(s->kernel ? s->kernel : "auto"), "kernel");
 }
 
+static void candidate_run(const candidate *c)
+{
+    if (c->peer)
+        peer_run(c->peer);
+    else
+        work_run(c->work, c->direction, c->work->out);
+}
+
 static double candidate_time(const candidate *c, const options *o)
 {
     double start;
     use(&o->series[c->series]);
+    for (int i = 0; i < o->warm; i++) candidate_run(c);
     start = bench_now();
-    for (int i = 0; i < c->repeats; i++) {
-        if (c->peer)
-            peer_run(c->peer);
-        else
-            work_run(c->work, c->direction, c->work->out);
-    }
+    for (int i = 0; i < c->repeats; i++) candidate_run(c);
     return (bench_now() - start) / c->repeats;
 }
 
@@ -626,7 +632,7 @@ static int candidate_open(candidate *c, const options *o, const shape *s, work *
         }
         bench_free(mark);
     }
-    c->repeats = bench_repeats(candidate_time(c, o));
+    c->repeats = bench_repeats(candidate_time(c, o)) * (o->warm ? WARM : 1);
     return 1;
 }
 
