@@ -669,6 +669,7 @@ typedef struct mls__kernel {
     /* sum += c32 + c64 + constant; either may be null */
     void (*add)(int64_t *sum, const int32_t *c32, const int64_t *c64, int64_t constant,
                 size_t count);
+    void (*add_floats)(float *sum, const float *part, size_t count); /* sum += part */
     /* out = (((float)sum * fold) * tensor) * units */
     void (*emit)(const int64_t *sum, size_t count, float fold, float tensor, float units,
                  float *out);
@@ -778,6 +779,11 @@ static void mls__add_sums_scalar(int64_t *sum, const int32_t *c32, const int64_t
     }
 }
 
+static void mls__add_floats_scalar(float *sum, const float *part, size_t count)
+{
+    for (size_t i = 0; i < count; i++) sum[i] = sum[i] + part[i];
+}
+
 static void mls__emit_scalar(const int64_t *sum, size_t count, float fold, float tensor,
                              float units, float *out)
 {
@@ -825,7 +831,7 @@ static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step
 #define MLS__ROW(unit, vectors)                                                                   \
     {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,     \
      mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__add_sums_##unit, \
-     mls__emit_##unit,       mls__wide_##unit,       MLS__TILES_##unit},
+     mls__add_floats_##unit, mls__emit_##unit,       mls__wide_##unit,      MLS__TILES_##unit},
 #define mls__dot_pairs_scalar 0 /* integers are the reference's */
 #define mls__split_scalar     0
 #define mls__wide_scalar      0
@@ -896,6 +902,7 @@ typedef struct mls__run {
     /* scratch of a thread */
     int32_t slots;
     int packed_before; /* the weights are prepared */
+    int32_t together;  /* images at a time */
     size_t image_bytes, error_bytes, slot_bytes;
     uint8_t *slot;
 } mls__run;
@@ -933,7 +940,15 @@ static void mls__weight_size(mls__run *r)
         r->e.word = (size_t)c->c_out * MLS__WORD, r->e.row = (size_t)r->out.w * r->e.word;
         r->a.word = s * (size_t)c->in.c * MLS__WORD;
         r->a.row = (size_t)r->cols * (size_t)c->in.c * MLS__WORD;
-        r->e.block = r->a.block = line, r->e.image = r->a.image = 0;
+        r->e.block = r->a.block = line;
+        r->e.image = r->error_bytes, r->a.image = r->image_bytes;
+        if (r->kind == MLS__F32 && r->sum_bytes > 4 * MLS__GATHER) {
+            /* sums that do not stay in the cache: as many images of a block as a strip takes */
+            int32_t block = (c->in.n + MLS__BLOCKS - 1) / MLS__BLOCKS;
+            int64_t fit = 4 * MLS__STRIP / ((int64_t)r->out.h * r->out.w);
+            if (fit > block) fit = block;
+            if (fit > 1) r->gather = r->together = (int32_t)fit;
+        }
         return;
     }
     r->extra = (int32_t)((((size_t)c->kw - 1) / s + per_word - 1) / per_word);
@@ -1099,11 +1114,19 @@ static size_t mls__run_size(mls__run *r, int slots)
                                         (MLS__ROWS + 4 * MLS__WORD + (size_t)c->kw),
                                 MLS__ALIGN);
     r->error_bytes = r->a_bytes = r->e_bytes = r->flat_bytes = 0;
+    r->together = 1;
     if (r->direction != MLS_BACKWARD_WEIGHT) {
         size_t rows = (size_t)r->blocks * MLS__LANE * 4;
         if (mls__pairs_kind(r->kind)) rows *= (size_t)r->data.c;
         r->phase_bytes = taps * (size_t)r->blocks * (r->kind == MLS__S16 ? 2 : 1);
         total += (size_t)r->phases * (r->phase_bytes + rows) + MLS__SLACK;
+        /* where the weights leave no room for an image in the cache, each block of them passes over
+           several images */
+        if (r->kind <= MLS__F32 && r->phase_bytes * (size_t)r->phases > MLS__GATHER) {
+            size_t fit = 2 * MLS__GATHER / r->image_bytes;
+            if (fit > (size_t)r->out.n) fit = (size_t)r->out.n;
+            if (fit > 1) r->together = (int32_t)fit;
+        }
         if (r->kind >= MLS__PAIRS8) {
             total += 2 * (size_t)r->data.c * (size_t)r->blocks * MLS__LANE * 4;
         }
@@ -1121,20 +1144,20 @@ static size_t mls__run_size(mls__run *r, int slots)
         r->sums = r->kind == MLS__F32 ? MLS__BLOCKS : slots;
         if (r->sums > c->in.n) r->sums = c->in.n;
         total += (size_t)r->sums * r->sum_bytes;
-        if (r->tiles)
-            mls__line_size(r);
-        else
-            mls__weight_size(r);
         /* E as it is, or as two planes, and zeros that stand for the pixels beyond its rows */
         r->error_bytes =
             mls__align(pixels * (size_t)c->c_out * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1) +
                            (size_t)c->c_out * 4 + MLS__SLACK,
                        MLS__ALIGN);
+        if (r->tiles)
+            mls__line_size(r);
+        else
+            mls__weight_size(r);
     }
     /* the image, E, both gathered; multipliers, and shifts of group pairs */
     r->slot_bytes =
-        r->image_bytes + r->error_bytes + r->a_bytes + r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) +
-        r->flat_bytes + MLS__ALIGN +
+        (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
+        r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
         (r->tiles ? mls__align((size_t)c->kh * (size_t)c->kw * sizeof(size_t), MLS__ALIGN) : 0) +
         mls__align(mls__multiplier_bytes(r) + ((size_t)r->data.c + (size_t)r->blocks * MLS__LANE +
                                                (size_t)c->c_out + MLS__ROWS) *
@@ -1397,6 +1420,36 @@ static int64_t mls__row_largest(const mls__run *r)
     return most;
 }
 
+/* fp32 weights in the layout of mls__run. */
+static void mls__pack_fp32(mls__run *r)
+{
+    const mls_conv *c = &r->c;
+    size_t ci = (size_t)c->in.c, from_co = (size_t)(c->kh * c->kw) * ci;
+    int forward = r->direction == MLS_FORWARD;
+    memset(r->packed, 0, (size_t)r->phases * r->phase_bytes);
+    for (int32_t co = 0; co < c->c_out; co += forward ? MLS__LANE : 1)
+        for (int32_t ky = 0; ky < c->kh; ky++)
+            for (int32_t kx = 0; kx < c->kw; kx++) {
+                mls__place p = mls__weight_place(r, ky, kx);
+                const float *from =
+                    r->first32 + (size_t)co * from_co + (size_t)(ky * c->kw + kx) * ci;
+                uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes;
+                if (forward) { /* 16 output channels side by side */
+                    size_t lanes = (size_t)(c->c_out - co < MLS__LANE ? c->c_out - co : MLS__LANE);
+                    float *to = (float *)(void *)(phase + mls__weight_at(r, p, co, 0));
+                    for (size_t i = 0; i < ci; i++, to += MLS__LANE) {
+                        for (size_t j = 0; j < lanes; j++) to[j] = from[j * from_co + i];
+                    }
+                } else {
+                    for (size_t i = 0; i < ci; i += MLS__LANE) {
+                        size_t lanes = ci - i < MLS__LANE ? ci - i : MLS__LANE;
+                        float *to = (float *)(void *)(phase + mls__weight_at(r, p, (int32_t)i, co));
+                        for (size_t j = 0; j < lanes; j++) to[j] = from[i + j];
+                    }
+                }
+            }
+}
+
 /* The weights in the layout of mls__run. */
 static void mls__pack_weights(mls__run *r)
 {
@@ -1409,16 +1462,20 @@ static void mls__pack_weights(mls__run *r)
     uint8_t values[MLS__AHEAD * 4];
     int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
     mls__fold f;
+    if (r->kind == MLS__F32) {
+        mls__pack_fp32(r);
+        return;
+    }
     memset(r->packed, 0, (size_t)r->phases * r->phase_bytes);
     memset(r->bias_row, 0,
            (size_t)r->phases * (size_t)r->blocks * (size_t)(pairs ? r->data.c : 1) * MLS__LANE * 4);
     memset(&f, 0, sizeof f);
-    if (r->first) f.code = r->first->code, f.format = r->first->format;
+    f.code = r->first->code, f.format = r->first->format;
     f.multiplier = multiplier, f.channels = MLS__AHEAD;
     for (int32_t co = 0; co < c->c_out; co++)
         for (int32_t c0 = 0; c0 < c->in.c; c0 += MLS__AHEAD) {
             int32_t count = c->in.c - c0 < MLS__AHEAD ? c->in.c - c0 : MLS__AHEAD;
-            for (int32_t i = 0; r->first && i < count; i++) {
+            for (int32_t i = 0; i < count; i++) {
                 multiplier[i] =
                     (int16_t)mls__multiplier(r, f.format, mls__group(r->first, co, c0 + i), r->k1);
             }
@@ -1435,10 +1492,8 @@ static void mls__pack_weights(mls__run *r)
                     if (r->integers)
                         memcpy(values, r->integers + first * (size_t)r->size,
                                (size_t)(count * r->size));
-                    else if (r->first)
-                        r->kernel->fold(&f, first, (size_t)count, 0, r->size, values);
                     else
-                        memcpy(values, r->first32 + first, (size_t)count * 4);
+                        r->kernel->fold(&f, first, (size_t)count, 0, r->size, values);
                     for (int32_t i = 0; i < count; i++) {
                         int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
                         uint8_t *to = phase;
@@ -1601,15 +1656,53 @@ static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, i
 static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, mls__phase p,
                           const uint8_t *packed, float *to);
 
-/* One phase of an image of int8, int16 or fp32. */
-static void mls__run_phase(const mls__run *r, const uint8_t *image, mls__phase p, int32_t index,
-                           float *to)
+/* A tile of outputs. */
+static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb, int parts)
 {
+    int64_t sum[MLS__TILE];
+    if (r->kind == MLS__F32 || (r->scale > 0 && !parts)) {
+        r->kernel->dot(r->kind, mr, nb, d);
+        return;
+    }
+    if (parts) {
+        mls__dot_parts(r, *d, mr, nb, r->phase_bytes / 2, sum);
+    } else {
+        int32_t tile[MLS__TILE];
+        mls__dot e = *d;
+        e.put = MLS__PUT_SUMS, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
+        e.lanes = nb * MLS__LANE;
+        r->kernel->dot(r->kind, mr, nb, &e);
+        for (int32_t i = 0; i < d->count * nb * MLS__LANE; i++) sum[i] = tile[i];
+    }
+    for (int32_t m = 0; m < d->count; m++) {
+        r->kernel->emit(sum + m * nb * MLS__LANE, (size_t)d->lanes, r->fold, r->scaling.tensor,
+                        r->scaling.units, d->out + (size_t)m * d->out_step);
+    }
+}
+
+/* Where a tile of floats goes on: from the outputs, of which there may be fewer than its rows. */
+static void mls__tile_go_on(mls__dot *d, int mr, int nb, float *part)
+{
+    d->init = (const int32_t *)(const void *)d->out, d->init_step = d->out_step;
+    if (d->count == mr) return;
+    for (int32_t m = 0; m < d->count; m++) {
+        memcpy(part + m * nb * MLS__LANE, d->out + (size_t)m * d->out_step,
+               (size_t)(nb * MLS__LANE) * sizeof(float));
+    }
+    d->init = (const int32_t *)(const void *)part, d->init_step = (size_t)(nb * MLS__LANE);
+}
+
+/* One phase of some images of int8, int16 or fp32. */
+static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step, int32_t count,
+                           mls__phase p, int32_t index, float *to)
+{
+    size_t image_out = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
     size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
     size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
-    size_t plane_bytes = r->phase_bytes / 2;
     const uint8_t *packed = r->packed + (size_t)index * r->phase_bytes;
     const int32_t *bias = r->bias_row + (size_t)index * (size_t)r->blocks * MLS__LANE;
+    int32_t words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
+    int32_t row_step = p.taps_y, word_step = words;
     int nb, parts = r->kind == MLS__S16 && r->rows_fit < p.taps_y;
     mls__dot d;
     memset(&d, 0, sizeof d);
@@ -1617,53 +1710,46 @@ static void mls__run_phase(const mls__run *r, const uint8_t *image, mls__phase p
     d.a_row = (ptrdiff_t)row_bytes, d.a_word = MLS__WORD;
     d.b_word = MLS__LANE * MLS__WORD, d.b_row = (size_t)r->words * d.b_word;
     d.b_block = (size_t)r->taps_y * d.b_row;
-    d.images = 1, d.rows = p.taps_y;
-    d.words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
+    d.images = 1;
     d.put = MLS__PUT_FLOATS, d.scale = r->scale;
     d.out_step = (size_t)p.step * (size_t)r->lanes;
+    if (r->kind == MLS__F32 && r->together > 1 && r->lanes % MLS__LANE == 0) {
+        row_step = 1, word_step = MLS__STRIP; /* weights that stay in the L1 cache */
+    }
     for (int32_t block = 0; block < r->blocks; block += nb) {
         int32_t first = block * MLS__LANE;
         nb = mls__tile_blocks(r->kernel, r->blocks - block);
         d.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
-        d.init = r->bias ? bias + first : 0, d.init_step = 0;
-        d.b = packed + (size_t)block * d.b_block;
-        for (int32_t y = 0; y < p.h; y++) {
-            float *row = to + (size_t)(p.y + y * p.step) * side_w * (size_t)r->lanes + first;
-            const uint8_t *a = image + (size_t)(p.row + y * p.stride) * row_bytes;
-            int mr;
-            for (int32_t x = 0; x < p.w; x += mr) {
-                mr = mls__tile_rows(r->kernel, nb, p.w - x);
-                d.count = p.w - x < mr ? p.w - x : mr;
-                d.a = a + (size_t)(p.col + x * p.stride) * pixel;
-                d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
-                if (r->kind == MLS__F32 || (r->scale > 0 && !parts)) {
-                    r->kernel->dot(r->kind, mr, nb, &d);
-                } else {
-                    int64_t sum[MLS__TILE];
-                    mls__dot e = d;
-                    if (parts) {
-                        mls__dot_parts(r, d, mr, nb, plane_bytes, sum);
-                    } else {
-                        int32_t tile[MLS__TILE];
-                        e.put = MLS__PUT_SUMS, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
-                        e.lanes = nb * MLS__LANE;
-                        r->kernel->dot(r->kind, mr, nb, &e);
-                        for (int32_t i = 0; i < d.count * nb * MLS__LANE; i++) sum[i] = tile[i];
-                    }
-                    for (int32_t m = 0; m < d.count; m++) {
-                        r->kernel->emit(sum + m * nb * MLS__LANE, (size_t)d.lanes, r->fold,
-                                        r->scaling.tensor, r->scaling.units,
-                                        d.out + (size_t)m * d.out_step);
+        for (int32_t tap = 0; tap < p.taps_y; tap += row_step)
+            for (int32_t word = 0; word < words; word += word_step) {
+                d.rows = row_step, d.words = words - word < word_step ? words - word : word_step;
+                d.b = packed + (size_t)block * d.b_block + (size_t)tap * d.b_row +
+                      (size_t)word * d.b_word;
+                for (int32_t line = 0; line < count * p.h; line++) {
+                    int32_t image = line / p.h, y = line % p.h;
+                    float *row = to + (size_t)image * image_out + first +
+                                 (size_t)(p.y + y * p.step) * side_w * (size_t)r->lanes;
+                    const uint8_t *a = images + (size_t)image * step +
+                                       (size_t)(p.row + y * p.stride + tap) * row_bytes;
+                    int mr;
+                    for (int32_t x = 0; x < p.w; x += mr) {
+                        float part[MLS__TILE];
+                        mr = mls__tile_rows(r->kernel, nb, p.w - x);
+                        d.count = p.w - x < mr ? p.w - x : mr;
+                        d.a = a + (size_t)(p.col + x * p.stride) * pixel + word * MLS__WORD;
+                        d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
+                        d.init = r->bias ? bias + first : 0, d.init_step = 0;
+                        if (tap + word > 0) mls__tile_go_on(&d, mr, nb, part);
+                        mls__run_tile(r, &d, mr, nb, parts);
                     }
                 }
             }
-        }
     }
 }
 
 /* The same on tiles, for some images. */
-static void mls__run_areas(const mls__run *r, const uint8_t *image, int32_t images, mls__phase p,
-                           int32_t index, float *to)
+static void mls__run_areas(const mls__run *r, const uint8_t *image, size_t step, int32_t images,
+                           mls__phase p, int32_t index, float *to)
 {
     mls_shape side = r->direction == MLS_FORWARD ? r->out : r->c.in;
     ptrdiff_t pixel = r->data.c, row_bytes = (ptrdiff_t)r->cols * pixel;
@@ -1688,7 +1774,7 @@ static void mls__run_areas(const mls__run *r, const uint8_t *image, int32_t imag
         x.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
         x.b = r->packed + (size_t)index * r->phase_bytes + (size_t)block * (size_t)x.b_block;
         for (int32_t i = 0; i < images; i++) {
-            x.a = image + (size_t)i * r->images_step + p.row * row_bytes + p.col * pixel;
+            x.a = image + (size_t)i * step + p.row * row_bytes + p.col * pixel;
             x.out = to + (size_t)i * mls__image(side) + (size_t)first +
                     ((size_t)p.y * (size_t)side.w + (size_t)p.x) * (size_t)r->lanes;
             r->kernel->tiles->area(&x);
@@ -1696,27 +1782,33 @@ static void mls__run_areas(const mls__run *r, const uint8_t *image, int32_t imag
     }
 }
 
-/* Some images; more than one only on tiles, where the images are prepared. to: output image n */
+/* Some images, at most r->together. to: output image n */
 static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int slot, float *to)
 {
     uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
+    uint8_t *scratch = own + (size_t)r->together * r->image_bytes;
     const uint8_t *image = own;
-    int16_t *multiplier = (int16_t *)(void *)(own + r->image_bytes);
-    int32_t *shift = (int32_t *)(void *)(own + r->image_bytes + mls__multiplier_bytes(r));
+    int16_t *multiplier = (int16_t *)(void *)scratch;
+    int32_t *shift = (int32_t *)(void *)(scratch + mls__multiplier_bytes(r));
+    size_t step = r->images ? r->images_step : r->image_bytes;
     if (r->images)
-        image = r->images + (size_t)n * r->images_step;
+        image = r->images + (size_t)n * step;
     else
-        mls__pad_image(r, n, own, multiplier);
+        for (int32_t i = 0; i < images; i++) {
+            mls__pad_image(r, n + i, own + (size_t)i * step, multiplier);
+        }
     if (r->direction == MLS_BACKWARD_DATA && (r->c.stride > r->c.kh || r->c.stride > r->c.kw)) {
         /* some outputs have no taps */
         memset(to, 0, (size_t)images * mls__image(r->c.in) * sizeof(float));
     }
-    if (r->byte_plane) {
-        uint8_t *low = own + 2 * r->byte_plane;
-        r->kernel->tiles->bytes((const int16_t *)(const void *)image,
-                                (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, low,
-                                low + r->byte_plane);
-        image = low;
+    if (r->tiles && r->kind == MLS__S16) {
+        for (int32_t i = 0; i < images; i++) {
+            uint8_t *low = own + (size_t)i * r->image_bytes + 2 * r->byte_plane;
+            r->kernel->tiles->bytes((const int16_t *)(const void *)(image + (size_t)i * step),
+                                    (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, low,
+                                    low + r->byte_plane);
+        }
+        image = own + 2 * r->byte_plane, step = r->image_bytes;
     }
     if (mls__pairs_kind(r->kind)) { /* words of neighbouring pixels, from every pixel on */
         size_t per_word = (size_t)(MLS__WORD / r->size), c = (size_t)r->data.c;
@@ -1737,14 +1829,14 @@ static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int sl
     for (int32_t index = 0; index < r->phases; index++) {
         mls__phase p = mls__phase_make(r, index);
         if (r->tiles) {
-            mls__run_areas(r, image, images, p, index, to);
+            mls__run_areas(r, image, step, images, p, index, to);
         } else if (mls__pairs_kind(r->kind)) {
             mls__run_pairs(r, n, image, shift, p, index, to);
         } else if (r->kind == MLS__WIDE) {
             mls__run_wide(r, n, (const int32_t *)(const void *)image, p,
                           r->packed + (size_t)index * r->phase_bytes, to);
         } else {
-            mls__run_phase(r, image, p, index, to);
+            mls__run_phase(r, image, step, images, p, index, to);
         }
     }
 }
@@ -1816,8 +1908,8 @@ typedef struct mls__scratch {
 static mls__scratch mls__scratch_at(const mls__run *r, int slot)
 {
     mls__scratch s;
-    uint8_t *p = r->slot + (size_t)slot * r->slot_bytes + r->image_bytes;
-    s.error = p, p += r->error_bytes;
+    uint8_t *p = r->slot + (size_t)slot * r->slot_bytes + (size_t)r->together * r->image_bytes;
+    s.error = p, p += (size_t)r->together * r->error_bytes;
     s.a = p, p += r->a_bytes;
     s.e = p, p += r->e_bytes * (r->kind == MLS__S16 ? 2 : 1);
     s.flat = p, p += r->flat_bytes;
@@ -1848,6 +1940,7 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
     int pairs = mls__pairs_kind(r->kind), sums = r->kind == MLS__S8 || r->kind == MLS__F32;
     size_t lanes = (size_t)r->blocks * MLS__LANE;
     int64_t per_word = MLS__WORD / r->size, limit = MLS__STRIP;
+    if (r->kind == MLS__F32 && r->gather > 1) limit = 4 * MLS__STRIP;
     int32_t word_step, row_step, image_step;
     mls__sum sum = mls__sum_at(r, index);
     mls__dot d;
@@ -2141,7 +2234,10 @@ static void mls__mix_image(const mls__run *r, const uint8_t *image, int32_t rows
 static void mls__run_weight_flush(const mls__run *r, int slot)
 {
     mls__scratch s = mls__scratch_at(r, slot);
-    if (s.gathered->images && r->tiles) {
+    if (s.gathered->images && r->kind == MLS__F32) {
+        mls__weight_tiles(r, s.error, r->slot + (size_t)slot * r->slot_bytes, s.gathered->images,
+                          r->out.h, &s, s.gathered->sum);
+    } else if (s.gathered->images && r->tiles) {
         mls__line_strip(r, &s, s.gathered->images, r->band, s.gathered->sum);
     } else if (s.gathered->images) {
         mls__weight_tiles(r, s.e, s.a, s.gathered->images, r->band, &s, s.gathered->sum);
@@ -2179,6 +2275,10 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
     uint32_t flip = 0;
     if (s.gathered->images && s.gathered->sum != index) mls__run_weight_flush(r, slot);
     s.gathered->sum = index;
+    if (r->kind == MLS__F32) {
+        own += (size_t)s.gathered->images * r->image_bytes;
+        s.error += (size_t)s.gathered->images * r->error_bytes;
+    }
     if (r->images)
         image = r->images + (size_t)n * r->images_step;
     else
@@ -2201,8 +2301,8 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
                          (const int32_t *)(const void *)error, &sum);
         return;
     }
-    if (r->kind == MLS__F32) {
-        mls__weight_tiles(r, error, image, 1, r->out.h, &s, index);
+    if (r->kind == MLS__F32) { /* used where they are */
+        if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
         return;
     }
     if (mls__pairs_kind(r->kind)) {
@@ -2269,7 +2369,10 @@ static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
                     const int32_t *c32 = s.head[1] ? 0 : s.c32 + at;
                     if (r->kind == MLS__F32) {
                         const float *part = (const float *)(const void *)(s.c32 + at);
-                        for (int32_t m = 0; m < count; m++) to[m] = i ? to[m] + part[m] : part[m];
+                        if (i == 0)
+                            memcpy(to, part, (size_t)count * sizeof *to);
+                        else
+                            r->kernel->add_floats(to, part, (size_t)count);
                         continue;
                     }
                     if (i == 0) memset(acc, 0, sizeof acc);
@@ -2533,14 +2636,8 @@ static void mls__run_all(mls__run *r)
     mls__run_first(r);
     (void)many; /* without OpenMP */
     if (r->direction != MLS_BACKWARD_WEIGHT) {
-        /* images at a time: where the weights leave no room for an image in the cache, a block of
-           weights passes over several of them */
-        int32_t some = 1, share = (n + r->slots - 1) / r->slots;
-        if (r->tiles && r->images && !r->byte_plane &&
-            r->phase_bytes * (size_t)r->phases > MLS__GATHER) {
-            size_t fit = 2 * MLS__GATHER / r->images_step;
-            some = fit < 1 ? 1 : fit < (size_t)share ? (int32_t)fit : share;
-        }
+        int32_t share = (n + r->slots - 1) / r->slots;
+        int32_t some = r->together < share ? r->together : share;
         MLS__OMP(omp parallel num_threads(r->slots) if (many))
         {
             MLS__OMP(omp for schedule(static))
@@ -3381,6 +3478,17 @@ static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32,
         memcpy(sum + i, &v, sizeof v);
     }
     mls__add_sums_scalar(sum + i, c32 ? c32 + i : 0, c64 ? c64 + i : 0, constant, count - i);
+}
+
+static MLS__TARGET void MLS__FN(mls__add_floats)(float *sum, const float *part, size_t count)
+{
+    size_t i = 0;
+#if !MLS__NEON || defined(__aarch64__) /* 32-bit NEON flushes denormals */
+    for (; i + MLS__LANES <= count; i += MLS__LANES) {
+        MLS__STORE(sum + i, MLS__LOAD(sum + i) + MLS__LOAD(part + i));
+    }
+#endif
+    mls__add_floats_scalar(sum + i, part + i, count - i);
 }
 
 static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, float fold,
