@@ -519,6 +519,7 @@ enum {
     MLS__TILE = 768,      /* most sums of a tile */
     MLS__SLACK = 2048,    /* readable bytes behind an operand: what the last tile touches */
     MLS__TILE_WORDS = 16, /* words that a tile takes at a time */
+    MLS__L1 = 30 * 1024,  /* bytes of operands that stay in the L1 cache */
     MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits */
     MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
     MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
@@ -4123,14 +4124,14 @@ static MLS__TARGET_TILES void mls__tiles_area(const mls__area *area)
         mls__tiles_rows(x, 0, &done[!turn], m, INT32_MAX);
 }
 
-/* Sums of na rows of a times nb blocks of e: all na * nb tiles of 16 x 16. */
+/* Sums of na taps of a block of a times nb blocks of b. */
 MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip8(int na, int nb, const mls__strip *x,
                                                      const uint8_t *a0, const uint8_t *a1,
-                                                     const uint8_t *b, int32_t *c0, int32_t *c1)
+                                                     const uint8_t *b, int32_t words, int fresh,
+                                                     int32_t *c0, int32_t *c1)
 {
     const size_t step = x->a_channel, b_block = x->b_block;
-    const int32_t words = x->words;
-    if (x->fresh) {
+    if (fresh) {
         MLS__TILE_ZERO(0);
         if (nb > 1) MLS__TILE_ZERO(1);
         if (na > 1) MLS__TILE_ZERO(2);
@@ -4141,7 +4142,7 @@ MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip8(int na, int nb, const mls__
         if (na > 1) MLS__TILE_LOAD(2, c1, 64);
         if (na > 1 && nb > 1) MLS__TILE_LOAD(3, c1 + 256, 64);
     }
-    for (int32_t word = 0; word < words; word += 16, a0 += 64, a1 += 64, b += MLS__TILE_BYTES) {
+    for (; words > 0; words -= 16, a0 += 64, a1 += 64, b += 1024) {
         MLS__TILE_LOAD(6, b, 64);
         MLS__TILE_LOAD(4, a0, step);
         MLS__TILE_SS(0, 4, 6);
@@ -4157,16 +4158,15 @@ MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip8(int na, int nb, const mls__
     if (na > 1 && nb > 1) MLS__TILE_STORE(3, c1 + 256, 64);
 }
 
-MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip16(const mls__strip *x, const uint8_t *a,
-                                                      const uint8_t *b, int64_t *c)
+static MLS__TARGET_TILES void mls__tiles_strip16(const mls__strip *x, const uint8_t *a,
+                                                 const uint8_t *b, int32_t words, int64_t *c)
 {
     __attribute__((aligned(64))) int32_t sums[3 * 256];
     const size_t step = x->a_channel, a_high = x->a_plane, b_high = x->b_plane;
-    const int32_t words = x->words;
     MLS__TILE_ZERO(0);
     MLS__TILE_ZERO(1);
     MLS__TILE_ZERO(2);
-    for (int32_t word = 0; word < words; word += 16, a += 64, b += MLS__TILE_BYTES) {
+    for (; words > 0; words -= 16, a += 64, b += 1024) {
         MLS__TILE_LOAD(4, a, step);
         MLS__TILE_LOAD(6, b, 64);
         MLS__TILE_UU(0, 4, 6);
@@ -4188,37 +4188,45 @@ MLS__INLINE MLS__TARGET_TILES void mls__tiles_strip16(const mls__strip *x, const
     }
 }
 
+/* All taps of a block of a times nb blocks of b, over words that stay in the L1 cache. */
+MLS__INLINE MLS__TARGET_TILES void mls__tiles_taps(int nb, const mls__strip *x, const uint8_t *a,
+                                                   const uint8_t *b, int32_t words, int fresh,
+                                                   size_t at)
+{
+    const size_t tap_tiles = (size_t)(x->a_blocks * x->b_blocks) * 256;
+    for (int32_t tap = 0; tap < x->taps; tap += 2, at += 2 * tap_tiles) {
+        const uint8_t *a0 = a + x->a_tap[tap];
+        if (x->a_plane) {
+            mls__tiles_strip16(x, a0, b, words, x->c64 + at);
+            if (tap + 1 == x->taps) break;
+            mls__tiles_strip16(x, a + x->a_tap[tap + 1], b, words, x->c64 + at + tap_tiles);
+        } else if (tap + 1 == x->taps) {
+            mls__tiles_strip8(1, nb, x, a0, a0, b, words, fresh, x->c32 + at, x->c32 + at);
+        } else {
+            mls__tiles_strip8(2, nb, x, a0, a + x->a_tap[tap + 1], b, words, fresh, x->c32 + at,
+                              x->c32 + at + tap_tiles);
+        }
+    }
+}
+
 static MLS__TARGET_TILES void mls__tiles_strip(const mls__strip *x)
 {
-    int32_t rows = x->taps * x->a_blocks, nb;
-    size_t tile = 256, row_tiles = (size_t)x->b_blocks * tile;
+    int32_t nb, bytes = x->a_plane ? 2 * (16 + 16) : 16 + 32; /* of a pixel */
+    int32_t most = MLS__L1 / bytes / 64 * MLS__TILE_WORDS;
     mls__tiles_shape(16);
     for (int32_t block = 0; block < x->b_blocks; block += nb) {
-        const uint8_t *b = x->b + (size_t)block * x->b_block;
         nb = x->b_blocks - block > 1 && !x->a_plane ? 2 : 1;
-        for (int32_t row = 0; row < rows; row += 2) {
-            const uint8_t *a[2];
-            size_t at = (size_t)row * row_tiles + (size_t)block * tile;
-            int32_t na = rows - row > 1 ? 2 : 1;
-            for (int32_t j = 0; j < 2; j++) {
-                int32_t i = j < na ? row + j : row;
-                a[j] = x->a + x->a_tap[i / x->a_blocks] +
-                       (size_t)(i % x->a_blocks * MLS__LANE) * x->a_channel;
-            }
-            if (x->a_plane) {
-                for (int32_t j = 0; j < na; j++) {
-                    mls__tiles_strip16(x, a[j], b, x->c64 + at + (size_t)j * row_tiles);
-                }
-            } else {
-                int32_t *c0 = x->c32 + at, *c1 = na > 1 ? c0 + row_tiles : c0;
-                if (na == 2 && nb == 2)
-                    mls__tiles_strip8(2, 2, x, a[0], a[1], b, c0, c1);
-                else if (na == 2)
-                    mls__tiles_strip8(2, 1, x, a[0], a[1], b, c0, c1);
-                else if (nb == 2)
-                    mls__tiles_strip8(1, 2, x, a[0], a[1], b, c0, c1);
+        for (int32_t word = 0; word < x->words; word += most) {
+            int32_t words = x->words - word < most ? x->words - word : most;
+            const uint8_t *b = x->b + (size_t)block * x->b_block + (size_t)word * 64;
+            for (int32_t i = 0; i < x->a_blocks; i++) {
+                const uint8_t *a = x->a + (size_t)(i * MLS__LANE) * x->a_channel + (size_t)word * 4;
+                size_t at = (size_t)(i * x->b_blocks + block) * 256;
+                int fresh = x->fresh && word == 0;
+                if (nb == 2)
+                    mls__tiles_taps(2, x, a, b, words, fresh, at);
                 else
-                    mls__tiles_strip8(1, 1, x, a[0], a[1], b, c0, c1);
+                    mls__tiles_taps(1, x, a, b, words, fresh, at);
             }
         }
     }
