@@ -1153,20 +1153,45 @@ static void fill_fp32(float *x, size_t count, int kind, uint64_t *rng)
     }
 }
 
+/* One fp32 convolution under all kernels, against its chains. i varies what is in it. */
+static void check_chains(const mls_conv *c, mls_direction d, int i, uint64_t *rng)
+{
+    mls_shape sf, sg, so;
+    size_t bytes, size;
+    float *f, *g, *expected;
+    mls_format none;
+    memset(&none, 0, sizeof none);
+    shapes_of(c, d, &sf, &sg, &so);
+    bytes = count_of(so) * sizeof(float);
+    f = (float *)t_alloc(count_of(sf) * sizeof(float));
+    g = (float *)t_alloc(count_of(sg) * sizeof(float));
+    fill_fp32(f, count_of(sf), i / 3 % 4, rng), fill_fp32(g, count_of(sg), i / 12 % 4, rng);
+    expected = (float *)t_alloc(bytes);
+    naive_fp32(c, d, f, g, expected);
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        float *out = (float *)t_alloc(bytes);
+        void *work;
+        threads(1 + i % 2 * 3);
+        size = mls_conv_workspace(c, none, none);
+        work = t_alloc(size);
+        use(kernel);
+        note_case(c, d, none, none, kernel, i);
+        T_EQ_INT(convolve_fp32(c, d, f, g, out, work, size), MLS_OK);
+        T_EQ_MEM(out, expected, bytes);
+        t_free(work), t_free(out);
+    }
+    t_free(f), t_free(g), t_free(expected);
+}
+
 static void fp32_chains(void)
 {
     static const int channels[] = {1, 2, 3, 5, 8, 16, 17, 31, 32, 33};
     uint64_t rng = 14;
-    mls_format none;
-    memset(&none, 0, sizeof none);
     for (int i = 0; i < cases(700); i++) {
         int kh = 1 + t_below(&rng, 3), kw = 1 + t_below(&rng, 3), pad = t_below(&rng, 3);
         int h = 1 + t_below(&rng, 6), w = 1 + t_below(&rng, 6), large = t_below(&rng, 5) == 0;
         mls_conv c;
         mls_direction d = (mls_direction)(i % 3);
-        mls_shape sf, sg, so;
-        size_t bytes, size;
-        float *f, *g, *expected;
         if (i % 11 == 0) kh = kw = 5 + t_below(&rng, 3);
         if (large) h += 8, w += 8;
         while (h + 2 * pad < kh) h++;
@@ -1174,26 +1199,7 @@ static void fp32_chains(void)
         c = conv_of(shape_of(1 + t_below(&rng, large ? 2 : 18), h, w, channels[t_below(&rng, 10)]),
                     channels[t_below(&rng, 10)], kh, kw, t_below(&rng, 4), pad);
         if (work_of(&c) > (T_SLOW ? 1e5 : 1e6)) continue;
-        shapes_of(&c, d, &sf, &sg, &so);
-        bytes = count_of(so) * sizeof(float);
-        f = (float *)t_alloc(count_of(sf) * sizeof(float));
-        g = (float *)t_alloc(count_of(sg) * sizeof(float));
-        fill_fp32(f, count_of(sf), i / 3 % 4, &rng), fill_fp32(g, count_of(sg), i / 12 % 4, &rng);
-        expected = (float *)t_alloc(bytes);
-        naive_fp32(&c, d, f, g, expected);
-        for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
-            float *out = (float *)t_alloc(bytes);
-            void *work;
-            threads(1 + i % 2 * 3);
-            size = mls_conv_workspace(&c, none, none);
-            work = t_alloc(size);
-            use(kernel);
-            note_case(&c, d, none, none, kernel, i);
-            T_EQ_INT(convolve_fp32(&c, d, f, g, out, work, size), MLS_OK);
-            T_EQ_MEM(out, expected, bytes);
-            t_free(work), t_free(out);
-        }
-        t_free(f), t_free(g), t_free(expected);
+        check_chains(&c, d, i, &rng);
     }
     threads(1);
 }
@@ -1325,6 +1331,32 @@ static void check_prepared(const mls_conv *c, mls_direction d, mls_format f, mls
     }
     for (int j = 0; j < 2; j++) t_free(x[j]), t_free(memory[j]);
     t_free(work), t_free(expected);
+}
+
+/* Operands that do not fit the caches go in parts: rows of an image, several images for a block of
+   weights, strips of pixels, words of a row of taps. */
+static void parts(void)
+{
+    static const int convs[][9] = {
+        /* n h w c_in c_out kh kw stride pad */
+        {1, 200, 180, 3, 2, 3, 3, 1, 1},  {1, 310, 300, 2, 3, 3, 2, 2, 1},
+        {1, 260, 250, 1, 17, 1, 1, 1, 0}, {5, 3, 4, 256, 240, 3, 3, 1, 1},
+        {20, 4, 9, 16, 33, 3, 3, 1, 1},   {40, 7, 7, 33, 16, 3, 3, 1, 1},
+        {19, 1, 1, 1024, 512, 1, 1, 1, 0}};
+    uint64_t rng = 41;
+    for (int i = 0; i < (T_SLOW ? 1 : 7); i++) {
+        const int *v = convs[i];
+        mls_conv c = conv_of(shape_of(v[0], v[1], v[2], v[3]), v[4], v[5], v[6], v[7], v[8]);
+        for (int d = 0; d < 3; d++) {
+            threads(1 + (i + d) % 2);
+            for (int bits = 8; bits <= 16; bits += 8) {
+                mls_format f = format_of(2, 1, bits == 8 ? 2 : 3, bits == 8 ? 0 : 1, MLS_GROUP_NC);
+                check_prepared(&c, (mls_direction)d, f, f, bits, (uint64_t)i + 1);
+            }
+            check_chains(&c, (mls_direction)d, i, &rng);
+        }
+    }
+    threads(1);
 }
 
 static void prepared_operands(void)
@@ -1545,5 +1577,5 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
        T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(workspace_limits),
        T_TEST(thread_counts), T_TEST(quantized_operands), T_TEST(fp32_chains),
-       T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(prepared_refused),
-       T_TEST(explained), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
+       T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
+       T_TEST(prepared_refused), T_TEST(explained), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
