@@ -1443,7 +1443,7 @@ static void mls__pack_fp32(mls__run *r)
                     }
                 } else {
                     for (size_t i = 0; i < ci; i += MLS__LANE) {
-                        size_t lanes = ci - i < MLS__LANE ? ci - i : MLS__LANE;
+                        size_t lanes = ci - i < MLS__LANE ? ci - i : (size_t)MLS__LANE;
                         float *to = (float *)(void *)(phase + mls__weight_at(r, p, (int32_t)i, co));
                         for (size_t j = 0; j < lanes; j++) to[j] = from[i + j];
                     }
