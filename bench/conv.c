@@ -258,10 +258,19 @@ static void list_series(options *o, int which, const char *kernel, int peers)
 
 static void read_options(options *o, int count, char **words)
 {
-    static const char *const known[] = {"--set NAME",    "--shape SHAPES", "--direction NAME",
-                                        "--class NAME",  "--kernel NAME",  "--threads N",
-                                        "--rounds N",    "--tensors",      "--peer yes|no",
-                                        "--cold",        "--json [FILE]",  "--plot FILE",   0};
+    static const char *const known[] = {"--set NAME",
+                                        "--shape SHAPES",
+                                        "--direction NAME",
+                                        "--class NAME",
+                                        "--kernel NAME",
+                                        "--threads N",
+                                        "--rounds N",
+                                        "--tensors",
+                                        "--peer yes|no",
+                                        "--cold",
+                                        "--json [FILE]",
+                                        "--plot FILE",
+                                        0};
     static const char *const answers[] = {"no", "yes"};
     int set, which, peers, only_shapes;
     memset(o, 0, sizeof *o);
