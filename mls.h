@@ -208,8 +208,8 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 /* --------------------------------------------------------------------------------- >>config */
 #include <string.h>
 
-#if defined(__FAST_MATH__)
-#error "mls.h: -ffast-math (or -Ofast) changes results; compile this file without it"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
+#error "mls.h: -ffast-math, or a part of it, changes results; compile this file without it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "mls.h: float arithmetic has extra precision here; on 32-bit x86 use -msse2 -mfpmath=sse"

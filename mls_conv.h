@@ -520,7 +520,7 @@ enum {
     MLS__SLACK = 2048,    /* readable bytes behind an operand: what the last tile touches */
     MLS__TILE_WORDS = 16, /* words that a tile takes at a time */
     MLS__L1 = 30 * 1024,  /* bytes of operands that stay in the L1 cache */
-    MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits */
+    MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits: all terms of an output */
     MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
     MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
     MLS__BLOCKS = 8          /* blocks of images of the fp32 backward-weight sum */
@@ -677,7 +677,7 @@ typedef struct mls__kernel {
     /* p[lane] += sum over rows, cols of a * b[lane], in plain C */
     void (*wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col, const int32_t *b,
                  ptrdiff_t b_row, ptrdiff_t b_col, int32_t rows, int32_t cols, int64_t *p);
-    const mls__tiles *tiles; /* may be null; if not, int8 goes there */
+    const mls__tiles *tiles; /* may be null; if not, int8 always goes there: see mls__on_tiles */
 } mls__kernel;
 
 static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, size_t ch, int size,
@@ -895,9 +895,9 @@ typedef struct mls__run {
     int32_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
     mls__words e, a;
     size_t e_bytes, a_bytes; /* of a plane of E; of A */
-    /* on tiles: pixels of a row and of an image on the line, bytes of a channel of A and of a copy
-       of an image's pixels */
-    int32_t pitch, line, line_rows;
+    /* on tiles: pixels of a row and of an image on the line, and its rows; bytes of a channel of A
+       and of a copy of an image's pixels */
+    size_t pitch, line, line_rows;
     size_t channel_bytes, flat_bytes;
     size_t byte_plane; /* of an image, forward and backward-data */
     /* scratch of a thread */
@@ -908,7 +908,7 @@ typedef struct mls__run {
     uint8_t *slot;
 } mls__run;
 
-/* What a thread has gathered for backward-weight, at the end of its slot. */
+/* What a thread has gathered for backward-weight; in its slot. */
 typedef struct mls__gathered {
     int32_t images, sum;
 } mls__gathered;
@@ -1007,46 +1007,41 @@ static void mls__line_size(mls__run *r)
 {
     const mls_conv *c = &r->c;
     int32_t s = c->stride, over_y = (c->kh - 1) / s, over_x = (c->kw - 1) / s;
-    int32_t shared = s == 1 && c->pad < c->kh && c->pad < c->kw ? c->pad : 0, rows, most;
-    size_t planes = (size_t)r->bytes, budget = MLS__GATHER, sums, each, beyond;
+    int32_t shared = s == 1 && c->pad < c->kh && c->pad < c->kw ? c->pad : 0;
+    size_t planes = (size_t)r->bytes, budget = MLS__GATHER, rows, sums, each, beyond;
     size_t a = (size_t)(r->blocks * MLS__LANE) * planes, e = (size_t)r->co;
     a *= (size_t)(mls__residues(s, c->kh) * mls__residues(s, c->kw)), e *= planes;
-    r->pitch = r->out.w + over_x - shared;
-    r->line_rows = rows = r->out.h + over_y - shared;
-    r->line = (rows * r->pitch + 3) / 4 * 4;
+    r->pitch = (size_t)(r->out.w + over_x - shared);
+    r->line_rows = rows = (size_t)(r->out.h + over_y - shared);
+    r->line = mls__align(rows * r->pitch, 4);
     r->band = r->out.h, r->gather = 1;
-    most = r->kind == MLS__S16 ? MLS__BYTE_TERMS : 1 << 24;
-    each = (size_t)r->line * (a + e);
+    each = r->line * (a + e);
     /* where the sums do not stay in the cache they are passed over less often */
     sums = r->sum_count * sizeof(int32_t) / 2;
     if (sums > budget) budget = sums < 4 * MLS__GATHER ? sums : 4 * MLS__GATHER;
-    if (each > 2 * budget || r->line > most) {
-        size_t fit = 2 * budget / ((size_t)r->pitch * (a + e));
-        if ((size_t)(most / r->pitch) < fit) fit = (size_t)(most / r->pitch);
+    if (each > 2 * budget) {
+        size_t fit = 2 * budget / (r->pitch * (a + e));
         fit = fit > (size_t)over_y + 8 ? fit - (size_t)over_y : 8;
         if (fit < (size_t)r->band) r->band = (int32_t)fit;
     } else {
         size_t fit = budget / each;
-        if ((size_t)(most / r->line) < fit) fit = (size_t)(most / r->line);
         if (fit > (size_t)c->in.n) fit = (size_t)c->in.n;
         if (fit > 1) r->gather = (int32_t)fit;
     }
     if (r->band < r->out.h) { /* a row of zeros more, where its last one goes on */
-        rows = r->band + over_y + 1;
-        r->line = (r->band * r->pitch + 3) / 4 * 4;
+        rows = (size_t)(r->band + over_y + 1);
+        r->line = mls__align((size_t)r->band * r->pitch, 4);
     }
     /* zeros of the last taps, the last words */
-    beyond = (size_t)(over_y + 1) * (size_t)r->pitch + (size_t)over_x + 128;
-    r->channel_bytes = (size_t)r->gather * (size_t)r->line + beyond;
+    beyond = (size_t)(over_y + 1) * r->pitch + (size_t)over_x + 128;
+    r->channel_bytes = (size_t)r->gather * r->line + beyond;
     /* an odd number of lines of the cache */
     r->channel_bytes = mls__align(r->channel_bytes, 2 * MLS__ALIGN) + MLS__ALIGN;
     r->a_bytes = r->channel_bytes * a + MLS__SLACK;
-    r->e.block =
-        mls__align((size_t)r->gather * (size_t)r->line, 2 * MLS__ALIGN) * MLS__LANE + MLS__ALIGN;
+    r->e.block = mls__align((size_t)r->gather * r->line, 2 * MLS__ALIGN) * MLS__LANE + MLS__ALIGN;
     r->e_bytes = mls__align(r->e.block * (e / MLS__LANE / planes) + MLS__SLACK, MLS__ALIGN);
     each = (size_t)(c->in.c > c->c_out ? c->in.c : c->c_out) * (size_t)r->size;
-    r->flat_bytes =
-        mls__align(((size_t)rows * (size_t)r->pitch + 128) * each + MLS__SLACK, MLS__ALIGN);
+    r->flat_bytes = mls__align((rows * r->pitch + 128) * each + MLS__SLACK, MLS__ALIGN);
     r->a_bytes = mls__align(r->a_bytes, MLS__ALIGN);
 }
 
@@ -1155,7 +1150,8 @@ static size_t mls__run_size(mls__run *r, int slots)
         else
             mls__weight_size(r);
     }
-    /* the image, E, both gathered; multipliers, and shifts of group pairs */
+    /* images and E, both gathered, and on the line; offsets of taps; multipliers, and shifts of group
+       pairs */
     r->slot_bytes =
         (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
         r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
@@ -1271,6 +1267,7 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
         worst = mls__class(conv, direction, *first, *second,
                            mls__folded_max(*first, mls__k_max(*first)),
                            mls__folded_max(*second, mls__k_max(*second)));
+        if (worst == MLS__S8) worst = MLS__S16; /* prepared operands may be wider than they must */
     }
     /* Which class it will be depends on the k in use: any up to the worst. Which kernel, on what
        mls_kernel_use says then. */
@@ -2048,7 +2045,8 @@ static void mls__tap_offsets(const mls__run *r, size_t *tap)
     int32_t s = r->c.stride;
     for (int32_t ky = 0; ky < r->c.kh; ky++)
         for (int32_t kx = 0; kx < r->c.kw; kx++) {
-            *tap++ = mls__a_plane(r, ky % s, kx % s, 0) + (size_t)(ky / s * r->pitch + kx / s);
+            *tap++ =
+                mls__a_plane(r, ky % s, kx % s, 0) + (size_t)(ky / s) * r->pitch + (size_t)(kx / s);
         }
 }
 
@@ -2056,7 +2054,7 @@ static void mls__tap_offsets(const mls__run *r, size_t *tap)
 static void mls__line_strip(const mls__run *r, const mls__scratch *s, int32_t images, int32_t rows,
                             int32_t index)
 {
-    size_t line = r->band == r->out.h ? (size_t)r->line : mls__align((size_t)(rows * r->pitch), 4);
+    size_t line = r->band == r->out.h ? r->line : mls__align((size_t)rows * r->pitch, 4);
     size_t pixels = (size_t)images * line, words = mls__align(pixels / 4, MLS__TILE_WORDS);
     int64_t terms = (int64_t)images * rows * r->out.w;
     mls__sum sum = mls__sum_at(r, index);
@@ -2081,8 +2079,8 @@ static void mls__line_strip(const mls__run *r, const mls__scratch *s, int32_t im
         memset(e + pixels * MLS__LANE, 0, (words * 4 - pixels) * MLS__LANE);
     }
     if (r->band == r->out.h) { /* where the taps of the last image end */
-        size_t zeros =
-            (size_t)((r->c.kh - 1) / r->c.stride * r->pitch + (r->c.kw - 1) / r->c.stride + 1);
+        size_t zeros = (size_t)((r->c.kh - 1) / r->c.stride) * r->pitch +
+                       (size_t)((r->c.kw - 1) / r->c.stride + 1);
         size_t channels =
             mls__a_plane(r, mls__residues(r->c.stride, r->c.kh), 0, 0) / r->channel_bytes;
         for (size_t i = 0; i < channels; i++)
@@ -2095,13 +2093,13 @@ static void mls__line_strip(const mls__run *r, const mls__scratch *s, int32_t im
    which the real ones are inside of padding. Zeros elsewhere, and behind. */
 static void mls__flat_rows(const mls__run *r, const uint8_t *from, size_t row_bytes, mls_shape real,
                            int32_t pad, int32_t step, int32_t ry, int32_t rx, int32_t y,
-                           int32_t rows, uint8_t *to)
+                           size_t rows, uint8_t *to)
 {
-    size_t pixel = (size_t)real.c * (size_t)r->size, pitch = (size_t)r->pitch * pixel;
+    size_t pixel = (size_t)real.c * (size_t)r->size, pitch = r->pitch * pixel;
     int32_t x0 = pad > rx ? (pad - rx + step - 1) / step : 0;
     int32_t x1 = (pad + real.w - rx + step - 1) / step;
-    if (x1 > r->pitch) x1 = r->pitch;
-    for (int32_t j = 0; j < rows; j++, to += pitch) {
+    if (x1 > (int32_t)r->pitch) x1 = (int32_t)r->pitch;
+    for (int32_t j = 0; j < (int32_t)rows; j++, to += pitch) {
         int32_t row = (y + j) * step + ry;
         const uint8_t *at;
         uint8_t *p = to + (size_t)x0 * pixel;
@@ -2135,13 +2133,13 @@ static void mls__line_rows(const mls__run *r, const mls__scratch *s, const uint8
     const mls_conv *c = &r->c;
     size_t row_bytes = (size_t)r->cols * (size_t)c->in.c * (size_t)r->size;
     int whole = r->band == r->out.h;
-    int32_t a_rows = whole ? r->line_rows : rows + (c->kh - 1) / c->stride + 1;
-    int32_t e_rows = whole ? r->line_rows : rows;
+    size_t a_rows = whole ? r->line_rows : (size_t)(rows + (c->kh - 1) / c->stride + 1);
+    size_t e_rows = whole ? r->line_rows : (size_t)rows;
     mls__line x;
     memset(&x, 0, sizeof x);
     x.from = s->flat, x.size = r->size;
     x.pixel = (size_t)c->in.c * (size_t)r->size;
-    x.pixels = mls__align((size_t)(a_rows * r->pitch), 4);
+    x.pixels = mls__align(a_rows * r->pitch, 4);
     x.blocks = (size_t)r->blocks, x.step = r->channel_bytes;
     for (int32_t ry = 0; ry < mls__residues(c->stride, c->kh); ry++)
         for (int32_t rx = 0; rx < mls__residues(c->stride, c->kw); rx++) {
@@ -2154,7 +2152,7 @@ static void mls__line_rows(const mls__run *r, const mls__scratch *s, const uint8
         }
     mls__flat_rows(r, error, error_row, r->out, 0, 1, 0, 0, y, e_rows, s->flat);
     x.pixel = (size_t)c->c_out * (size_t)r->size;
-    x.pixels = mls__align((size_t)(e_rows * r->pitch), 4);
+    x.pixels = mls__align(e_rows * r->pitch, 4);
     x.blocks = (size_t)(r->co / MLS__LANE), x.step = r->e.block;
     for (x.plane = 0; x.plane < r->bytes; x.plane++) {
         x.to = s->e + (size_t)x.plane * r->e_bytes + at * MLS__LANE;
@@ -2326,7 +2324,7 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         int32_t rows = r->out.h - y < r->band ? r->out.h - y : r->band;
         size_t at = (size_t)s.gathered->images;
         if (r->tiles) {
-            mls__line_rows(r, &s, image, error, e_row, y, rows, at * (size_t)r->line);
+            mls__line_rows(r, &s, image, error, e_row, y, rows, at * r->line);
             if (r->band < r->out.h)
                 mls__line_strip(r, &s, 1, rows, index);
             else if (++s.gathered->images == r->gather)
@@ -3342,6 +3340,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const 
     case m * 4 + n:                             \
         MLS__FN(mls__tile)(MLS__KIND, m, n, d); \
         break;
+#if MLS__UNIT != MLS__ISA_AMX /* there int8 goes to tiles */
 static MLS__TARGET void MLS__FN(mls__dot_s8)(int tile, const mls__dot *d)
 {
 #define MLS__KIND MLS__S8
@@ -3350,6 +3349,7 @@ static MLS__TARGET void MLS__FN(mls__dot_s8)(int tile, const mls__dot *d)
     }
 #undef MLS__KIND
 }
+#endif
 static MLS__TARGET void MLS__FN(mls__dot_s16)(int tile, const mls__dot *d)
 {
 #define MLS__KIND MLS__S16
@@ -3373,16 +3373,15 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 
 static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
+    if (kind == MLS__S16 || kind == MLS__PAIRS16) MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
+#if MLS__UNIT != MLS__ISA_AMX
     if (kind == MLS__S8) MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
-#if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
-    else if (kind == MLS__F32)
-        mls__dot_scalar(kind, mr, nb, d);
-#else
-    else if (kind == MLS__F32)
-        MLS__FN(mls__dot_f32)(mr * 4 + nb, d);
 #endif
-    else
-        MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
+#if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
+    if (kind == MLS__F32) mls__dot_scalar(kind, mr, nb, d);
+#else
+    if (kind == MLS__F32) MLS__FN(mls__dot_f32)(mr * 4 + nb, d);
+#endif
 }
 
 /* Group pairs: their sums P_g in 32 bits, shifted into 64. */
@@ -3839,7 +3838,7 @@ static void mls__tile_dot(int c, int a, int b, int a_signed, int b_signed)
 #define MLS__TILE_SU(c, a, b)       mls__tile_dot(c, a, b, 1, 0)
 #define MLS__TILE_US(c, a, b)       mls__tile_dot(c, a, b, 0, 1)
 #define MLS__TILE_UU(c, a, b)       mls__tile_dot(c, a, b, 0, 0)
-#define MLS__TILE_RELEASE()         ((void)0)
+#define MLS__TILE_RELEASE()         memset(&mls__amx, 0, sizeof mls__amx)
 #else
 /* clang-format off */
 #define MLS__TILE_SHAPE(t) __asm__ volatile("ldtilecfg %0" : : "m"(*(t)))
@@ -4067,7 +4066,7 @@ static void mls__tiles_line(mls__area *x)
     int32_t pitch = (int32_t)(x->a_y / x->a_x), across = (x->w + 15) / 16;
     int64_t line = (int64_t)(x->h - 1) * pitch + x->w, m = (x->w + across - 1) / across;
     x->run = x->pitch = INT32_MAX;
-    if ((line + 15) / 16 * (16 + 11) < x->h * across * (m + 11)) {
+    if (line <= INT32_MAX && (line + 15) / 16 * (16 + 11) < (int64_t)x->h * across * (m + 11)) {
         x->run = x->w, x->pitch = pitch, x->w = (int32_t)line, x->h = 1;
     }
 }
@@ -4077,13 +4076,15 @@ static MLS__TARGET_TILES void mls__tiles_area(const mls__area *area)
     mls__area line = *area;
     const mls__area *x = &line;
     mls__tiles_done done[2];
-    int32_t across, m, count, na, at = 0, y = 0, turn = 0, wide = area->a_plane != 0;
+    int32_t across, m, na, at = 0, y = 0, turn = 0, wide = area->a_plane != 0;
+    int64_t count;
     mls__tiles_line(&line);
     /* tiles across a line; the last one begins where all of it is inside */
-    across = (x->w + 15) / 16, m = (x->w + across - 1) / across, count = x->h * across;
-    done[1].left = 0;
+    across = (x->w + 15) / 16, m = (x->w + across - 1) / across;
+    count = (int64_t)x->h * across;
+    done[1].left = done[1].nb = done[1].lanes = 0;
     mls__tiles_shape(m);
-    for (int32_t i = 0; i < count; i += na) {
+    for (int64_t i = 0; i < count; i += na) {
         const uint8_t *a[2];
         float *out[2];
         int32_t nb, col[2];

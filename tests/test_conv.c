@@ -475,8 +475,9 @@ static const int some_formats[][4] = {
     {3, 8, 0, 0}, {0, 10, 2, 1},                              /* 16 */
     {2, 7, 1, 0}, {3, 5, 0, 0},  {3, 6, 0, 0},  {1, 9, 2, 0}, /* 16 */
     {2, 1, 8, 1}, {2, 4, 8, 1},  {2, 1, 5, 0},  {0, 1, 7, 1},
-    {4, 3, 3, 1}, {4, 10, 2, 0},                             /* wide */
-    {5, 2, 8, 1}, {5, 10, 8, 1}, {5, 10, 0, 0}, {5, 4, 5, 1} /* reference */
+    {4, 3, 3, 1}, {4, 10, 2, 0},                              /* wide */
+    {5, 2, 8, 1}, {5, 10, 8, 1}, {5, 10, 0, 0}, {5, 4, 5, 1}, /* reference */
+    {0, 6, 4, 1}, {3, 8, 5, 0} /* pairs: 63 * 3 is no byte, 3 * 32704 squared no int32 */
 };
 enum {
     SOME_FORMATS = sizeof some_formats / sizeof some_formats[0],
@@ -528,7 +529,8 @@ static void outputs_bad(void)
         {1, 8, 8, 16, 32, 3, 11, 1, 1},      {1, 8, 8, 16, 32, 3, 3, 1, BIG},
         {BIG, BIG, BIG, BIG, 1, 1, 1, 1, 0}, {1, 8, 8, BIG, BIG, BIG, BIG, 1, BIG},
         {1, BIG, BIG, 1, BIG, 1, 1, 1, 0},   {1, 8, 8, 16, 32, 3, 3, INT32_MIN, 1},
-        {1, 8, 8, 16, 32, 3, 3, 1, 1 << 30}, {1, 8, 8, 16, 32, BIG, BIG, 1, 1}};
+        {1, 8, 8, 16, 32, 3, 3, 1, 1 << 30}, {1, 8, 8, 16, 32, BIG, BIG, 1, 1},
+        {1, 8, 8, 1, 1, 3, 3, 1, 1 << 25},   {1, 1, 1, 1 << 29, 1, 1, 1, 1, 0}};
     static float x[4096];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const int *b = bad[i];
@@ -561,6 +563,13 @@ static void workspace_sizes(void)
     T_EQ_INT(mls_conv_workspace(&c, f, bad), 0);
     T_EQ_INT(mls_conv_workspace(&c, bad, f), 0);
     T_EQ_INT(mls_conv_workspace(NULL, f, f), 0);
+#if SIZE_MAX > 0xffffffffu
+    for (int i = 0; i < 3; i++) { /* images with as many pixels as 32 bits count, and more */
+        static const int sides[][2] = {{65536, 65536}, {50000, 50000}, {1 << 24, 130}};
+        c = conv_of(shape_of(1, sides[i][0], sides[i][1], 1), 1, 3, 3, 1, 1);
+        T_CHECK(mls_conv_workspace(&c, f, f) / (size_t)sides[i][0] >= (size_t)sides[i][1]);
+    }
+#endif
 }
 
 /* Channel counts around the vector length, kernels and images of all small sizes. */
@@ -715,6 +724,10 @@ static void long_sums(void)
             }
         }
     }
+    for (int d = 0; d < 2; d++) { /* more than 32 bits hold, also without a bias */
+        mls_conv c = conv_of(shape_of(1, 1, 1, d ? 1 : 140000), d ? 140000 : 1, 1, 1, 1, 0);
+        check_case(&c, (mls_direction)d, plain(0, 7), plain(0, 7), FILL_TOP, FILL_SIGN, &rng);
+    }
     for (int f = 0; f < 7; f++) {
         static const int pictures[][3] = {{1, 255, 255}, {2, 255, 253}, {3, 180, 181},
                                           {1, 1, 30000}, {9, 90, 91},   {1, 257, 256}};
@@ -795,6 +808,30 @@ static void widest_sums(void)
             c = conv_of(shape_of(1, 1, 1, terms), 2, 1, 1, 1, 0);
             check_case(&c, MLS_FORWARD, f, f, FILL_TOP, FILL_SIGN, &rng);
         }
+    }
+}
+
+/* Scales whose product is denormal, or so large that a sum times it is infinite. */
+static void extreme_scales(void)
+{
+    static const int exponents[][2] = {{-60, -60}, {-64, -50}, {-70, -70}, {-100, 40}, {59, 59}};
+    static const int which[] = {0, 1, 6, 8, 16, 17, 20};
+    uint64_t rng = 15;
+    threads(1);
+    for (int i = 0; i < 5 * 7 * 3; i++) {
+        mls_conv c = conv_of(shape_of(1, 3, 4, 5), 18, 2, 2, 1, 0);
+        mls_direction d = (mls_direction)(i % 3);
+        mls_format f = some_format(which[i / 3 % 7], MLS_GROUP_NC);
+        mls_tensor t[2];
+        mls_shape s[3];
+        shapes_of(&c, d, &s[0], &s[1], &s[2]);
+        for (int j = 0; j < 2; j++) {
+            t[j] = tensor_new(f, s[j], FILL_RANDOM, &rng);
+            t[j].scale *= (float)two_to(exponents[i / 21][j] + 4);
+        }
+        note_case(&c, d, f, f, exponents[i / 21][0], exponents[i / 21][1]);
+        check_tensors(&c, d, &t[0], &t[1], 0);
+        tensor_free(&t[0]), tensor_free(&t[1]);
     }
 }
 
@@ -1209,6 +1246,7 @@ static void fp32_chains(void)
 static void kernel_names(void)
 {
     int count = mls_kernel_count();
+    T_CHECK(strcmp(mls_kernel_used(), mls_kernel_name(count - 1)) == 0); /* nobody chose it */
     T_CHECK(count >= 1 && count <= MLS__UNIT_COUNT);
     T_CHECK(strcmp(mls_kernel_name(0), "scalar") == 0);
     T_CHECK(mls_kernel_name(count) == NULL && mls_kernel_name(-1) == NULL);
@@ -1388,6 +1426,61 @@ static void prepared_operands(void)
     threads(1);
 }
 
+/* int8 sums go in one piece: more terms than 32 bits hold are refused. */
+static void prepared_too_long(void)
+{
+    mls_conv c = conv_of(shape_of(1, 1, 1, 70000), 1, 1, 1, 1, 0);
+    mls_operand o[2];
+    void *memory[2], *work = t_alloc(mls_conv_workspace(&c, plain(0, 7), plain(0, 7)));
+    float out = 5;
+    for (int i = 0; i < 2; i++) {
+        size_t size = mls_operand_size(&c, role_of(MLS_FORWARD, i), plain(0, 7), 8);
+        memory[i] = t_alloc(size);
+        T_EQ_INT(
+            mls_operand_init(&o[i], &c, role_of(MLS_FORWARD, i), plain(0, 7), 8, memory[i], size),
+            MLS_OK);
+    }
+    T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &o[0], &o[1], &out, work,
+                               mls_conv_workspace(&c, plain(0, 7), plain(0, 7))),
+             MLS_ERROR_RANGE);
+    T_CHECK(out == 5);
+    t_free(memory[0]), t_free(memory[1]), t_free(work);
+}
+
+/* 16 bits where 8 would do take no more workspace than is asked for. */
+static void prepared_wider(void)
+{
+    mls_conv c = conv_of(shape_of(1, 64, 18, 63), 1, 1, 5, 3, 3);
+    mls_format f = plain(0, 7);
+    size_t size;
+    float *x = (float *)t_alloc(64 * 18 * 63 * sizeof(float));
+    float *to = (float *)t_alloc(64 * 18 * 63 * sizeof(float));
+    threads(1);
+    for (size_t i = 0; i < 64 * 18 * 63; i++) x[i] = (float)(i % 7) - 3;
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        void *work;
+        use(kernel);
+        size = mls_conv_workspace(&c, f, f);
+        work = t_alloc(size);
+        for (int d = 0; d < 3; d++) {
+            mls_operand o[2];
+            void *memory[2];
+            for (int i = 0; i < 2; i++) {
+                mls_role role = role_of((mls_direction)d, i);
+                size_t need = mls_operand_size(&c, role, f, 16);
+                memory[i] = t_alloc(need);
+                T_EQ_INT(mls_operand_init(&o[i], &c, role, f, 16, memory[i], need), MLS_OK);
+                T_EQ_INT(mls_operand_quantize(&o[i], x, 1), MLS_OK);
+            }
+            T_EQ_INT(mls_conv_prepared(&c, (mls_direction)d, &o[0], &o[1], to, work, size), MLS_OK);
+            t_free(memory[0]), t_free(memory[1]);
+        }
+        t_free(work);
+    }
+    t_free(x), t_free(to);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
 static void prepared_refused(void)
 {
     mls_conv c = conv_of(shape_of(1, 4, 4, 3), 2, 3, 3, 1, 1), other = c;
@@ -1437,6 +1530,12 @@ static void prepared_refused(void)
     T_EQ_INT(mls_operand_quantize(&w, NULL, 1), MLS_ERROR_ARGUMENT);
     memset(&t, 0, sizeof t);
     T_EQ_INT(mls_operand_load(&w, &t), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_tensor_init(&t, f, shape_of(2, 3, 3, 3), memory[3], size), MLS_OK);
+    T_EQ_INT(mls_operand_load(&w, &t), MLS_OK);
+    t.group[5] = 4; /* 2^-4 is below the smallest */
+    T_EQ_INT(mls_operand_load(&w, &t), MLS_ERROR_FORMAT);
+    prepared_too_long();
+    prepared_wider();
     if (mls_kernel_count() < 2) return;
     T_EQ_INT(mls_kernel_use("scalar"), MLS_OK);
     T_EQ_INT(mls_conv_prepared(&c, MLS_FORWARD, &w, &a, out, work, sizeof work), MLS_ERROR_KERNEL);
@@ -1575,7 +1674,7 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(check_arguments), T_TEST(wrong_calls), T_TEST(wrong_calls_fp32),
        T_TEST(default_stride), T_TEST(small_shapes), T_TEST(small_images),
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
-       T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(workspace_limits),
-       T_TEST(thread_counts), T_TEST(quantized_operands), T_TEST(fp32_chains),
-       T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
+       T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(extreme_scales),
+       T_TEST(workspace_limits), T_TEST(thread_counts), T_TEST(quantized_operands),
+       T_TEST(fp32_chains), T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
        T_TEST(prepared_refused), T_TEST(explained), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))

@@ -1,0 +1,216 @@
+/* golden.c - the digests that every build, kernel, thread count and machine must reach.
+
+       golden [--kernel NAME] [--threads N] [NAME ...]     names choose, by a part of them
+       golden --kernels                                    lists the kernels here
+
+   Twenty steps of ResNet-8 on the synthetic set in five formats; one evaluation; one stream of
+   augmented pictures; a network small enough for a microcontroller, which is all there is with
+   -DGOLDEN_SMALL. Exit status 1 if a digest differs. scripts/matrix.sh runs it everywhere. */
+#define MLS_IMPLEMENTATION
+#include "mls_train.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+enum {
+    PICTURES = 80,
+    PIXELS = 32 * 32 * 3,
+    STEPS = 20,
+    MOST = 8 /* images of a step */
+};
+
+#define LOW20 "2,1:nc:2,0"
+#define LOW31 "2,1:nc:3,1"
+#define LOW81 "2,4:nc:8,1"
+#define NONE4 "0,4:none"
+#define UP    ":stochastic"
+
+typedef struct training {
+    const char *name, *weight, *data, *error;
+    int32_t option_b, width, shrink, batch; /* shrink: of the 32 x 32 pictures */
+    uint64_t digest, logits;                /* after the last step; of an evaluation, 0: none */
+} training;
+
+/* clang-format off */
+static const training trainings[] = {
+#ifndef GOLDEN_SMALL
+    {"fp32",         "fp32", "fp32", "fp32",     0, 8, 2, 3,
+     0xe695ed33d31aa541u, 0},
+    {"2,1:nc:3,1",   LOW31,  LOW31,  LOW31 UP,   0, 8, 2, 3,
+     0x514c29d65f943f33u, 0x5e12e50a389c6bafu},
+    {"2,4:nc:8,1",   LOW81,  LOW81,  LOW81 UP,   0, 8, 2, 3,
+     0x7962bc79c6cf6d70u, 0},
+    {"0,4:none",     NONE4,  NONE4,  NONE4 UP,   0, 8, 2, 3,
+     0xb8cfb216284a6116u, 0},
+    {"2,1 option B", LOW20,  LOW20,  LOW20 UP,   1, 8, 2, 3,
+     0x3b8fe091f11f721eu, 0},
+#endif
+    {"small",        LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3,
+     0xccdb6295ec2ed057u, 0x68cebcb1a6f37c62u},
+};
+static const uint64_t augmented = 0x531847564d104f98u;
+/* clang-format on */
+
+static mls_data pictures[2]; /* of training, of evaluation */
+static float images[MOST * PIXELS];
+static int32_t labels[MOST];
+static int missed;
+
+/* Same on any byte order: FNV-1a over the bits, low byte first. */
+static uint64_t hash(uint64_t h, const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        for (int byte = 0; byte < 4; byte++) {
+            h = (h ^ (bits >> (8 * byte) & 255)) * 0x100000001b3u;
+        }
+    }
+    return h;
+}
+#define HASH_START 0xcbf29ce484222325u
+
+static void expect(const char *name, const char *what, uint64_t is, uint64_t should)
+{
+    int same = is == should;
+    printf("%-14s %-10s %016" PRIx64 "%s", name, what, is, same ? "\n" : " DIFFERS from ");
+    if (!same) printf("%016" PRIx64 "\n", should);
+    missed += !same;
+}
+
+static int32_t conv_norm(mls_net *net, int32_t x, int32_t c, int32_t k, int32_t stride)
+{
+    mls_conv_desc conv;
+    memset(&conv, 0, sizeof conv);
+    conv.c_out = c, conv.kh = k, conv.stride = stride, conv.pad = k / 2;
+    return mls_net_batch_norm(net, mls_net_conv(net, x, &conv));
+}
+
+static void build(mls_net *net, const training *t)
+{
+    int32_t x = mls_net_input(net, 32, 32, 3);
+    if (t->shrink > 1) x = mls_net_subsample(net, x, t->shrink, 3);
+    x = mls_net_relu(net, conv_norm(net, x, t->width, 3, 1));
+    for (int stage = 0; stage < 3; stage++) {
+        int32_t c = t->width << stage, stride = stage ? 2 : 1;
+        int32_t y = mls_net_relu(net, conv_norm(net, x, c, 3, stride));
+        y = conv_norm(net, y, c, 3, 1);
+        if (stage && t->option_b) x = conv_norm(net, x, c, 1, stride);
+        if (stage && !t->option_b) x = mls_net_subsample(net, x, stride, c);
+        x = mls_net_relu(net, mls_net_add(net, y, x));
+    }
+    mls_net_loss(net, mls_net_linear(net, mls_net_global_pool(net, x), 10));
+}
+
+/* The next pictures: cropped and mirrored in training, as they are in evaluation. */
+static mls_status batch(int evaluation, int64_t first, int32_t count)
+{
+    mls_augment augment;
+    memset(&augment, 0, sizeof augment);
+    if (!evaluation) augment.crop = 4, augment.flip = augment.shuffle = 1;
+    return mls_data_batch(&pictures[evaluation], &augment, 1, first / PICTURES, first % PICTURES,
+                          count, images, labels);
+}
+
+static mls_status train(mls_net *net, const training *t)
+{
+    mls_sgd sgd = {0.1f, 0.9f, 5e-4f, 0};
+    mls_status status = MLS_OK;
+    for (int64_t step = 0; step < STEPS && status == MLS_OK; step++) {
+        status = batch(0, step * t->batch, t->batch);
+        if (status == MLS_OK) status = mls_net_step(net, images, labels, t->batch, &sgd, NULL);
+    }
+    return status;
+}
+
+static void check(const training *t)
+{
+    static mls_net net;
+    static mls_node nodes[48];
+    mls_net_desc desc;
+    mls_plan plan;
+    void *arena = NULL;
+    memset(&desc, 0, sizeof desc);
+    desc.batch = t->batch, desc.seed = 7;
+    mls_format_parse(&desc.weight, t->weight);
+    mls_format_parse(&desc.data, t->data);
+    mls_format_parse(&desc.error, t->error);
+    mls_net_begin(&net, &desc, nodes, 48);
+    build(&net, t);
+    if (mls_net_plan(&net, &plan) == MLS_OK) {
+        arena = malloc(plan.arena);
+        mls_net_bind(&net, arena, plan.arena);
+    }
+    if (net.status != MLS_OK || train(&net, t) != MLS_OK) {
+        printf("%-14s %s\n", t->name, net.text);
+        missed++;
+    } else {
+        expect(t->name, "training", mls_net_digest(&net), t->digest);
+        if (t->logits) {
+            mls_status status = batch(1, 0, t->batch);
+            if (status == MLS_OK) status = mls_net_evaluate(&net, images, labels, t->batch, NULL);
+            missed += status != MLS_OK;
+            expect(t->name, "evaluation",
+                   hash(HASH_START, mls_net_logits(&net), (size_t)t->batch * 10), t->logits);
+        }
+    }
+    free(arena);
+}
+
+/* Two epochs and a half, in batches that divide nothing. */
+static void check_augmented(void)
+{
+    uint64_t h = HASH_START;
+    for (int64_t first = 0; first + 7 <= PICTURES * 5 / 2; first += 7) {
+        int32_t count =
+            first % PICTURES + 7 <= PICTURES ? 7 : (int32_t)(PICTURES - first % PICTURES);
+        missed += batch(0, first, count) != MLS_OK;
+        h = hash(h, images, (size_t)count * PIXELS);
+        for (int32_t i = 0; i < count; i++) h = (h ^ (uint64_t)labels[i]) * 0x100000001b3u;
+    }
+    expect("pictures", "augmented", h, augmented);
+}
+
+static int chosen(const char *name, int count, char **words)
+{
+    for (int i = 0; i < count; i++) {
+        if (strstr(name, words[i])) return 1;
+    }
+    return count == 0;
+}
+
+int main(int argc, char **argv)
+{
+    static uint8_t pixels[2][PICTURES * PIXELS], classes[2][PICTURES];
+    int at = 1, runs = 0;
+    if (argc == 2 && strcmp(argv[1], "--kernels") == 0) {
+        for (int i = 0; i < mls_kernel_count(); i++) puts(mls_kernel_name(i));
+        return 0;
+    }
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
+        if (strcmp(argv[at], "--kernel") == 0) {
+            if (mls_kernel_use(argv[at + 1]) == MLS_OK) continue;
+            fprintf(stderr, "golden: there is no kernel %s here\n", argv[at + 1]);
+            return 2;
+        }
+        if (strcmp(argv[at], "--threads") != 0) return 2;
+#if defined(_OPENMP)
+        omp_set_num_threads(atoi(argv[at + 1]));
+#endif
+    }
+    for (int part = 0; part < 2; part++) {
+        pictures[part].pixels = pixels[part], pictures[part].labels = classes[part];
+        missed += mls_data_synthetic(&pictures[part], PICTURES, 5, (uint64_t)part) != MLS_OK;
+    }
+    for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) {
+        if (!chosen(trainings[i].name, argc - at, argv + at)) continue;
+        check(&trainings[i]), runs++;
+    }
+    if (chosen("pictures", argc - at, argv + at)) check_augmented(), runs++;
+    printf("golden kernel=%s checks=%d missed=%d\n", mls_kernel_used(), runs, missed);
+    return missed || !runs;
+}
