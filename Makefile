@@ -24,9 +24,13 @@ help:
 	@echo 'make run        train ResNet-20 with MLS <2,1> integers and in fp32, side by side (2 minutes)'
 	@echo 'make test       all tests; the last line counts them'
 	@echo 'make bench      kernels, quantizer and training speed on this machine'
-	@echo 'make bench-conv the convolutions beside oneDNN and the processor (3 minutes)'
+	@echo 'make bench-conv the convolutions beside oneDNN and the processor (8 minutes)'
 	@echo 'make cifar10    fetch CIFAR-10 to data/, check it, and say how to train on it'
 	@echo 'make sanitize   the tests with the address and undefined behaviour sanitizers'
+	@echo 'make matrix     one answer: golden digests by compilers, options, machines (10 minutes)'
+	@echo 'make kill-test  kills a training N=200 times, resumes it, compares the digests'
+	@echo 'make fuzz       the fuzzers, SECONDS=60 each'
+	@echo 'make mutants    breaks the code in many ways; the tests must notice (an hour)'
 	@echo 'make build      the programs only, in $(BUILD)/'
 	@echo 'make format     clang-format everything'
 	@echo 'make install    headers to $$(PREFIX)/include (PREFIX=/usr/local)'
@@ -56,6 +60,22 @@ sanitize: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize OPENMP= \
 	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' build tests
 	@BUILD=$(BUILD)/sanitize CC='$(CC)' CXX='$(CXX)' SANITIZED=1 tests/run.sh
+
+.PHONY: matrix kill-test fuzz mutants
+matrix:
+	@BUILD=$(BUILD) scripts/matrix.sh $(CELLS)
+
+N ?= 200
+kill-test: setup
+	@$(MAKE) --no-print-directory build
+	@BUILD=$(BUILD) CC='$(CC)' tests/kill.sh $(N)
+
+SECONDS ?= 60
+fuzz: setup
+	@BUILD=$(BUILD) scripts/fuzz.sh $(SECONDS)
+
+mutants: setup-test
+	@BUILD=$(BUILD) CC='$(CC)' tests/mutants.sh
 
 .PHONY: build tests benches
 build: $(PROGRAMS)
@@ -104,7 +124,7 @@ $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.
 
 .PHONY: format install clean
 format:
-	clang-format -i $(HEADERS) examples/*.c bench/*.c bench/*.h bench/peers/* tests/*.c tests/*.h
+	clang-format -i $(HEADERS) examples/*.c bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
 
 PREFIX ?= /usr/local
 install:

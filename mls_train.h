@@ -2514,11 +2514,11 @@ MLS_DEF void mls_data_free(mls_data *data)
 }
 
 #ifndef MLS_NO_STDIO
+#include <errno.h>
 #include <stdio.h>
 #if defined(__unix__) || defined(__APPLE__)
 #define MLS__POSIX 1
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #ifdef __cplusplus
@@ -2643,10 +2643,15 @@ MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note
                                 : mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
     if (status == MLS_OK) {
         if (!mls__file_write(temporary, bytes, size) || rename(temporary, path) != 0) {
-            remove(temporary);
+            int reason = errno;
             status =
                 mls__file_error(net->text, sizeof net->text, MLS_ERROR_IO, "cannot write", path);
+            if (reason) {
+                mls__say(net->text, sizeof net->text, ": ");
+                mls__say(net->text, sizeof net->text, strerror(reason));
+            }
             net->status = status;
+            remove(temporary);
         } else {
             mls__folder_sync(path);
         }

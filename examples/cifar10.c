@@ -57,7 +57,8 @@
 #define CHANNELS  3
 #define PATH_SIZE 1024
 
-/* What went wrong. status is the exit status: 1 the work failed, 2 it was not started. */
+/* What went wrong. status is the exit status: 1 the work failed, 2 it was not started, or a file
+   could not be read or written. */
 typedef struct failure {
     int status;
     char text[PATH_SIZE + 512];
@@ -182,7 +183,8 @@ static const char help_text[] =
     "With --seeds the result line has means and a digest of the digests. It is about --format;\n"
     "--beside has its own lines.\n"
     "On a machine shared with others set OMP_WAIT_POLICY=passive: waiting threads sleep.\n"
-    "Exit status: 0 done, 1 stopped (not a finite number, signal, full disk), 2 not started.\n";
+    "Exit status: 0 done, 1 stopped (not a finite number, signal), 2 not started, or a file could\n"
+    "not be written (full disk). Then the last checkpoint is whole: --resume it.\n";
 
 /* Insertions, deletions and replacements from a to b; both shorter than 64. */
 static int edit_distance(const char *a, const char *b)
@@ -783,7 +785,7 @@ static bool save_run(run *r, const char *name, failure *f)
     for (int i = 0; i < 8 * PROGRESS; i++) *to++ = (uint8_t)(word[i / 8] >> (i % 8 * 8));
     snprintf(path, sizeof path, "%s/%s", r->folder, name);
     return mls_net_save(&r->net, path, note, sizeof note) == MLS_OK ||
-           fail(f, 1, "%s", r->net.text);
+           fail(f, 2, "%s", r->net.text);
 }
 
 /* Resuming needs the same settings. Testing needs the same network; another format is a choice. */
@@ -870,23 +872,31 @@ static bool trim_log(const char *path, int64_t epoch, failure *f)
         good = fputs(line, to) >= 0;
     }
     free(line);
+    if (from && ferror(from)) good = false;
     if (from) fclose(from);
     if (to && fclose(to) != 0) good = false;
     if (good && rename(copy, path) == 0) return true;
-    return fail(f, 2, "%s: %s", path, strerror(errno));
+    fail(f, 2, "%s: %s", path, strerror(errno));
+    remove(copy);
+    return false;
 }
 
 static bool write_config(const run *r, failure *f)
 {
-    char path[PATH_SIZE + 16], settings[SETTINGS][SETTING_SIZE];
+    char path[PATH_SIZE + 16], copy[PATH_SIZE + 32], settings[SETTINGS][SETTING_SIZE];
     snprintf(path, sizeof path, "%s/config.json", r->folder);
-    FILE *file = fopen(path, "w");
+    snprintf(copy, sizeof copy, "%s.tmp", path);
+    FILE *file = fopen(copy, "w");
     settings_of(r, settings);
     for (int i = 0; file && i < SETTINGS; i++) {
         fprintf(file, "%s\"%s\": \"%s\"", i ? ",\n  " : "{ ", setting_names[i], settings[i]);
     }
-    if (file && fputs(" }\n", file) >= 0 && fclose(file) == 0) return true;
-    return fail(f, 2, "%s: %s", path, strerror(errno));
+    bool good = file && fputs(" }\n", file) >= 0;
+    if (file && fclose(file) != 0) good = false;
+    if (good && rename(copy, path) == 0) return true;
+    fail(f, 2, "%s: %s", path, strerror(errno));
+    remove(copy);
+    return false;
 }
 
 static bool open_log(run *r, failure *f)
@@ -1026,7 +1036,9 @@ static bool finish_epoch(run *r, double speed, failure *f)
             "{\"epoch\":%lld,\"rate\":%g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
             "\"test_accuracy\":%.4f,\"images_per_second\":%.1f,\"digest\":\"%016llx\"}\n",
             (long long)p->epoch, rate, loss, accuracy, tested, speed, digest);
-    if (fflush(r->log) != 0) return fail(f, 1, "%s/log.jsonl: %s", r->folder, strerror(errno));
+    if (fflush(r->log) != 0 || (fsync(fileno(r->log)) != 0 && errno != EINVAL)) {
+        return fail(f, 2, "%s/log.jsonl: %s", r->folder, strerror(errno));
+    }
     if (best && !save_run(r, "best.mlsck", f)) return false;
     if (p->epoch % o->every != 0 && p->epoch != o->epochs) return true;
     return save_run(r, "last.mlsck", f);
@@ -1343,7 +1355,8 @@ int main(int count, char **words)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     if (work(&j, count, words, &f) && (fflush(stdout) != 0 || ferror(stdout))) {
-        fail(&f, 1, "standard output: %s", strerror(errno));
+        /* errno is long gone: training goes on without output */
+        fail(&f, 2, "standard output: not all of it could be written; is the disk full?");
     }
     if (f.status) {
         clear_progress();

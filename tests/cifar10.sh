@@ -48,6 +48,45 @@ refused() {
     ok $? "$name (exit $code)"
 }
 
+# broken NAME TEXT COMMAND...: a run that something stops: as refused, after some epochs.
+broken() {
+    name=$1 text=$2
+    shift 2
+    "$@" >out 2>err </dev/null
+    code=$?
+    [ "$code" = 2 ] && [ "$(grep -c '^cifar10: ' err)" = 1 ] &&
+        tail -n 1 err | grep -q "^cifar10: .*$text"
+    ok $? "$name (exit $code)"
+}
+
+# kept FOLDER: its last checkpoint is that of the half run, byte by byte, and nothing lies about.
+kept() {
+    cmp -s half/last.mlsck "$1/last.mlsck" && ! ls "$1"/*.tmp >/dev/null 2>&1
+    ok $? "the last checkpoint is untouched"
+}
+
+# small_files COMMAND...: none above 100 blocks, which is less than a checkpoint.
+small_files() { (trap '' XFSZ && ulimit -f 100 && exec "$@"); }
+
+# on_disk PREPARE COMMAND...: with the half run in the folder disk, a small file system of its own, for
+# which PREPARE is done first; its files are in the folder disk afterwards.
+# shellcheck disable=SC2016 # the inner shell expands
+on_disk() {
+    rm -rf disk after
+    mkdir disk after
+    unshare -rm sh -c '
+        mount -t tmpfs -o size=2m none disk && cp half/* disk && eval "$1" || exit 77
+        shift
+        "$@"
+        code=$?
+        cp disk/* after
+        exit $code' - "$@"
+    code=$?
+    rmdir disk
+    mv after disk
+    return $code
+}
+
 # shellcheck disable=SC2086
 {
     "$program" --help >out 2>err && grep -q -- --resume out
@@ -102,6 +141,7 @@ refused() {
     while [ ! -s part/log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     kill -TERM $pid 2>/dev/null
     wait $pid
+    cp -r part half
     if [ -f part/last.mlsck ]; then
         runs 'resume' $tiny --epochs 4 --out part --resume part/last.mlsck --threads 1
         [ "$(digest)" = "$whole" ]
@@ -119,6 +159,53 @@ refused() {
     refused 'foreign checkpoint' foreign.mlsck $tiny --epochs 4 --eval foreign.mlsck
     refused 'missing checkpoint' nowhere.mlsck $tiny --resume nowhere.mlsck
 
+    # A disk that is full from some moment on: the same run can go on when there is space again
+    cp -r half full
+    resume="$tiny --epochs 4 --out full --resume full/last.mlsck"
+    broken 'a full disk' full/ small_files "$program" $resume
+    kept full
+    runs 'with space again' $resume
+    [ "$(digest)" = "$whole" ] && [ "$(cut -c 10 full/log.jsonl | tr -d '\n')" = 1234 ]
+    ok $? 'nothing is lost on a full disk'
+    broken 'a full disk from the start' new/ small_files "$program" $tiny --out new
+    if [ -c /dev/full ]; then
+        mkdir log
+        ln -s /dev/full log/log.jsonl
+        broken 'a full disk for the log' 'log/log.jsonl: No space' "$program" $tiny --out log
+        "$program" $tiny >/dev/full 2>err
+        [ $? = 2 ] && tail -n 1 err | grep -q '^cifar10: standard output: .*full'
+        ok $? 'a full disk for the output'
+    fi
+    resume="$tiny --epochs 4 --out disk --resume disk/last.mlsck"
+    if unshare -rm mount -t tmpfs none half 2>/dev/null; then
+        fill='! cat /dev/zero >disk/rest 2>/dev/null'
+        room="head -c 65536 /dev/zero >disk/room; $fill; rm disk/room"
+        broken 'no space for a checkpoint' mlsck on_disk "$room" "$program" $resume
+        kept disk
+        broken 'no space at all' 'disk/.*: No space' on_disk "$fill" "$program" $resume
+        kept disk
+        cmp -s half/log.jsonl disk/log.jsonl && cmp -s half/config.json disk/config.json
+        ok $? 'nor are log.jsonl and config.json touched'
+        broken 'a read-only disk' 'disk: Read-only' on_disk 'mount -o remount,bind,ro disk' "$program" $resume
+        kept disk
+    elif [ "$(id -u)" != 0 ]; then
+        cp -r half disk
+        chmod a-w disk
+        refused 'a read-only folder' 'disk: Permission denied' $resume
+        kept disk
+        chmod u+w disk
+    fi
+    # The folder goes away, with what is in it
+    "$program" $tiny --epochs 1000 --out gone >out 2>err </dev/null &
+    pid=$!
+    while [ ! -s gone/last.mlsck ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
+    mv gone moved
+    wait $pid
+    code=$?
+    [ "$code" = 2 ] && tail -n 1 err | grep -q '^cifar10: .*gone/'
+    ok $? "a folder that vanishes (exit $code)"
+    runs 'what was in it is whole' $tiny --epochs 1000 --eval moved/last.mlsck
+
     # CIFAR-10's binary files, made here: 10000 records of a label and 3072 bytes
     mkdir bin
     head -c 30720000 /dev/zero | tr '\0' 'm' | fold -b -w 3072 | head -n 10000 |
@@ -133,7 +220,33 @@ refused() {
     rm -r bin
 
     cp -r "$here/pictures" pictures
-    runs 'pictures' $tiny --epochs 1 --data pictures
+    runs 'pictures' $tiny --epochs 4 --data pictures --out seen
+    seen=$(digest)
+    # Pictures that vanish, or change
+    "$program" $tiny --epochs 4 --data pictures --out unseen >out 2>err </dev/null &
+    pid=$!
+    while [ ! -s unseen/log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
+    mv pictures vanished
+    wait $pid
+    code=$?
+    [ "$code" = 0 ] && [ "$(digest)" = "$seen" ]
+    ok $? "a data set that vanishes in a run (exit $code)"
+    cp -r unseen before
+    resume="$tiny --epochs 4 --data pictures --out unseen --resume unseen/last.mlsck"
+    refused 'a vanished data set' 'pictures: No such file' $resume
+    mkdir pictures
+    refused 'an empty data set' 'pictures: neither' $resume
+    rmdir pictures
+    mv vanished pictures
+    mv pictures/train/dark/0.png kept.png
+    cp pictures/train/dark/3.png pictures/train/dark/0.png
+    refused 'a data set that changed' train_hash $resume
+    mv kept.png pictures/train/dark/0.png
+    diff -r before unseen >/dev/null
+    ok $? 'the folder is untouched'
+    runs 'the data set again' $resume
+    [ "$(digest)" = "$seen" ]
+    ok $? 'the same digest with the data set again'
     cp pictures/other-size.png pictures/train/dark/9.png
     refused 'a picture of another size' 9.png $tiny --data pictures
     runs 'resized' $tiny --epochs 1 --data pictures --resize
