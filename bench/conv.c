@@ -3,11 +3,12 @@
    bench_conv [--set resnet20|resnet18|other|all] [--shape n128c16h32k16r3s1[,SHAPE...]]
               [--direction forward|backward-data|backward-weight|all]
               [--class int8|int16|wide|fp32|all] [--kernel NAME|auto|all] [--threads N]
-              [--rounds N] [--tensors] [--peer yes|no] [--json [FILE]] [--plot FILE]
+              [--rounds N] [--tensors] [--peer yes|no] [--cold] [--json [FILE]] [--plot FILE]
 
    A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
    s, r / 2 zeros on every side. Operands are prepared before the clock starts, as the reorders of
-   oneDNN are; --tensors starts from packed tensors, as the wide class always does. With --threads N
+   oneDNN are; --tensors starts from packed tensors, as the wide class always does. Both sides are
+   warm, as in a network of such layers; --cold times the first call after others. With --threads N
    one thread is measured in the same rounds (set OMP_WAIT_POLICY=passive on a shared machine).
    Every result is checked: see >>check.
 
