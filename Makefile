@@ -12,7 +12,7 @@ BUILD    ?= build
 ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
 HEADERS  = mls.h mls_conv.h mls_train.h
-TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train
+TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
 PROGRAMS = $(BUILD)/cifar10
 
@@ -111,6 +111,10 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h $(HEADERS)
 	$(CC) $(ALL_C) -Itests $< -o $@ -lm
 
 $(BUILD)/test_mls: tests/vectors/quantize.h
+
+$(BUILD)/golden: tests/golden.c $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) $< -o $@ -lm
 
 $(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
 	@mkdir -p $(BUILD)

@@ -32,14 +32,17 @@
        Multiplying by a power of two is exact, so group scales are folded into the elements:
        w' = sign * q * (2^mg + m) * 2^(K-k), K the largest k in use. Where that fits 8 or 16 bits,
        one micro-kernel body (>>template) sums plain integers with the CPU's dot products, or with
-       AMX tiles, where int16 is two planes of bytes; formats that do not fit go group pair by group pair into 64 bits (>>wide), the few that need more
-       through the reference. The fp32 convolution runs through the same body, one float where four
-       int8 stand. Whoever calls the same convolution often prepares its operands (mls_operand).
+       AMX tiles, where int16 is two planes of bytes; formats that do not fit go group pair by group
+       pair into 64 bits (>>wide), the few that need more through the reference. The fp32
+       convolution runs through the same body, one float where four int8 stand. Whoever calls the
+       same convolution often prepares its operands (mls_operand).
        docs/PERFORMANCE.md has the measurements behind this.
 
    MEMORY AND THREADS
        Nothing is allocated: the workspace is the caller's, any alignment, not shared by calls that
        run at the same time. With OpenMP the images of a batch are shared out to threads.
+       AMX tiles are configured and released by each call: a configuration of the caller's own does
+       not outlast it.
 
    SECTIONS (search for ">>name")
        >>api  >>check  >>reference  >>classes  >>pack  >>run  >>wide  >>public  >>prepared

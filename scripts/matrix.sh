@@ -104,8 +104,8 @@ LINE
             case $machine in cortex-m*) args= ;; esac
             # shellcheck disable=SC2086
             if timeout 1500 $run "$program" $args >"$log" 2>&1 </dev/null &&
-                used=$(sed -n 's/^golden kernel=\([^ ]*\) checks=[1-9][0-9]* missed=0$/\1/p' "$log") &&
-                [ -n "$used" ]; then
+                grep -q '^[1-9][0-9]* passed, 0 failed$' "$log"; then
+                used=$(sed -n 's/^kernel //p' "$log")
                 cell "$machine" "$cc" "$flags" "$used" "$count" equal
             else
                 cell "$machine" "$cc" "$flags" "$kernel" "$count" DIFFERENT

@@ -3,6 +3,7 @@
 # where there is one (through sudo when not root), or says exactly what to install. A thing is
 #   a command          cc c++ clang gnuplot ...
 #   a header           stb/stb_image.h
+#   a part of clang    libomp clang-sanitizers
 set -u
 
 # Debian's package of a thing.
@@ -16,6 +17,7 @@ package() {
     gnuplot) echo gnuplot-nox ;;
     tcc) echo tcc ;;
     libomp) echo libomp-dev ;;
+    clang-sanitizers) echo "libclang-rt-$(clang -dumpversion 2>/dev/null | sed 's/\..*//' | grep . || echo 14)-dev" ;;
     stb/stb_image.h) echo libstb-dev ;;
     dnnl.h) echo libdnnl-dev ;;
     aarch64-linux-gnu-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
@@ -34,6 +36,8 @@ here() {
     *.h) echo "#include <$1>" | ${CC:-cc} -E -x c - >/dev/null 2>&1 ;;
     libomp) ! command -v clang >/dev/null 2>&1 ||
         echo 'int x;' | clang -fopenmp -include omp.h -c -x c -o /dev/null - 2>/dev/null ;;
+    clang-sanitizers) echo 'int main(void) { return 0; }' |
+        clang -fsanitize=address -x c - -o /dev/null 2>/dev/null ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

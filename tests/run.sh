@@ -31,6 +31,7 @@ run() {
 run 'mls.h' "$BUILD/test_mls"
 run 'mls_conv.h' "$BUILD/test_conv"
 run 'mls_train.h' "$BUILD/test_train"
+run 'golden digests' "$BUILD/golden"
 run 'cifar10' tests/cifar10.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'headers alone' tests/alone.sh
