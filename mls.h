@@ -212,7 +212,7 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 #error "mls.h: -ffast-math, or a part of it, changes results; compile this file without it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "mls.h: float arithmetic has extra precision here; on 32-bit x86 use -msse2 -mfpmath=sse"
+#error "mls.h: floats have extra precision; -msse2 -mfpmath=sse or -fexcess-precision=fast helps"
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

@@ -19,8 +19,8 @@ build() {
     [ -n "$(find mls*.h examples tests/fuzz/*.[ch] -newer "$out/$1" 2>&1)" ] || return 0
     # shellcheck disable=SC2086 # a list of options
     clang -std=c11 -O1 -g $warnings -I. -fsanitize=fuzzer,address,undefined \
-        -fsanitize-ignorelist=tests/fuzz/ignore.txt -fno-sanitize-recover=all -mllvm -pragma-unroll-threshold=1 -Wno-pass-failed \
-        "tests/fuzz/$1.c" -o "$out/$1" -lm
+        -fno-sanitize-recover=all -fsanitize-ignorelist=tests/fuzz/ignore.txt \
+        -mllvm -pragma-unroll-threshold=1 -Wno-pass-failed "tests/fuzz/$1.c" -o "$out/$1" -lm
 }
 
 fuzz() {
@@ -35,7 +35,8 @@ logged() (
     fuzz "$1" >>"$out/$1.out" 2>&1
     code=$?
     times >"$out/$1.times"
-    cpu=$(tail -n 1 "$out/$1.times" | sed 's/[ms]/ /g' | awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
+    cpu=$(tail -n 1 "$out/$1.times" | sed 's/[ms]/ /g' |
+        awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$1.out")
     crash=$(sed -n 's/.*Test unit written to //p' "$out/$1.out")
     echo "${runs:-?} runs, $cpu processor seconds, exit status $code $crash" |
