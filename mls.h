@@ -531,7 +531,8 @@ static void mls__tensor_clear(mls_tensor *t)
     for (size_t g = 0; g < groups; g++) {
         t->group[g] = (uint16_t)(mls__k_max(t->format) << t->format.mg);
     }
-    memset(t->code, 0, mls__code_bytes(t->format, mls__elements(t->shape)));
+    /* an operand has none */
+    if (t->code) memset(t->code, 0, mls__code_bytes(t->format, mls__elements(t->shape)));
 }
 
 /* Sets the pointers only: what memory holds stays. */
@@ -1159,7 +1160,8 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
         uint32_t g = t->group[i / image * step_n + i % c * step_c];
         float q = mls__decode(t, mls__code_get(t->code, bits, i), g);
         double d = (double)q - (double)x[i], size = x[i] < 0 ? -(double)x[i] : (double)x[i];
-        float error = (float)(d < 0 ? -d : d);
+        /* the square stays exact and finite */
+        float error = !(d > 3.4e38 || d < -3.4e38) ? (float)(d < 0 ? -d : d) : 3.4e38f;
         if (size > 0) relative += (double)error / size, nonzero++;
         if (size > 0 && q == 0) flushed++;
         /* the scales are rounded: a quarter of an ulp is not beyond */

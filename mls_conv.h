@@ -1307,17 +1307,20 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
     return most;
 }
 
-/* Where the packed weights lie in memory; how many bytes they take. */
-static size_t mls__place_packed(mls__run *r, uint8_t *p)
+/* Bytes of the packed weights, with the sums of their rows. */
+static size_t mls__packed_bytes(const mls__run *r)
 {
     size_t pairs = mls__pairs_kind(r->kind) ? (size_t)r->data.c : 1;
-    size_t bytes = (size_t)r->phases * r->phase_bytes;
+    return (size_t)r->phases * (r->phase_bytes + (size_t)r->blocks * pairs * MLS__LANE * 4);
+}
+
+/* Where the packed weights lie in memory. */
+static void mls__place_packed(mls__run *r, uint8_t *p)
+{
     r->packed = p;
-    r->bias_row = (int32_t *)(void *)(p + bytes);
-    bytes += (size_t)r->phases * (size_t)r->blocks * pairs * MLS__LANE * 4;
-    r->wide_k = (int32_t *)(void *)(p + bytes);
+    r->bias_row = (int32_t *)(void *)(p + (size_t)r->phases * r->phase_bytes);
+    r->wide_k = (int32_t *)(void *)(p + mls__packed_bytes(r));
     r->wide_m = r->wide_k + (size_t)r->data.c * (size_t)r->blocks * MLS__LANE;
-    return bytes;
 }
 
 /* Takes the workspace; with too little for all threads fewer slots. */
@@ -2894,7 +2897,7 @@ static int mls__layout_make(mls__layout *l, const mls_conv *conv, mls_role role,
         at = mls__align(mls__elements(shape) * (size_t)l->run[0].size, MLS__ALIGN);
         for (int i = 0; i < 2; i++) {
             l->packed[i] = at;
-            at += mls__align(mls__place_packed(&l->run[i], 0), MLS__ALIGN);
+            at += mls__align(mls__packed_bytes(&l->run[i]), MLS__ALIGN);
         }
     } else {
         const mls__run *r = &l->run[0];

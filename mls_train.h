@@ -727,7 +727,7 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     layer->inputs[0] = node->in[0], layer->inputs[1] = node->in[1];
     layer->weights = (int64_t)(node->weights + node->seconds);
     if (node->kind == MLS__CONV || node->kind == MLS__LINEAR) {
-        layer->macs = (int64_t)(node->weights * (size_t)node->shape.h * (size_t)node->shape.w);
+        layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
     }
     layer->weight = node->format[0], layer->data = node->format[1], layer->error = node->format[2];
     return MLS_OK;
@@ -1792,11 +1792,13 @@ static void mls__plan_buffers(mls_net *net, int32_t i)
 static int mls__plan_fits(const mls_net *net)
 {
     size_t left = SIZE_MAX / 8, floats = left / (8 * sizeof(float));
+    uint64_t macs = INT64_MAX;
     for (int32_t i = 0; i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
         size_t some = node->weights + node->seconds + 16 * (size_t)node->shape.c;
-        if (some > floats) return 0;
-        floats -= some;
+        uint64_t pixels = (uint64_t)node->shape.h * (uint64_t)node->shape.w;
+        if (some > floats || node->weights > macs / pixels) return 0;
+        floats -= some, macs -= node->weights * pixels;
         for (int b = 0; b < MLS__BUFFERS; b++) {
             if (node->buffer[b].size > left) return 0;
             left -= node->buffer[b].size;

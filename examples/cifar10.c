@@ -49,6 +49,10 @@
 #define STBI_ONLY_PNG
 #define STBI_NO_SIMD        /* the same pixels everywhere */
 #define STBI_MAX_DIMENSIONS 8192
+/* Before 2.28 it reads tables that a broken file does not fill. */
+#define STBI_MALLOC(size)     calloc(1, size)
+#define STBI_REALLOC(p, size) realloc(p, size)
+#define STBI_FREE(p)          free(p)
 #include <stb/stb_image.h>
 #pragma GCC diagnostic pop
 #endif
@@ -402,36 +406,73 @@ static void resize_area(const uint8_t *from, int64_t fh, int64_t fw, uint8_t *to
     }
 }
 
+/* The bytes of a file; NULL and errno: not to be had. */
+static uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    long end = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    uint8_t *bytes = end >= 0 && end < INT32_MAX ? malloc((size_t)end + 1) : NULL;
+    if (end >= INT32_MAX) errno = EFBIG;
+    *size = (size_t)end;
+    if (bytes && (fseek(file, 0, SEEK_SET) != 0 || fread(bytes, 1, *size, file) != *size)) {
+        free(bytes);
+        bytes = NULL;
+    }
+    if (file) fclose(file);
+    return bytes;
+}
+
+/* Whether what may be a Huffman table of a JPEG has over 256 codes: before 2.28 stb_image writes
+   them over its own memory. */
+static bool overfull_table(const uint8_t *bytes, size_t size)
+{
+    if (size < 2 || bytes[0] != 0xff) return false; /* a PNG */
+    for (size_t i = 0; i + 4 < size; i++) {
+        if (bytes[i] != 0xff || bytes[i + 1] != 0xc4) continue;
+        size_t end = i + 2 + ((size_t)bytes[i + 2] << 8 | bytes[i + 3]), codes;
+        for (size_t at = i + 4; at < end && at < size; at += 17 + codes) {
+            codes = 0;
+            for (size_t j = at + 1; j < at + 17 && j < size; j++) codes += bytes[j];
+            if (codes > 256) return true;
+        }
+    }
+    return false;
+}
+
 /* An mls_decoder: grey becomes RGB, alpha is dropped. user: whether to resize. */
 static int decode_picture(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
                           uint8_t *pixels, char *text, size_t size)
 {
     const bool *resize = user;
-    int width = 0, height = 0, channels = 0;
-    if (*h == 0 || *w == 0) {
-        if (!stbi_info(path, &width, &height, &channels)) {
-            snprintf(text, size, "%s", stbi_failure_reason());
-            return 1;
-        }
-        *h = height, *w = width;
-        return 0;
-    }
-    uint8_t *decoded = stbi_load(path, &width, &height, &channels, CHANNELS);
-    if (!decoded || c != CHANNELS) {
-        snprintf(text, size, "%s", decoded ? "not three channels" : stbi_failure_reason());
-    } else if (height == *h && width == *w) {
-        memcpy(pixels, decoded, (size_t)*h * (size_t)*w * CHANNELS);
-        stbi_image_free(decoded);
-        return 0;
-    } else if (*resize) {
-        resize_area(decoded, height, width, pixels, *h, *w);
-        stbi_image_free(decoded);
-        return 0;
-    } else {
+    int width = 0, height = 0, channels = 0, result = 1;
+    size_t length;
+    uint8_t *bytes = read_file(path, &length), *decoded = NULL;
+    if (!bytes) {
+        snprintf(text, size, "%s", strerror(errno));
+    } else if (c != CHANNELS) {
+        snprintf(text, size, "not three channels");
+    } else if (overfull_table(bytes, length)) {
+        snprintf(text, size, "bad Huffman table");
+    } else if (!stbi_info_from_memory(bytes, (int)length, &width, &height, &channels)) {
+        snprintf(text, size, "%s", stbi_failure_reason());
+    } else if (*h == 0 || *w == 0) {
+        *h = height, *w = width, result = 0;
+    } else if (!*resize && (height != *h || width != *w)) {
         snprintf(text, size, "%dx%d pixels, not %dx%d (--resize scales)", width, height, *w, *h);
+    } else {
+        decoded = stbi_load_from_memory(bytes, (int)length, &width, &height, &channels, CHANNELS);
+        if (!decoded) {
+            snprintf(text, size, "%s", stbi_failure_reason());
+        } else if (height == *h && width == *w) {
+            memcpy(pixels, decoded, (size_t)*h * (size_t)*w * CHANNELS);
+        } else {
+            resize_area(decoded, height, width, pixels, *h, *w);
+        }
+        result = !decoded;
     }
     stbi_image_free(decoded);
-    return 1;
+    free(bytes);
+    return result;
 }
 #endif
 

@@ -13,7 +13,7 @@ out=${BUILD:-build}/fuzz
 mkdir -p "$out" || exit 1
 warnings='-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror'
 
-# Loops that the headers unroll stay rolled: the sanitizers' checks in them take clang an hour.
+# Loops that the headers unroll stay rolled: the sanitizers' checks in them take clang many minutes.
 build() {
     # a program that is not there is an error, which is text too
     [ -n "$(find mls*.h examples tests/fuzz/*.[ch] -newer "$out/$1" 2>&1)" ] || return 0
@@ -39,7 +39,7 @@ logged() (
         awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$1.out")
     crash=$(sed -n 's/.*Test unit written to //p' "$out/$1.out")
-    echo "${runs:-?} runs, $cpu processor seconds, exit status $code $crash" |
+    echo "${runs:-?} runs, $cpu processor seconds, exit status $code${crash:+ }$crash" |
         tee "$out/$1.last" >>"$out/$1.log"
 )
 
@@ -72,7 +72,7 @@ wait
 passed=0 failed=0
 for target in "$@"; do
     echo "$target: $(cat "$out/$target.last")"
-    if grep -q 'exit status 0 $' "$out/$target.last"; then
+    if grep -q 'exit status 0$' "$out/$target.last"; then
         passed=$((passed + 1))
     else
         tail -n 40 "$out/$target.out"

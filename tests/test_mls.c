@@ -502,6 +502,7 @@ static void shapes(void)
         {1, INT32_MAX, INT32_MAX, INT32_MAX},
         {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
         {1 << 16, 1 << 16, 1 << 16, 1 << 16},
+        {1 << 16, 1 << 16, 1 << 16, (1 << 16) + 1}, /* 2^48 after the overflow */
     };
     static const size_t groups[] = {1, 3, 7, 21};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -983,6 +984,19 @@ static void group_scales(void)
             }
             tensor_free(&t);
         }
+    }
+}
+
+/* A little above a tie, in a group 2^-127 of the tensor: |x| * 2^k comes first, or the little is lost
+   in a denormal. */
+static void faint_groups(void)
+{
+    for (int i = 0; i < 12; i++) {
+        mls_format f = format_of(0, 3, 7, i % 2, MLS_GROUP_C, i / 2 % 3, MLS_RANGE_FIT);
+        float big = (float)two_to(40), x[4] = {0.875f * big, 0, 0.5f * big, 0};
+        x[1] = x[3] = (float)((0.5 + two_to(-23)) * two_to(40 - 127 - 3));
+        if (i >= 6) x[2] = -x[0], x[3] = -x[1] * 3;
+        check_oracle(f, shape_of(1, 1, 2, 2), x, (uint64_t)i);
     }
 }
 
@@ -1470,7 +1484,7 @@ T_MAIN(T_TEST(status_strings), T_TEST(format_check_is_exact), T_TEST(values_of_a
        T_TEST(golden_vectors), T_TEST(formats_against_oracle), T_TEST(rounding_of_every_cell),
        T_TEST(ties_to_even), T_TEST(documented_example), T_TEST(units_equal_scalar),
        T_TEST(large_and_in_pieces), T_TEST(nonfinite_inputs), T_TEST(huge_inputs),
-       T_TEST(zero_tensors), T_TEST(group_scales), T_TEST(fit_meets_top),
+       T_TEST(zero_tensors), T_TEST(group_scales), T_TEST(faint_groups), T_TEST(fit_meets_top),
        T_TEST(paper_range_saturates), T_TEST(clipped_stays_in_binade),
        T_TEST(representable_values_stay), T_TEST(quantizing_twice), T_TEST(sign_symmetry),
        T_TEST(nearest_is_monotone), T_TEST(dequantize_formula), T_TEST(measure_recomputed),
