@@ -4,8 +4,8 @@
 #     N     a sample of so many, always the same one
 #     WORD  those whose first line contains one of the words
 #     -n    only looks whether every text is still there
-# JOBS (2) at a time; LIMIT (120) seconds for a test: one that hangs has noticed. The last line counts;
-# the exit status is 0 if 95 % were noticed and the others are explained.
+# JOBS (2) at a time; LIMIT (120) seconds of the CPU for a test: one that hangs has noticed. The last
+# line counts; the exit status is 0 if 95 % were noticed and the others are explained.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
@@ -140,9 +140,12 @@ noticed() {
     shift
     for by in "$@"; do
         # || keeps the shell there, whose word about a crash is for the log
-        (cd "$dir" && TMPDIR=$dir timeout "$limit" "./$program.$how" "$by" || exit) \
-            >"$dir/log" 2>&1 && continue
-        [ $? != 124 ] || by="$by, which does not end"
+        # shellcheck disable=SC3045 # of all shells there are
+        (cd "$dir" && ulimit -t "$limit" &&
+            TMPDIR=$dir timeout 3600 "./$program.$how" "$by" || exit) >"$dir/log" 2>&1 && continue
+        case $? in
+        124 | 137 | 152) by="$by, which does not end" ;; # SIGKILL, SIGXCPU
+        esac
         return 0
     done
     return 1

@@ -41,7 +41,7 @@ static const char *folder_path(const char *name)
 static void folder_write(const char *name, const uint8_t *bytes, size_t size)
 {
     FILE *f = fopen(folder_path(name), "wb");
-    if (!f || fwrite(bytes, 1, size, f) != size || fclose(f) != 0) {
+    if (!f || (size && fwrite(bytes, 1, size, f) != size) || fclose(f) != 0) {
         perror(name);
         exit(1);
     }
