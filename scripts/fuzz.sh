@@ -24,7 +24,7 @@ build() {
 }
 
 fuzz() {
-    mkdir -p "$out/corpus/$1"
+    mkdir -p "$out/corpus/$1" "tests/fuzz/corpus/$1" # a new target has none
     "$out/$1" -max_total_time="$seconds" -timeout=20 -print_final_stats=1 \
         -artifact_prefix="$out/$1-" "$out/corpus/$1" "tests/fuzz/corpus/$1"
 }

@@ -9,13 +9,13 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
-mkdir -p "$build" && work=$(cd "$build" && pwd)/mutants || exit 1
+mkdir -p "$build/mutants" && work=$(cd "$build/mutants" && pwd)/$$ || exit 1
 CC=${CC:-cc} CFLAGS=${CFLAGS:--O1} OPENMP=${OPENMP--fopenmp} limit=${LIMIT:-120}
 export LC_ALL=C OMP_WAIT_POLICY=passive
 
 look='' sample=0 all=''
 if [ "${1:-}" = -n ]; then
-    look=yes
+    look=yes work=$work-look # beside a run
     shift
 fi
 case ${1:-} in
@@ -238,7 +238,9 @@ base() {
 
 chosen=$(choose "$@")
 [ -n "$chosen" ] || { echo 'no mutant has such a word' && exit 1; }
-rm -rf "$work"
+workers=
+trap 'rm -rf "$work"' EXIT
+trap 'kill $workers 2>/dev/null; exit 1' HUP INT TERM
 mkdir -p "$work/list" "$work/taken" "$work/results"
 echo "$chosen" >"$work/chosen"
 list
@@ -254,8 +256,6 @@ if ! base; then
     echo 'result mutants=0 noticed=0'
     exit 1
 fi
-workers=
-trap 'kill $workers 2>/dev/null; exit 1' HUP INT TERM
 i=0
 while [ "$i" -lt "${JOBS:-2}" ]; do
     worker &
