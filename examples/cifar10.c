@@ -49,9 +49,10 @@
 #define STBI_ONLY_PNG
 #define STBI_NO_SIMD        /* the same pixels everywhere */
 #define STBI_MAX_DIMENSIONS 8192
-/* Before 2.28 it reads tables that a broken file does not fill. */
-#define STBI_MALLOC(size)     calloc(1, size)
-#define STBI_REALLOC(p, size) realloc(p, size)
+/* Before 2.28 it reads tables that a broken file does not fill. A PNG may claim a part of 2 GiB. */
+#define PART_MOST             ((size_t)3 << 27)
+#define STBI_MALLOC(size)     ((size_t)(size) > PART_MOST ? NULL : calloc(1, size))
+#define STBI_REALLOC(p, size) ((size_t)(size) > PART_MOST ? NULL : realloc(p, size))
 #define STBI_FREE(p)          free(p)
 #include <stb/stb_image.h>
 #pragma GCC diagnostic pop

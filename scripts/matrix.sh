@@ -38,10 +38,8 @@ table() {
     echo 'aarch64;aarch64-linux-gnu-gcc;-std=gnu11 -O3 -fopenmp;auto;3'
     echo 'armhf;arm-linux-gnueabihf-gcc;-std=c11 -O2 -march=armv7-a -mfpu=neon-vfpv4;all;1'
     echo 'armhf;arm-linux-gnueabihf-gcc;-std=gnu11 -O3 -march=armv7-a -mfpu=neon-vfpv4 -fopenmp;auto;2'
-    echo 'riscv64;riscv64-linux-gnu-gcc;-std=c11 -O2;auto;1'
     echo 'riscv64;riscv64-linux-gnu-gcc;-std=gnu11 -O3 -fopenmp;auto;2'
-    # in its strict dialect gcc computes floats in double there, which is refused
-    echo 's390x;s390x-linux-gnu-gcc;-std=c11 -fexcess-precision=fast -O2;auto;1'
+    # in the strict dialect gcc computes floats in double there, which is refused
     echo 's390x;s390x-linux-gnu-gcc;-std=gnu11 -O3 -march=z13 -fopenmp;auto;2'
     # microcontrollers: the small network
     echo 'cortex-m3;arm-none-eabi-gcc;-std=c11 -O2;auto;1'
