@@ -68,7 +68,7 @@ matrix:
 N ?= 200
 kill-test: setup
 	@$(MAKE) --no-print-directory build
-	@BUILD=$(BUILD) CC='$(CC)' tests/kill.sh $(N)
+	@BUILD=$(BUILD) tests/kill.sh $(N)
 
 SECONDS ?= 60
 fuzz: setup

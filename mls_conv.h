@@ -1048,6 +1048,13 @@ static void mls__line_size(mls__run *r)
     r->a_bytes = mls__align(r->a_bytes, MLS__ALIGN);
 }
 
+/* Bytes of the packed weights, with the sums of their rows. */
+static size_t mls__packed_bytes(const mls__run *r)
+{
+    size_t pairs = mls__pairs_kind(r->kind) ? (size_t)r->data.c : 1;
+    return (size_t)r->phases * (r->phase_bytes + (size_t)r->blocks * pairs * MLS__LANE * 4);
+}
+
 /* Lays the parts out from address 0 for the class in run->kind: their sizes, and the total for a
    number of slots. Pointers are set by mls__run_place. */
 static size_t mls__run_size(mls__run *r, int slots)
@@ -1115,10 +1122,8 @@ static size_t mls__run_size(mls__run *r, int slots)
     r->error_bytes = r->a_bytes = r->e_bytes = r->flat_bytes = 0;
     r->together = 1;
     if (r->direction != MLS_BACKWARD_WEIGHT) {
-        size_t rows = (size_t)r->blocks * MLS__LANE * 4;
-        if (mls__pairs_kind(r->kind)) rows *= (size_t)r->data.c;
         r->phase_bytes = taps * (size_t)r->blocks * (r->kind == MLS__S16 ? 2 : 1);
-        total += (size_t)r->phases * (r->phase_bytes + rows) + MLS__SLACK;
+        total += mls__packed_bytes(r) + MLS__SLACK;
         /* where the weights leave no room for an image in the cache, each block of them passes over
            several images */
         if (r->kind <= MLS__F32 && r->phase_bytes * (size_t)r->phases > MLS__GATHER) {
@@ -1305,13 +1310,6 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
         if (size > most) most = size;
     }
     return most;
-}
-
-/* Bytes of the packed weights, with the sums of their rows. */
-static size_t mls__packed_bytes(const mls__run *r)
-{
-    size_t pairs = mls__pairs_kind(r->kind) ? (size_t)r->data.c : 1;
-    return (size_t)r->phases * (r->phase_bytes + (size_t)r->blocks * pairs * MLS__LANE * 4);
 }
 
 /* Where the packed weights lie in memory. */

@@ -897,6 +897,16 @@ static bool claim_folder(const char *folder, const char *resume, failure *f)
     return fail(f, 2, "--out: %s/last.mlsck is there: --resume it, or take another folder", folder);
 }
 
+/* Ends the writing of copy, null if it could not be opened: it takes the place of path, or goes. */
+static bool replace(const char *path, const char *copy, FILE *to, bool good, failure *f)
+{
+    if (to && fclose(to) != 0) good = false;
+    if (good && rename(copy, path) == 0) return true;
+    fail(f, 2, "%s: %s", path, strerror(errno));
+    remove(copy);
+    return false;
+}
+
 /* Drops what comes after an epoch, and a line that a crash cut off. */
 static bool trim_log(const char *path, int64_t epoch, failure *f)
 {
@@ -916,11 +926,7 @@ static bool trim_log(const char *path, int64_t epoch, failure *f)
     free(line);
     if (from && ferror(from)) good = false;
     if (from) fclose(from);
-    if (to && fclose(to) != 0) good = false;
-    if (good && rename(copy, path) == 0) return true;
-    fail(f, 2, "%s: %s", path, strerror(errno));
-    remove(copy);
-    return false;
+    return replace(path, copy, to, good, f);
 }
 
 static bool write_config(const run *r, failure *f)
@@ -934,11 +940,7 @@ static bool write_config(const run *r, failure *f)
         fprintf(file, "%s\"%s\": \"%s\"", i ? ",\n  " : "{ ", setting_names[i], settings[i]);
     }
     bool good = file && fputs(" }\n", file) >= 0;
-    if (file && fclose(file) != 0) good = false;
-    if (good && rename(copy, path) == 0) return true;
-    fail(f, 2, "%s: %s", path, strerror(errno));
-    remove(copy);
-    return false;
+    return replace(path, copy, file, good, f);
 }
 
 static bool open_log(run *r, failure *f)

@@ -15,7 +15,7 @@ export LC_ALL=C OMP_WAIT_POLICY=passive
 
 look='' sample=0 all=''
 if [ "${1:-}" = -n ]; then
-    look=yes work=$work-look # beside a run
+    look=yes
     shift
 fi
 case ${1:-} in
