@@ -559,7 +559,7 @@ typedef struct mls__dot {
 } mls__dot;
 
 /* Tiles of group pairs, 16 lanes of one block:
-   wide[m][lane] = sum over pairs of shift(dot over row, word, shift[pair] - k[pair][lane]). */
+   wide[m][lane] += sum over pairs of shift(dot over row, word, shift[pair] - k[pair][lane]). */
 typedef struct mls__pairs {
     const uint8_t *a; /* word (m, pair, row, word) is at a + m * a_m + pair * 4 + ... */
     ptrdiff_t a_m, a_row, a_word;
@@ -571,6 +571,7 @@ typedef struct mls__pairs {
     const int32_t *shift; /* [pair] */
     const int32_t *k;     /* [pair][16] */
     int64_t *wide;        /* [m][16] */
+    int32_t doubles;      /* magnitudes of these pairs, shifted, add up to 2^51 at most */
 } mls__pairs;
 
 /* Codes to folded integers: sign * q * multiplier. */
@@ -658,6 +659,7 @@ typedef struct mls__tiles {
 typedef struct mls__kernel {
     uint8_t rows[4];     /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile */
     uint8_t pairs_rows;  /* the same for pairs */
+    uint8_t doubles;     /* it has a way of its own for mls__pairs.doubles */
     uint32_t bias;       /* one int8 operand is stored as v + bias */
     uint32_t pairs_bias; /* the same for pairs */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
@@ -813,17 +815,17 @@ static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step
 #undef MLS__EACH_DOT
 #undef MLS__EACH
 
-/* rows of tiles with 1, 2 and 3 blocks; rows of pairs; biases; tiles. Blocks are 64 bytes of
+/* rows of tiles with 1, 2 and 3 blocks; rows of pairs, doubles; biases; tiles. Blocks are 64 bytes of
    accumulators: a tile fills the registers and leaves room for a word of each block and one of a
    row. */
-#define MLS__ROWS_scalar      {0, 1, 0, 0}, 1, 0, 0
-#define MLS__ROWS_sse41       {0, 2, 0, 0}, 1, 0, 0
-#define MLS__ROWS_avx2        {0, 4, 0, 0}, 2, 0, 0
-#define MLS__ROWS_avxvnni     {0, 4, 0, 0}, 2, 128, 128
-#define MLS__ROWS_avx512vnni  {0, 16, 8, 8}, 8, 128, 128
-#define MLS__ROWS_amx         {0, 16, 8, 8}, 8, 0, 128
-#define MLS__ROWS_neon        {0, 4, 0, 0}, 2, 0, 0
-#define MLS__ROWS_dotprod     {0, 4, 0, 0}, 2, 0, 0
+#define MLS__ROWS_scalar      {0, 1, 0, 0}, 1, 0, 0, 0
+#define MLS__ROWS_sse41       {0, 2, 0, 0}, 1, 0, 0, 0
+#define MLS__ROWS_avx2        {0, 4, 0, 0}, 2, 0, 0, 0
+#define MLS__ROWS_avxvnni     {0, 4, 0, 0}, 2, 0, 128, 128
+#define MLS__ROWS_avx512vnni  {0, 16, 8, 8}, 8, 1, 128, 128
+#define MLS__ROWS_amx         {0, 16, 8, 8}, 8, 1, 0, 128
+#define MLS__ROWS_neon        {0, 4, 0, 0}, 2, 0, 0, 0
+#define MLS__ROWS_dotprod     {0, 4, 0, 0}, 2, 0, 0, 0
 #define MLS__TILES_scalar     0
 #define MLS__TILES_sse41      0
 #define MLS__TILES_avx2       0
@@ -888,6 +890,7 @@ typedef struct mls__run {
     uint8_t *packed;
     int32_t *bias_row;        /* [phase][block][16], pairs [phase][block][channel][16] */
     int32_t *wide_k, *wide_m; /* [block][pair][16] */
+    int32_t wide_least;       /* the least k there */
     /* backward-weight: sums [ky][co][kx, ci] of a block or a thread; E and A of some images as words
        of neighbouring pixels, E as [plane][block][image][row][word][16 co][4] and A as
        [block][image][row][word][16 (kx, ci)][4], or with the blocks inside */
@@ -1164,9 +1167,10 @@ static size_t mls__run_size(mls__run *r, int slots)
         (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
         r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
         (r->tiles ? mls__align((size_t)c->kh * (size_t)c->kw * sizeof(size_t), MLS__ALIGN) : 0) +
-        mls__align(mls__multiplier_bytes(r) + ((size_t)r->data.c + (size_t)r->blocks * MLS__LANE +
-                                               (size_t)c->c_out + MLS__ROWS) *
-                                                  sizeof(int32_t),
+        mls__align(mls__multiplier_bytes(r) +
+                       (2 * (size_t)r->data.c + (size_t)r->blocks * MLS__LANE + (size_t)c->c_out +
+                        MLS__ROWS) *
+                           sizeof(int32_t),
                    MLS__ALIGN);
     return total + (size_t)slots * r->slot_bytes;
 }
@@ -1210,6 +1214,13 @@ static int64_t mls__folded_max(mls_format f, int k)
     return q >> 32 || k > 30 ? INT64_MAX >> 1 : q << (k + f.mg);
 }
 
+/* Largest magnitude with its fraction inside a group. */
+static int64_t mls__group_max(mls_format f)
+{
+    int64_t q = mls__folded_max(f, 0);
+    return f.mg ? q / 2 * 3 : q; /* q is doubled there */
+}
+
 /* Whether a pair of groups is the whole sum. */
 static int mls__merged(const mls_conv *c, mls_direction direction, mls_format f, mls_format g)
 {
@@ -1229,7 +1240,7 @@ static int mls__class(const mls_conv *c, mls_direction direction, mls_format f, 
     uint64_t terms = mls__terms(c, direction) + MLS__WORD * (uint64_t)c->kh;
     uint64_t pair = (uint64_t)c->kh * ((uint64_t)c->kw + MLS__WORD);
     mls_shape out = mls_conv_output(c);
-    int64_t q = mls__folded_max(f, 0), p = mls__folded_max(g, 0);
+    int64_t q = mls__group_max(f), p = mls__group_max(g);
     if (direction == MLS_BACKWARD_WEIGHT) {
         pair = terms = (uint64_t)out.h * ((uint64_t)out.w + MLS__WORD);
     }
@@ -1237,8 +1248,6 @@ static int mls__class(const mls_conv *c, mls_direction direction, mls_format f, 
     if (a <= 32767 && b <= 32767) return MLS__S16;
     if (mls__acc_bits(c, direction, f, g) > 62) return MLS__REFERENCE;
     if (!mls__merged(c, direction, f, g)) {
-        if (f.mg) q = q / 2 * 3; /* q doubled, times the fraction */
-        if (g.mg) p = p / 2 * 3;
         /* in backward-weight the bias of int8 would have to come off before the shifts */
         if (q <= 127 && p <= 127 && direction != MLS_BACKWARD_WEIGHT) return MLS__PAIRS8;
         if (q <= 32767 && p <= 32767 && (int64_t)pair <= INT32_MAX / (q * p)) return MLS__PAIRS16;
@@ -2398,9 +2407,30 @@ static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
 /* ----------------------------------------------------------------------------------- >>wide
    Group pair by group pair: P_g in 32 bits and acc in 64 by the micro-kernel, or both in 64. */
 
+/* Which pairs the kernel takes at a time: those from i on end before until[i], or before -until[i] if
+   doubles hold their sums. shift: of each pair, before the lane's k. largest: magnitude of a P_g. */
+static void mls__pairs_split(const mls__run *r, const int32_t *shift, int64_t largest,
+                             int32_t *until)
+{
+    int32_t pair = 0, first = 0, c = r->data.c;
+    while (first < c) {
+        int64_t room = r->kernel->doubles ? (int64_t)1 << 51 : 0;
+        for (; pair < c; pair++) {
+            int by = shift[pair] - r->wide_least; /* at most F = 30; largest is below 2^31 */
+            room -= 1 + (by >= 0 ? largest << by : largest >> (by > -63 ? -by : 63));
+            if (room < 0) break;
+        }
+        until[first] = -pair;
+        if (pair == first) until[first] = pair = r->kernel->doubles ? first + 1 : c;
+        first = pair;
+    }
+}
+
 static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, int32_t *shift,
                            mls__phase p, int32_t index, float *to)
 {
+    int32_t *until = shift + r->data.c;
+    int64_t terms = (int64_t)p.taps_y * p.taps_x;
     size_t c = (size_t)r->data.c, pair_lanes = c * MLS__LANE;
     size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
     size_t row_bytes = (size_t)r->cols * c * MLS__WORD, per_word = (size_t)(MLS__WORD / r->size);
@@ -2413,16 +2443,20 @@ static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, i
     }
     d.a_m = (ptrdiff_t)((size_t)p.stride * c * MLS__WORD), d.a_row = (ptrdiff_t)row_bytes;
     d.a_word = (ptrdiff_t)(per_word * c * MLS__WORD);
-    d.pairs = r->data.c, d.rows = p.taps_y;
+    mls__pairs_split(r, shift,
+                     terms * mls__group_max(r->first->format) * mls__group_max(r->second->format),
+                     until);
+    d.rows = p.taps_y;
     d.words = (int32_t)(((size_t)p.taps_x + per_word - 1) / per_word);
     d.b_row = (size_t)r->words * MLS__LANE * MLS__WORD, d.b_pair = (size_t)r->taps_y * d.b_row;
-    d.shift = shift;
     for (int32_t block = 0; block < r->blocks; block++) {
         size_t first = (size_t)block * MLS__LANE, lanes = (size_t)r->lanes - first;
+        const uint8_t *b =
+            r->packed + (size_t)index * r->phase_bytes + (size_t)block * c * d.b_pair;
+        const int32_t *k = r->wide_k + (size_t)block * pair_lanes;
+        const int32_t *init =
+            r->bias_row + ((size_t)index * (size_t)r->blocks + (size_t)block) * pair_lanes;
         if (lanes > MLS__LANE) lanes = MLS__LANE;
-        d.b = r->packed + (size_t)index * r->phase_bytes + (size_t)block * c * d.b_pair;
-        d.k = r->wide_k + (size_t)block * pair_lanes;
-        d.init = r->bias_row + ((size_t)index * (size_t)r->blocks + (size_t)block) * pair_lanes;
         for (int32_t y = 0; y < p.h; y++) {
             float *out =
                 to + ((size_t)(p.y + y * p.step) * side_w + (size_t)p.x) * (size_t)r->lanes + first;
@@ -2432,9 +2466,16 @@ static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, i
                 int64_t sum[MLS__ROWS * MLS__LANE];
                 mr = most;
                 while (mr > 1 && mr / 2 >= p.w - x) mr /= 2;
-                d.a = a + (size_t)(p.col + x * p.stride) * c * MLS__WORD;
+                memset(sum, 0, (size_t)(mr * MLS__LANE) * sizeof sum[0]);
                 d.wide = sum;
-                r->kernel->pairs(r->kind, mr, &d);
+                for (int32_t pair = 0; pair < r->data.c; pair += d.pairs) {
+                    d.doubles = until[pair] < 0;
+                    d.pairs = (d.doubles ? -until[pair] : until[pair]) - pair;
+                    d.a = a + ((size_t)(p.col + x * p.stride) * c + (size_t)pair) * MLS__WORD;
+                    d.b = b + (size_t)pair * d.b_pair, d.shift = shift + pair;
+                    d.k = k + pair * MLS__LANE, d.init = init + pair * MLS__LANE;
+                    r->kernel->pairs(r->kind, mr, &d);
+                }
                 for (int32_t m = 0; m < mr && m < p.w - x; m++) {
                     r->kernel->emit(sum + m * MLS__LANE, lanes, 1, r->scaling.tensor,
                                     r->scaling.units,
@@ -2463,9 +2504,10 @@ static void mls__wide_add(const mls__run *r, mls_format f, uint32_t g, const int
 }
 
 /* k and fraction of the packed operand's groups, [block][pair][16]. */
-static void mls__wide_scales(const mls__run *r)
+static void mls__wide_scales(mls__run *r)
 {
     int32_t pairs = r->merged ? 1 : r->data.c;
+    r->wide_least = INT32_MAX;
     for (int32_t lane = 0; lane < r->blocks * MLS__LANE; lane++) {
         for (int32_t pair = 0; pair < pairs; pair++) {
             int32_t at = (lane / MLS__LANE * pairs + pair) * MLS__LANE + lane % MLS__LANE;
@@ -2476,6 +2518,7 @@ static void mls__wide_scales(const mls__run *r)
             }
             r->wide_k[at] = mls__k(r->first->format, g);
             r->wide_m[at] = mls__fraction(r->first->format, g);
+            if (r->wide_k[at] < r->wide_least) r->wide_least = r->wide_k[at];
         }
     }
 }
@@ -3388,15 +3431,42 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 #endif
 }
 
-/* Group pairs: their sums P_g in 32 bits, shifted into 64. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, const mls__pairs *d)
+/* Sums of shifted group pairs: 64 bits; or doubles from 1.5 * 2^52 on, where neighbours are 1 apart
+   and the rounding of a multiplication and addition towards minus infinity is the shift's. */
+#if MLS__LANES == 16
+#define MLS__NEAR 6755399441055744.0
+MLS__INLINE MLS__TARGET void MLS__FN(mls__add_doubles)(MLS__FN(mls__i64) * sum, MLS__I p,
+                                                       const __m512d *scale)
+{
+    __m256i half[2];
+    memcpy(half, &p, sizeof p);
+    MLS__UNROLL
+    for (int i = 0; i < 2; i++) {
+        sum[i] = (MLS__FN(mls__i64))_mm512_fmadd_round_pd(
+            _mm512_cvtepi32_pd(half[i]), scale[i], (__m512d)sum[i],
+            _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    }
+}
+#endif
+
+/* Group pairs: their sums P_g in 32 bits, shifted into wider ones. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doubles,
+                                                      const mls__pairs *d)
 {
     enum {
         PARTS = MLS__FN(mls__parts)
     };
-    MLS__FN(mls__i64) wide[8][2 * PARTS];
+    MLS__FN(mls__i64) wide[8][2 * PARTS], zero = {0};
     const ptrdiff_t step = d->a_m;
-    memset(wide, 0, sizeof wide[0] * (size_t)mr);
+#if MLS__LANES == 16
+    if (doubles) zero = (MLS__FN(mls__i64))_mm512_set1_pd(MLS__NEAR);
+#endif
+    (void)doubles;
+    MLS__UNROLL
+    for (int m = 0; m < mr; m++) {
+        MLS__UNROLL
+        for (int v = 0; v < 2 * PARTS; v++) wide[m][v] = zero;
+    }
     for (int32_t pair = 0; pair < d->pairs; pair++) {
         MLS__I acc[8][PARTS], shift[PARTS];
         MLS__UNROLL
@@ -3431,6 +3501,19 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, const ml
                 a += d->a_word, b += MLS__LANE * MLS__WORD;
             }
         }
+#if MLS__LANES == 16
+        if (doubles) {
+            __m256i half[2];
+            __m512d scale[2];
+            memcpy(half, shift, sizeof half);
+            for (int i = 0; i < 2; i++) {
+                scale[i] = _mm512_scalef_pd(_mm512_set1_pd(1), _mm512_cvtepi32_pd(half[i]));
+            }
+            MLS__UNROLL
+            for (int m = 0; m < mr; m++) MLS__FN(mls__add_doubles)(wide[m], acc[m][0], scale);
+            continue;
+        }
+#endif
         MLS__UNROLL
         for (int m = 0; m < mr; m++) {
             MLS__UNROLL
@@ -3439,32 +3522,44 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, const ml
             }
         }
     }
-    memcpy(d->wide, wide, sizeof wide[0] * (size_t)mr);
+    MLS__UNROLL
+    for (int m = 0; m < mr; m++) {
+        MLS__UNROLL
+        for (int v = 0; v < 2 * PARTS; v++) {
+            int64_t *to = d->wide + m * MLS__LANE + v * MLS__LANES / 2;
+            MLS__FN(mls__u64c) sum;
+            memcpy(&sum, to, sizeof sum);
+            sum += (MLS__FN(mls__u64c))wide[m][v] - (MLS__FN(mls__u64c))zero;
+            memcpy(to, &sum, sizeof sum);
+        }
+    }
 }
 
+#define MLS__PAIRS_CASE(rows, doubles)                            \
+    case rows * 4 + doubles * 2:                                  \
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, rows, doubles, d);  \
+        break;                                                    \
+    case rows * 4 + doubles * 2 + 1:                              \
+        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, rows, doubles, d); \
+        break;
 static MLS__TARGET void MLS__FN(mls__dot_pairs)(int kind, int mr, const mls__pairs *d)
 {
-    int narrow = kind == MLS__PAIRS8;
-#if MLS__LANES == 16
-    if (mr == 8 && narrow)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 8, d);
-    else if (mr == 8)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 8, d);
-    else if (mr == 4 && narrow)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 4, d);
-    else if (mr == 4)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 4, d);
-    else
+    switch (mr * 4 + (d->doubles ? 2 : 0) + (kind == MLS__PAIRS16)) {
+        MLS__PAIRS_CASE(1, 0)
+#if MLS__UNIT != MLS__ISA_SSE41
+        MLS__PAIRS_CASE(2, 0)
 #endif
-        if (mr == 2 && narrow)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 2, d);
-    else if (mr == 2)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 2, d);
-    else if (narrow)
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, 1, d);
-    else
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, 1, d);
+#if MLS__LANES == 16
+        MLS__PAIRS_CASE(4, 0)
+        MLS__PAIRS_CASE(8, 0)
+        MLS__PAIRS_CASE(1, 1)
+        MLS__PAIRS_CASE(2, 1)
+        MLS__PAIRS_CASE(4, 1)
+        MLS__PAIRS_CASE(8, 1)
+#endif
+    }
 }
+#undef MLS__PAIRS_CASE
 
 static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,
                                                int64_t constant, size_t count)

@@ -38,7 +38,7 @@ logged() (
     cpu=$(tail -n 1 "$out/$1.times" | sed 's/[ms]/ /g' |
         awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$1.out")
-    crash=$(sed -n 's/.*Test unit written to //p' "$out/$1.out")
+    crash=$(sed -n '/slow-unit/d; s/.*Test unit written to //p' "$out/$1.out")
     echo "${runs:-?} runs, $cpu processor seconds, exit status $code${crash:+ }$crash" |
         tee "$out/$1.last" >>"$out/$1.log"
 )

@@ -149,6 +149,7 @@ enum {
     FILL_SIGN,   /* every element at -max, every group at 1 */
     FILL_ZERO,   /* a zero tensor */
     FILL_SPARSE, /* few elements, many zero groups */
+    FILL_FAR,    /* as FILL_SIGN, but every eighth group is at 2^-20: no class folds that */
     FILL_KINDS
 };
 
@@ -173,20 +174,21 @@ static void fill(mls_tensor *t, int kind, uint64_t *rng)
     int bottom = k_max(f), most = bottom < 3 ? bottom : t_below(rng, 4), fixed;
     static uint8_t dead[1 << 17];
     if (kind == FILL_SPREAD || kind == FILL_SPARSE) most = bottom;
-    fixed = kind == FILL_TOP || kind == FILL_SIGN;
+    fixed = kind == FILL_TOP || kind == FILL_SIGN || kind == FILL_FAR;
     t->scale = kind == FILL_ZERO ? 0 : (t_uniform(rng) + 1.5f) * 0.037f;
     for (size_t g = 0; g < groups; g++) {
         int k = fixed ? 0 : t_below(rng, most + 1), m = k && f.mg ? t_below(rng, 2) : 0;
         dead[g] = kind == FILL_ZERO || (kind == FILL_SPREAD && t_below(rng, 8) == 0) ||
                   (kind == FILL_SPARSE && t_below(rng, 2) == 0);
         if (dead[g]) k = bottom, m = 0;
+        if (kind == FILL_FAR && g % 8 == 7) k = bottom < 20 ? bottom : 20;
         t->group[g] = (uint16_t)(k << f.mg | m);
     }
     if (1 + f.ex + f.mx <= 4) t->code[bytes_of(f, count) - 1] = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t code = (uint32_t)t_random(rng) & top, sign = (uint32_t)t_below(rng, 2);
         if (fixed || kind == FILL_ENDS) code = top;
-        if (fixed) sign = kind == FILL_SIGN;
+        if (fixed) sign = kind != FILL_TOP;
         if (kind == FILL_SPARSE && t_below(rng, 4)) code = 0;
         if (dead[group_at(f, t->shape, i)]) code = 0;
         if (code) code |= sign << (f.ex + f.mx);
@@ -738,6 +740,27 @@ static void long_sums(void)
             mls_format a = plain(formats[f][0], formats[f][1]), b = a;
             if (T_SLOW && i != 2 && i != 0) continue;
             check_case(&c, MLS_BACKWARD_WEIGHT, a, b, i % 2 ? FILL_SIGN : FILL_TOP, FILL_TOP, &rng);
+        }
+    }
+}
+
+/* Sums of group pairs around 2^51, and single pairs beyond it, to either side. */
+static void sums_of_pairs(void)
+{
+    static const int formats[][2] = {{2, 1}, {2, 4}, {3, 4}};
+    uint64_t rng = 9;
+    threads(1);
+    for (int f = 0; f < 3; f++) {
+        for (int channels = 1; channels <= 1024; channels *= 4) {
+            for (int kind = FILL_TOP; kind <= FILL_SIGN; kind += FILL_SIGN - FILL_TOP) {
+                mls_format a = format_of(formats[f][0], formats[f][1], 8, 1, MLS_GROUP_NC);
+                mls_conv c = conv_of(shape_of(1, 3, 9, channels), 17, 3, 3, 1, 1);
+                if (T_SLOW && channels > 16) continue;
+                check_case(&c, MLS_FORWARD, a, a, FILL_FAR, kind, &rng);
+                check_case(&c, MLS_FORWARD, a, a, FILL_FAR, FILL_FAR, &rng);
+                c.in.c = 17, c.c_out = channels;
+                check_case(&c, MLS_BACKWARD_DATA, a, a, kind, FILL_FAR, &rng);
+            }
         }
     }
 }
@@ -1678,7 +1701,8 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(check_arguments), T_TEST(wrong_calls), T_TEST(wrong_calls_fp32),
        T_TEST(default_stride), T_TEST(small_shapes), T_TEST(small_images),
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
-       T_TEST(long_sums), T_TEST(full_range), T_TEST(widest_sums), T_TEST(extreme_scales),
-       T_TEST(workspace_limits), T_TEST(thread_counts), T_TEST(quantized_operands),
-       T_TEST(fp32_chains), T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
-       T_TEST(prepared_refused), T_TEST(explained), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
+       T_TEST(long_sums), T_TEST(sums_of_pairs), T_TEST(full_range), T_TEST(widest_sums),
+       T_TEST(extreme_scales), T_TEST(workspace_limits), T_TEST(thread_counts),
+       T_TEST(quantized_operands), T_TEST(fp32_chains), T_TEST(group_codes_refused),
+       T_TEST(prepared_operands), T_TEST(parts), T_TEST(prepared_refused), T_TEST(explained),
+       T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
