@@ -571,7 +571,7 @@ typedef struct mls__pairs {
     const int32_t *shift; /* [pair] */
     const int32_t *k;     /* [pair][16] */
     int64_t *wide;        /* [m][16] */
-    int32_t doubles;      /* magnitudes of these pairs, shifted, add up to 2^51 at most */
+    int32_t doubles;      /* whether 1 + magnitude of each pair, shifted, adds up to 2^51 at most */
 } mls__pairs;
 
 /* Codes to folded integers: sign * q * multiplier. */
@@ -659,7 +659,7 @@ typedef struct mls__tiles {
 typedef struct mls__kernel {
     uint8_t rows[4];     /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile */
     uint8_t pairs_rows;  /* the same for pairs */
-    uint8_t doubles;     /* it has a way of its own for mls__pairs.doubles */
+    uint8_t doubles;     /* whether mls__pairs.doubles makes a difference */
     uint32_t bias;       /* one int8 operand is stored as v + bias */
     uint32_t pairs_bias; /* the same for pairs */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
@@ -1161,8 +1161,8 @@ static size_t mls__run_size(mls__run *r, int slots)
         else
             mls__weight_size(r);
     }
-    /* images and E, both gathered, and on the line; offsets of taps; multipliers, and shifts of group
-       pairs */
+    /* images and E, both gathered, and on the line; offsets of taps; multipliers; shifts of group pairs
+       and where they are split */
     r->slot_bytes =
         (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
         r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
@@ -1249,8 +1249,9 @@ static int mls__class(const mls_conv *c, mls_direction direction, mls_format f, 
     if (mls__acc_bits(c, direction, f, g) > 62) return MLS__REFERENCE;
     if (!mls__merged(c, direction, f, g)) {
         /* in backward-weight the bias of int8 would have to come off before the shifts */
-        if (q <= 127 && p <= 127 && direction != MLS_BACKWARD_WEIGHT) return MLS__PAIRS8;
-        if (q <= 32767 && p <= 32767 && (int64_t)pair <= INT32_MAX / (q * p)) return MLS__PAIRS16;
+        int fits = q <= 32767 && p <= 32767 && (int64_t)pair <= INT32_MAX / (q * p);
+        if (fits && q <= 127 && p <= 127 && direction != MLS_BACKWARD_WEIGHT) return MLS__PAIRS8;
+        if (fits) return MLS__PAIRS16;
     }
     if (mls__grid(f, (uint32_t)mls__code_max(f)) <= INT32_MAX &&
         mls__grid(g, (uint32_t)mls__code_max(g)) <= INT32_MAX) {
@@ -2405,24 +2406,32 @@ static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
 }
 
 /* ----------------------------------------------------------------------------------- >>wide
-   Group pair by group pair: P_g in 32 bits and acc in 64 by the micro-kernel, or both in 64. */
+   Group pair by group pair: P_g in 32 bits and acc in 64 or doubles by the micro-kernel, or both in
+   64. */
 
-/* Which pairs the kernel takes at a time: those from i on end before until[i], or before -until[i] if
-   doubles hold their sums. shift: of each pair, before the lane's k. largest: magnitude of a P_g. */
+/* The least integer above every magnitude of a shifted P_g. shift: without the lane's k. largest:
+   magnitude of a P_g, below 2^31. */
+static int64_t mls__pair_bound(const mls__run *r, int32_t shift, int64_t largest)
+{
+    int by = shift - r->wide_least; /* at most F = 30 */
+    return 1 + (by >= 0 ? largest << by : largest >> (by > -63 ? -by : 63));
+}
+
+/* Which pairs the kernel takes in one call: those from first on end before until[first], or before
+   -until[first] if doubles hold their sums. */
 static void mls__pairs_split(const mls__run *r, const int32_t *shift, int64_t largest,
                              int32_t *until)
 {
-    int32_t pair = 0, first = 0, c = r->data.c;
-    while (first < c) {
-        int64_t room = r->kernel->doubles ? (int64_t)1 << 51 : 0;
-        for (; pair < c; pair++) {
-            int by = shift[pair] - r->wide_least; /* at most F = 30; largest is below 2^31 */
-            room -= 1 + (by >= 0 ? largest << by : largest >> (by > -63 ? -by : 63));
-            if (room < 0) break;
-        }
-        until[first] = -pair;
-        if (pair == first) until[first] = pair = r->kernel->doubles ? first + 1 : c;
+    const int64_t room = r->kernel->doubles ? (int64_t)1 << 51 : 0;
+    int32_t c = r->data.c, pair = 0, first;
+    while (pair < c) {
+        int64_t left = room;
         first = pair;
+        while (pair < c && (left -= mls__pair_bound(r, shift[pair], largest)) >= 0) pair++;
+        until[first] = -pair;
+        if (pair > first) continue;
+        while (pair < c && mls__pair_bound(r, shift[pair], largest) > room) pair++;
+        until[first] = pair;
     }
 }
 
@@ -2518,7 +2527,7 @@ static void mls__wide_scales(mls__run *r)
             }
             r->wide_k[at] = mls__k(r->first->format, g);
             r->wide_m[at] = mls__fraction(r->first->format, g);
-            if (r->wide_k[at] < r->wide_least) r->wide_least = r->wide_k[at];
+            if (lane < r->lanes && r->wide_k[at] < r->wide_least) r->wide_least = r->wide_k[at];
         }
     }
 }
@@ -3431,10 +3440,14 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 #endif
 }
 
-/* Sums of shifted group pairs: 64 bits; or doubles from 1.5 * 2^52 on, where neighbours are 1 apart
-   and the rounding of a multiplication and addition towards minus infinity is the shift's. */
 #if MLS__LANES == 16
-#define MLS__NEAR 6755399441055744.0
+/* Sums of shifted group pairs as doubles around 1.5 * 2^52. From 2^52 to 2^53 neighbours are 1 apart,
+   so that rounding a multiplication and addition towards minus infinity is the shift's rounding. */
+#define MLS__MIDDLE 6755399441055744.0
+MLS__INLINE MLS__TARGET __m512d MLS__FN(mls__doubles)(__m256i v)
+{
+    return _mm512_maskz_cvtepi32_pd(255, v); /* without a mask gcc warns */
+}
 MLS__INLINE MLS__TARGET void MLS__FN(mls__add_doubles)(MLS__FN(mls__i64) * sum, MLS__I p,
                                                        const __m512d *scale)
 {
@@ -3442,8 +3455,8 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__add_doubles)(MLS__FN(mls__i64) * sum, 
     memcpy(half, &p, sizeof p);
     MLS__UNROLL
     for (int i = 0; i < 2; i++) {
-        sum[i] = (MLS__FN(mls__i64))_mm512_fmadd_round_pd(
-            _mm512_cvtepi32_pd(half[i]), scale[i], (__m512d)sum[i],
+        sum[i] = (MLS__FN(mls__i64))_mm512_maskz_fmadd_round_pd(
+            255, MLS__FN(mls__doubles)(half[i]), scale[i], (__m512d)sum[i],
             _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     }
 }
@@ -3459,7 +3472,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
     MLS__FN(mls__i64) wide[8][2 * PARTS], zero = {0};
     const ptrdiff_t step = d->a_m;
 #if MLS__LANES == 16
-    if (doubles) zero = (MLS__FN(mls__i64))_mm512_set1_pd(MLS__NEAR);
+    if (doubles) zero = (MLS__FN(mls__i64))_mm512_set1_pd(MLS__MIDDLE);
 #endif
     (void)doubles;
     MLS__UNROLL
@@ -3506,8 +3519,10 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
             __m256i half[2];
             __m512d scale[2];
             memcpy(half, shift, sizeof half);
+            MLS__UNROLL
             for (int i = 0; i < 2; i++) {
-                scale[i] = _mm512_scalef_pd(_mm512_set1_pd(1), _mm512_cvtepi32_pd(half[i]));
+                scale[i] =
+                    _mm512_maskz_scalef_pd(255, _mm512_set1_pd(1), MLS__FN(mls__doubles)(half[i]));
             }
             MLS__UNROLL
             for (int m = 0; m < mr; m++) MLS__FN(mls__add_doubles)(wide[m], acc[m][0], scale);
@@ -3557,8 +3572,11 @@ static MLS__TARGET void MLS__FN(mls__dot_pairs)(int kind, int mr, const mls__pai
         MLS__PAIRS_CASE(4, 1)
         MLS__PAIRS_CASE(8, 1)
 #endif
+    default:
+        MLS_ASSERT(0);
     }
 }
+#undef MLS__MIDDLE
 #undef MLS__PAIRS_CASE
 
 static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,

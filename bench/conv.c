@@ -872,7 +872,7 @@ static comparison make_comparison(const char *text, side ours, side theirs, int 
 
 enum {
     RESULTS = 6,
-    COMPARISONS_MOST = 16
+    COMPARISONS_MOST = 20
 };
 
 /* The first RESULTS make the last line. */
@@ -885,6 +885,7 @@ static int list_comparisons(const options *o, comparison *c)
     int t = o->threads, count = 0;
     side int8 = of_series(find_series(o, kernel, INT8, t), -1);
     side int16 = of_series(find_series(o, kernel, INT16, t), -1);
+    side wide = of_series(find_series(o, kernel, WIDE, t), -1);
     side fp32 = of_series(find_series(o, kernel, FP32, t), -1);
     side vnni = of_series(find_series(o, "avx512vnni", INT8, t), -1);
     side avx2 = of_series(find_series(o, "avx2", INT8, t), -1);
@@ -903,6 +904,9 @@ static int list_comparisons(const options *o, comparison *c)
     c[count++] = make_comparison("forward: fp32 / oneDNN fp32", fp32, peer32, 0, is_inner);
     c[count++] = make_comparison("backward-data: fp32 / oneDNN fp32", fp32, peer32, 1, is_inner);
     c[count++] = make_comparison("backward-weight: fp32 / oneDNN fp32", fp32, peer32, 2, is_inner);
+    c[count++] = make_comparison("forward: wide / fp32", wide, fp32, 0, is_inner);
+    c[count++] = make_comparison("backward-data: wide / fp32", wide, fp32, 1, is_inner);
+    c[count++] = make_comparison("backward-weight: wide / fp32", wide, fp32, 2, is_inner);
     for (int i = 0; i < CLASSES && t > 1; i++) {
         c[count++] =
             make_comparison(beside[i], of_series(find_series(o, kernel, i, t), -1),

@@ -181,7 +181,7 @@ static void fill(mls_tensor *t, int kind, uint64_t *rng)
         dead[g] = kind == FILL_ZERO || (kind == FILL_SPREAD && t_below(rng, 8) == 0) ||
                   (kind == FILL_SPARSE && t_below(rng, 2) == 0);
         if (dead[g]) k = bottom, m = 0;
-        if (kind == FILL_FAR && g % 8 == 7) k = bottom < 20 ? bottom : 20;
+        if (kind == FILL_FAR && g % 8 == 1) k = bottom < 20 ? bottom : 20;
         t->group[g] = (uint16_t)(k << f.mg | m);
     }
     if (1 + f.ex + f.mx <= 4) t->code[bytes_of(f, count) - 1] = 0;
@@ -278,7 +278,7 @@ static uint32_t get_code(const mls_tensor *t, size_t i)
 }
 
 enum {
-    MOST = 1 << 18 /* elements of an operand, and group pairs of an output */
+    MOST = 1 << 19 /* elements of an operand, and group pairs of an output */
 };
 typedef struct decoded {
     int64_t q[MOST];
@@ -747,14 +747,17 @@ static void long_sums(void)
 /* Sums of group pairs around 2^51, and single pairs beyond it, to either side. */
 static void sums_of_pairs(void)
 {
-    static const int formats[][2] = {{2, 1}, {2, 4}, {3, 4}};
+    static const int formats[][3] = {{2, 1, 1}, {2, 1, 0}, {2, 4, 0}, {3, 4, 1}, {3, 4, 0}};
+    mls_format byte = format_of(0, 7, 4, 0, MLS_GROUP_NC);
+    mls_conv c;
     uint64_t rng = 9;
     threads(1);
-    for (int f = 0; f < 3; f++) {
+    for (int f = 0; f < 5; f++) {
         for (int channels = 1; channels <= 1024; channels *= 4) {
             for (int kind = FILL_TOP; kind <= FILL_SIGN; kind += FILL_SIGN - FILL_TOP) {
-                mls_format a = format_of(formats[f][0], formats[f][1], 8, 1, MLS_GROUP_NC);
-                mls_conv c = conv_of(shape_of(1, 3, 9, channels), 17, 3, 3, 1, 1);
+                mls_format a =
+                    format_of(formats[f][0], formats[f][1], 8, formats[f][2], MLS_GROUP_NC);
+                c = conv_of(shape_of(1, 3, 9, channels), 17, 3, 3, 1, 1);
                 if (T_SLOW && channels > 16) continue;
                 check_case(&c, MLS_FORWARD, a, a, FILL_FAR, kind, &rng);
                 check_case(&c, MLS_FORWARD, a, a, FILL_FAR, FILL_FAR, &rng);
@@ -763,6 +766,9 @@ static void sums_of_pairs(void)
             }
         }
     }
+    /* a window whose P_g needs more than 32 bits */
+    c = conv_of(shape_of(1, 400, 400, 1), 2, 400, 400, 1, 0);
+    check_case(&c, MLS_FORWARD, byte, byte, FILL_FAR, FILL_TOP, &rng);
 }
 
 /* The largest magnitudes of folded operands: every k in use, the sums at their ends. */
