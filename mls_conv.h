@@ -924,6 +924,14 @@ static int mls__pairs_kind(int kind)
     return kind == MLS__PAIRS8 || kind == MLS__PAIRS16;
 }
 
+/* Bytes of a pixel of the image whose words are the taps of a pair. Those of a tile, so many apart, must
+   not meet in few sets of the L1 cache. */
+static size_t mls__pairs_pixel(const mls__run *r)
+{
+    size_t bytes = (size_t)r->data.c * MLS__WORD;
+    return bytes % 1024 ? bytes : bytes + MLS__ALIGN;
+}
+
 /* Room for the multipliers of either operand. */
 static size_t mls__multiplier_bytes(const mls__run *r)
 {
@@ -1111,7 +1119,7 @@ static size_t mls__run_size(mls__run *r, int slots)
     r->image_bytes = (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * (size_t)r->size;
     if (mls__pairs_kind(r->kind) && r->direction != MLS_BACKWARD_WEIGHT) {
         r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN) +
-                         (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * MLS__WORD;
+                         (size_t)r->rows * (size_t)r->cols * mls__pairs_pixel(r);
     }
     if (r->tiles && r->kind == MLS__S16 && r->direction != MLS_BACKWARD_WEIGHT) {
         r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN);
@@ -1613,12 +1621,12 @@ static mls__phase mls__phase_make(const mls__run *r, int32_t index)
     return p;
 }
 
-/* Rows of the next tile of nb blocks when left are to be done. Tiles have a power of two rows, or
-   7, for images whose sides are its multiples. */
-static int mls__tile_rows(const mls__kernel *k, int nb, int32_t left)
+/* Rows of the next tile when left are to be done and most is what a tile has: a power of two, or 7, for
+   images whose sides are its multiples. */
+static int mls__tile_rows(int most, int seven, int32_t left)
 {
-    int mr = k->rows[nb];
-    if (mr == 8 && nb == 2 && left % 7 == 0 && left <= 21) return 7;
+    int mr = most;
+    if (mr == 8 && seven && left % 7 == 0 && left <= 21) return 7;
     while (mr > 1 && mr / 2 >= left) mr /= 2;
     return mr;
 }
@@ -1746,7 +1754,7 @@ static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step
                     int mr;
                     for (int32_t x = 0; x < p.w; x += mr) {
                         float part[MLS__TILE];
-                        mr = mls__tile_rows(r->kernel, nb, p.w - x);
+                        mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, p.w - x);
                         d.count = p.w - x < mr ? p.w - x : mr;
                         d.a = a + (size_t)(p.col + x * p.stride) * pixel + word * MLS__WORD;
                         d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
@@ -1824,16 +1832,16 @@ static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int sl
     }
     if (mls__pairs_kind(r->kind)) { /* words of neighbouring pixels, from every pixel on */
         size_t per_word = (size_t)(MLS__WORD / r->size), c = (size_t)r->data.c;
-        size_t pixels = (size_t)r->rows * (size_t)r->cols;
+        size_t pixels = (size_t)r->rows * (size_t)r->cols, pixel = mls__pairs_pixel(r);
         uint8_t *words = own + mls__align(pixels * c * (size_t)r->size + MLS__SLACK, MLS__ALIGN);
         mls__mix_pixels x;
         x.pixel = c * (size_t)r->size, x.count = c, x.size = r->size, x.flip = 0;
         x.steps = (pixels + per_word - 1) / per_word;
-        x.to_step = per_word * c * MLS__WORD, x.zeros = image;
+        x.to_step = per_word * pixel, x.zeros = image;
         x.to_block = MLS__LANE * MLS__WORD;
         for (size_t t = 0; t < per_word; t++) {
             x.from = image + t * x.pixel, x.pixels = pixels - t;
-            x.to = words + t * c * MLS__WORD;
+            x.to = words + t * pixel;
             r->kernel->interleave(&x);
         }
         image = words;
@@ -2020,7 +2028,7 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
                             for (int32_t co = 0; co < c->c_out; co += mr) {
                                 size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
                                             (size_t)block * MLS__LANE;
-                                mr = mls__tile_rows(r->kernel, nb, c->c_out - co);
+                                mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, c->c_out - co);
                                 if (mr == 7) mr = 8; /* rows here need not be exact */
                                 d.count = mr;
                                 d.a = e0 + (size_t)plane * r->e_bytes +
@@ -2442,16 +2450,16 @@ static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, i
     int64_t terms = (int64_t)p.taps_y * p.taps_x;
     size_t c = (size_t)r->data.c, pair_lanes = c * MLS__LANE;
     size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
-    size_t row_bytes = (size_t)r->cols * c * MLS__WORD, per_word = (size_t)(MLS__WORD / r->size);
-    int most = r->kernel->pairs_rows;
+    size_t pixel = mls__pairs_pixel(r), row_bytes = (size_t)r->cols * pixel,
+           per_word = (size_t)(MLS__WORD / r->size);
     mls__pairs d;
     memset(&d, 0, sizeof d);
     for (size_t ch = 0; ch < c; ch++) {
         uint32_t g = mls__group(r->second, n, (int32_t)ch);
         shift[ch] = r->scaling.fraction - mls__k(r->second->format, g);
     }
-    d.a_m = (ptrdiff_t)((size_t)p.stride * c * MLS__WORD), d.a_row = (ptrdiff_t)row_bytes;
-    d.a_word = (ptrdiff_t)(per_word * c * MLS__WORD);
+    d.a_m = (ptrdiff_t)((size_t)p.stride * pixel), d.a_row = (ptrdiff_t)row_bytes;
+    d.a_word = (ptrdiff_t)(per_word * pixel);
     mls__pairs_split(r, shift,
                      terms * mls__group_max(r->first->format) * mls__group_max(r->second->format),
                      until);
@@ -2473,14 +2481,13 @@ static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, i
             int mr;
             for (int32_t x = 0; x < p.w; x += mr) {
                 int64_t sum[MLS__ROWS * MLS__LANE];
-                mr = most;
-                while (mr > 1 && mr / 2 >= p.w - x) mr /= 2;
+                mr = mls__tile_rows(r->kernel->pairs_rows, 1, p.w - x);
                 memset(sum, 0, (size_t)(mr * MLS__LANE) * sizeof sum[0]);
                 d.wide = sum;
                 for (int32_t pair = 0; pair < r->data.c; pair += d.pairs) {
                     d.doubles = until[pair] < 0;
                     d.pairs = (d.doubles ? -until[pair] : until[pair]) - pair;
-                    d.a = a + ((size_t)(p.col + x * p.stride) * c + (size_t)pair) * MLS__WORD;
+                    d.a = a + (size_t)(p.col + x * p.stride) * pixel + (size_t)pair * MLS__WORD;
                     d.b = b + (size_t)pair * d.b_pair, d.shift = shift + pair;
                     d.k = k + pair * MLS__LANE, d.init = init + pair * MLS__LANE;
                     r->kernel->pairs(r->kind, mr, &d);
@@ -3566,10 +3573,12 @@ static MLS__TARGET void MLS__FN(mls__dot_pairs)(int kind, int mr, const mls__pai
 #endif
 #if MLS__LANES == 16
         MLS__PAIRS_CASE(4, 0)
+        MLS__PAIRS_CASE(7, 0)
         MLS__PAIRS_CASE(8, 0)
         MLS__PAIRS_CASE(1, 1)
         MLS__PAIRS_CASE(2, 1)
         MLS__PAIRS_CASE(4, 1)
+        MLS__PAIRS_CASE(7, 1)
         MLS__PAIRS_CASE(8, 1)
 #endif
     default:
