@@ -1,4 +1,5 @@
-# MLS: `make help` lists the targets. CC, CXX, CFLAGS and OPENMP can be set on the command line.
+# MLS: `make help` lists the targets. CC, CXX, CFLAGS and OPENMP can be set on the command line, and what
+# the programs are called with: RUN (make run), BENCH (make bench-conv), CELLS (make matrix).
 
 CC       ?= cc
 CXX      ?= c++
@@ -40,7 +41,7 @@ help:
 setup:
 	@scripts/need.sh $(CC) stb/stb_image.h
 setup-test: setup
-	@scripts/need.sh $(CXX) clang libomp cmake
+	@scripts/need.sh $(CXX) clang libomp
 
 .PHONY: run
 run: setup

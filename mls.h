@@ -179,10 +179,12 @@ MLS_DEF mls_status mls_dequantize(const mls_tensor *tensor, float *x);
 /* The code of one element; index < n * h * w * c. */
 MLS_DEF uint32_t mls_tensor_code(const mls_tensor *tensor, size_t index);
 
-/* How well a tensor stands for x. Sums are taken in index order. */
+/* How well a tensor stands for x. Sums are taken in index order. Errors: ARGUMENT, FORMAT, SHAPE,
+   NONFINITE (x). */
 typedef struct mls_report {
     double relative_error; /* mean of |q - x| / |x| over x != 0 (ARE, the paper's Fig. 3) */
-    double snr_db;         /* 10 log10(sum x^2 / sum (q - x)^2); 999 where nothing was lost */
+    double snr_db;         /* 10 log10(sum x^2 / sum (q - x)^2); 999 where nothing was lost,
+                              -999 where only x is all zeros */
     double clipped;        /* share of elements beyond their group's top value, by more than the
                               2^-22 of it that rounded scales explain */
     double flushed;        /* share of elements x != 0 that became 0 */
@@ -208,7 +210,8 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 /* --------------------------------------------------------------------------------- >>config */
 #include <string.h>
 
-#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
+    defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "mls.h: -ffast-math, or a part of it, changes results; compile this file without it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16

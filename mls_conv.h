@@ -33,9 +33,9 @@
        w' = sign * q * (2^mg + m) * 2^(K-k), K the largest k in use. Where that fits 8 or 16 bits,
        one micro-kernel body (>>template) sums plain integers with the CPU's dot products, or with
        AMX tiles, where int16 is two planes of bytes; formats that do not fit go group pair by group
-       pair into 64 bits (>>wide), the few that need more through the reference. The fp32
-       convolution runs through the same body, one float where four int8 stand. Whoever calls the
-       same convolution often prepares its operands (mls_operand).
+       pair into 64 bits, or doubles that hold them exactly (>>wide), the few that need more through
+       the reference. The fp32 convolution runs through the same body, one float where four int8
+       stand. Whoever calls the same convolution often prepares its operands (mls_operand).
        docs/PERFORMANCE.md has the measurements behind this.
 
    MEMORY AND THREADS
@@ -87,7 +87,8 @@ typedef enum {
 
 /* Whether the sums of this shape and these formats fit the widest accumulator (127 bits; 63 where
    the compiler has no 128-bit integer). first is the weights' format, in MLS_BACKWARD_WEIGHT the
-   error's. On MLS_ERROR_RANGE text, if not null, says which bound failed. */
+   error's. Errors: ARGUMENT, SHAPE, FORMAT, RANGE: they do not; text, if not null, says which bound
+   failed. */
 MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction, mls_format first,
                                   mls_format second, char *text, size_t size);
 
@@ -159,7 +160,7 @@ typedef struct mls_operand {
    of a convolution must have the same number: the larger one of theirs. */
 MLS_DEF int32_t mls_operand_bits(mls_format format);
 
-/* Bytes that mls_operand_init needs, at any alignment; 0 for a bad argument. */
+/* Bytes that mls_operand_init needs, at any alignment, with the kernel in use; 0 for a bad argument. */
 MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format format,
                                 int32_t bits);
 
@@ -177,7 +178,8 @@ MLS_DEF mls_status mls_operand_load(mls_operand *operand, const mls_tensor *tens
 
 /* The three convolutions of prepared operands: first is W, or E in MLS_BACKWARD_WEIGHT; second is A,
    or E in MLS_BACKWARD_DATA. workspace: mls_conv_workspace of their formats. Errors: as with
-   tensors, and FORMAT where the operands differ in bits, KERNEL (another one is in use now). */
+   tensors, and FORMAT where the operands differ in bits, KERNEL (another one is in use now), RANGE
+   where sums of 8-bit operands do not fit 32 bits (over 66,000 terms): take 16 bits. */
 MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
                                      const mls_operand *first, const mls_operand *second,
                                      float *output, void *workspace, size_t size);

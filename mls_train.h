@@ -169,8 +169,9 @@ typedef struct mls_plan {
     int64_t macs_low;  /* of these in low-bit integers */
 } mls_plan;
 
-/* Checks the network and lays it out for the current number of OpenMP threads. plan may be null.
-   Errors: what a build call found; RANGE when a layer's sums cannot be exact; STATE. */
+/* Checks the network and lays it out for the current number of OpenMP threads, 8 at most. plan may be
+   null. Errors: what a build call found; FORMAT; RANGE when a layer's sums cannot be exact; SHAPE when
+   it is too large to address; STATE. net->text names the layer. */
 MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan);
 
 /* Takes the arena and sets the initial weights: convolutions normal with variance
@@ -221,7 +222,8 @@ typedef struct mls_sgd {
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
-/* Applies the mean gradient since the last update, and clears it. */
+/* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT, STATE (there is
+   none). */
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd);
 
 /* Both. */
@@ -253,8 +255,9 @@ MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 
 /* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends
-   on, and a note of the program's own (epoch, history ...), 0 bytes if it needs none. Loading
-   checks everything first: on an error (DATA: damaged, truncated, foreign, another network or
+   on but the network's description (formats, batch, momentum and epsilon of batch norm are the
+   caller's, and may change), and a note of the program's own (epoch, history ...), 0 bytes if it
+   needs none. Loading checks everything first: on an error (DATA: damaged, truncated, foreign, another network or
    another note size; net->text says which) the network stays as it was. Saving in the middle of
    an accumulated gradient is an error (STATE). */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
@@ -275,7 +278,7 @@ typedef struct mls_data {
 /* How batches are made. */
 typedef struct mls_augment {
     int32_t crop; /* zero-pad by so many pixels and cut the old size out anywhere; 0: no */
-    int flip;     /* 1: mirror every other picture */
+    int flip;     /* 1: mirror a picture or not, each with probability 1/2 */
     int shuffle;  /* 1: another order every epoch */
     float mean[4], scale[4]; /* value = (byte - mean) * scale per channel; scale 0 means 1/128, with
                                 mean 128 */
@@ -317,9 +320,9 @@ typedef int (*mls_decoder)(void *user, const char *path, int32_t *h, int32_t *w,
 
 /* Pictures folder/<class>/<file>, classes and files in byte order of their names; all must have
    h x w pixels (0: the size of the first) after the decoder. Labels count the folders that have
-   pictures. Names that start with a dot, and
-   files that do not end in .jpg, .jpeg or .png, do not count. Errors: IO (text names the file or
-   folder), DATA (decoder), MEMORY, ARGUMENT (no pictures, over 256 classes). */
+   pictures. Names that start with a dot, and files that do not end in .jpg, .jpeg or .png, in
+   letters of either case, do not count. POSIX only. Errors: IO (text names the file or folder), DATA
+   (decoder), MEMORY, SHAPE (too many bytes to count), ARGUMENT (no pictures, over 256 classes). */
 MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h, int32_t w,
                                    mls_decoder decode, void *user, char *text, size_t size);
 #endif

@@ -35,7 +35,7 @@ static const mls_role roles[DIRECTIONS][2] = {
     {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
 
 /* Classes of the formats, by the bits that folded elements need. The spread of the groups, in
-   powers of two, makes the tensors use all of them. */
+   powers of two, makes the tensors use all of them (wide: A and E). */
 enum {
     INT8,
     INT16,

@@ -254,7 +254,6 @@ static bool set_option(options *to, const option *o, const char *text, failure *
     return good || fail(f, 2, "%s %s: not a number from %g to %g", o->name, text, o->low, o->high);
 }
 
-/* Both "--name value" and "--name=value". */
 static void default_options(options *o)
 {
     memset(o, 0, sizeof *o);

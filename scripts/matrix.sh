@@ -24,6 +24,7 @@ table() {
         echo "x86-64;$cxx;-x c++ -std=c++17 -O3 -march=native -fopenmp;auto;2"
         echo "x86-64;$cc;-std=c11 -O2;auto;1"
     done
+    echo 'x86-64;clang;-std=c11 -O3 -march=native -ffp-contract=fast -fopenmp;auto;2'
     echo 'x86-64;gcc;-std=c11 -O2 -fopenmp;all;1 2 3 4'
     echo 'x86-64;clang;-std=c11 -O2 -fopenmp;all;3'
     echo 'x86-64;gcc;-std=c11 -O2 -fopenmp -DMLS_AMX_EMULATE;amx;2'

@@ -153,7 +153,9 @@ for entry in $compilers; do
             "$cc" $standard $level -fopenmp $warnings -c "$work/implement.c" -o "$work/o"
         refused "$cc -ffast-math" "compile this file without it" \
             "$cc" $standard -fsyntax-only -ffast-math "$work/implement.c"
-        # clang does not tell the source of parts of it
+        refused "$cc -ffinite-math-only" "compile this file without it" \
+            "$cc" $standard -fsyntax-only -ffinite-math-only "$work/implement.c"
+        # clang does not tell the source of the other parts
         if "$cc" -dM -E -funsafe-math-optimizations -x c /dev/null | grep -q ASSOCIATIVE_MATH; then
             refused "$cc -funsafe-math-optimizations" "compile this file without it" \
                 "$cc" $standard -fsyntax-only -funsafe-math-optimizations "$work/implement.c"
