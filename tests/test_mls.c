@@ -1478,6 +1478,24 @@ static void stochastic_sum_is_unbiased(void)
     t_free(x), t_free(y);
 }
 
+/* Products that lie halfway between two floats, and a third number, too small for a double beside
+   them, that says to which side. */
+static void multiply_add(void)
+{
+    uint64_t rng = 19;
+    for (int i = 0; i < 2000; i++) {
+        int e = t_below(&rng, 60) - 30, sign = t_below(&rng, 2) ? 1 : -1;
+        float a = 1 + (float)(2 * t_below(&rng, 30) + 1) / 4096.0f;
+        float b = (1 + (float)(2 * t_below(&rng, 30) + 1) / 4096.0f) * (float)(sign * two_to(e));
+        float c = (float)two_to(e - 56 - t_below(&rng, 30));
+        double half = two_to(e - 24);
+        t_note("%.9g * %.9g + %.9g", (double)a, (double)b, (double)c);
+        T_CHECK(to_bits(mls__fma(a, b, c)) == to_bits((float)((double)a * (double)b + half)));
+        T_CHECK(to_bits(mls__fma(a, b, -c)) == to_bits((float)((double)a * (double)b - half)));
+        T_CHECK(to_bits(mls__fma(a, b, 0)) == to_bits((float)((double)a * (double)b)));
+    }
+}
+
 T_MAIN(T_TEST(status_strings), T_TEST(format_check_is_exact), T_TEST(values_of_all_codes),
        T_TEST(values_of_known_formats), T_TEST(parse_good), T_TEST(parse_bad), T_TEST(shapes),
        T_TEST(init_stays_inside), T_TEST(packing_order), T_TEST(bad_arguments),
@@ -1489,4 +1507,5 @@ T_MAIN(T_TEST(status_strings), T_TEST(format_check_is_exact), T_TEST(values_of_a
        T_TEST(representable_values_stay), T_TEST(quantizing_twice), T_TEST(sign_symmetry),
        T_TEST(nearest_is_monotone), T_TEST(dequantize_formula), T_TEST(measure_recomputed),
        T_TEST(golden_random), T_TEST(random_bits_and_cells), T_TEST(random_independence),
-       T_TEST(random_avalanche), T_TEST(stochastic_is_unbiased), T_TEST(stochastic_sum_is_unbiased))
+       T_TEST(random_avalanche), T_TEST(stochastic_is_unbiased), T_TEST(stochastic_sum_is_unbiased),
+       T_TEST(multiply_add))
