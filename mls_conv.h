@@ -160,7 +160,8 @@ typedef struct mls_operand {
    of a convolution must have the same number: the larger one of theirs. */
 MLS_DEF int32_t mls_operand_bits(mls_format format);
 
-/* Bytes that mls_operand_init needs, at any alignment, with the kernel in use; 0 for a bad argument. */
+/* Bytes that mls_operand_init needs, at any alignment, with the kernel in use; 0 for a bad
+   argument. */
 MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format format,
                                 int32_t bits);
 
@@ -926,8 +927,8 @@ static int mls__pairs_kind(int kind)
     return kind == MLS__PAIRS8 || kind == MLS__PAIRS16;
 }
 
-/* Bytes of a pixel of the image whose words are the taps of a pair. Those of a tile, so many apart, must
-   not meet in few sets of the L1 cache. */
+/* Bytes of a pixel of the image whose words are the taps of a pair. Those of a tile, so many apart,
+   must not meet in few sets of the L1 cache. */
 static size_t mls__pairs_pixel(const mls__run *r)
 {
     size_t bytes = (size_t)r->data.c * MLS__WORD;
@@ -1171,8 +1172,8 @@ static size_t mls__run_size(mls__run *r, int slots)
         else
             mls__weight_size(r);
     }
-    /* images and E, both gathered, and on the line; offsets of taps; multipliers; shifts of group pairs
-       and where they are split */
+    /* images and E, both gathered, and on the line; offsets of taps; multipliers; shifts of group
+       pairs and where they are split */
     r->slot_bytes =
         (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
         r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
@@ -1623,8 +1624,8 @@ static mls__phase mls__phase_make(const mls__run *r, int32_t index)
     return p;
 }
 
-/* Rows of the next tile when left are to be done and most is what a tile has: a power of two, or 7, for
-   images whose sides are its multiples. */
+/* Rows of the next tile when left are to be done: at most most, a power of two; or 7, where there is
+   such a tile (seven), for images whose sides are its multiples. */
 static int mls__tile_rows(int most, int seven, int32_t left)
 {
     int mr = most;

@@ -169,9 +169,9 @@ typedef struct mls_plan {
     int64_t macs_low;  /* of these in low-bit integers */
 } mls_plan;
 
-/* Checks the network and lays it out for the current number of OpenMP threads, 8 at most. plan may be
-   null. Errors: what a build call found; FORMAT; RANGE when a layer's sums cannot be exact; SHAPE when
-   it is too large to address; STATE. net->text names the layer. */
+/* Checks the network and lays it out for the current number of OpenMP threads, 8 at most. plan may
+   be null. Errors: what a build call found; FORMAT; RANGE when a layer's sums cannot be exact; SHAPE
+   when it is too large to address; STATE. net->text names the layer. */
 MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan);
 
 /* Takes the arena and sets the initial weights: convolutions normal with variance
@@ -257,9 +257,9 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 /* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends
    on but the network's description (formats, batch, momentum and epsilon of batch norm are the
    caller's, and may change), and a note of the program's own (epoch, history ...), 0 bytes if it
-   needs none. Loading checks everything first: on an error (DATA: damaged, truncated, foreign, another network or
-   another note size; net->text says which) the network stays as it was. Saving in the middle of
-   an accumulated gradient is an error (STATE). */
+   needs none. Loading checks everything first: on an error (DATA: damaged, truncated, foreign,
+   another network or another note size; net->text says which) the network stays as it was. Saving
+   in the middle of an accumulated gradient is an error (STATE). */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
                                             void *to, size_t size);

@@ -263,6 +263,7 @@ static void default_options(options *o)
     o->rate = 0.1;
 }
 
+/* Both "--name value" and "--name=value". */
 static bool parse_options(options *to, int count, char **words, failure *f)
 {
     const bool yes = true;
