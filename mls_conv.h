@@ -510,12 +510,19 @@ static void mls__backward_weight_reference(const mls_conv *c, const mls_tensor *
 enum {
     MLS__S8,      /* folded operands in 8 bits */
     MLS__S16,     /* in 16 bits, the first one perhaps as two planes hi * 256 + lo */
+    MLS__S32,     /* the second one in 30 bits, as two planes of 16: forward, backward-data */
     MLS__F32,     /* fp32 */
     MLS__PAIRS8,  /* sign * q * (2^mg + m) in 8 bits, summed group pair by group pair */
     MLS__PAIRS16, /* in 16 bits */
     MLS__WIDE,    /* q in 32 bits, P_g and acc in 64, in plain C */
     MLS__REFERENCE
 };
+
+/* Whether whole sums are of products of 16 bits. */
+static int mls__kind16(int kind)
+{
+    return kind == MLS__S16 || kind == MLS__S32;
+}
 
 enum {
     MLS__LANE = 16,       /* outputs side by side in a packed operand, whatever the vector length */
@@ -526,6 +533,7 @@ enum {
     MLS__SLACK = 2048,    /* readable bytes behind an operand: what the last tile touches */
     MLS__TILE_WORDS = 16, /* words that a tile takes at a time */
     MLS__L1 = 30 * 1024,  /* bytes of operands that stay in the L1 cache */
+    MLS__FEW_TERMS = 64,  /* where 32 bits hold fewer of 16 bits, the first one is two planes */
     MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits: all terms of an output */
     MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
     MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
@@ -536,6 +544,7 @@ enum {
 enum {
     MLS__PUT_SUMS,   /* c = sum, int32 or float */
     MLS__PUT_FLOATS, /* out = (float)sum * scale, or the sum itself in MLS__F32 */
+    MLS__PUT_JOINED, /* out = (float)(c * power + sum) * scale, power at most 2^16 */
     MLS__PUT_WIDE    /* wide += shift(sum, row_shift[m] - lane_k[lane]) */
 };
 
@@ -554,6 +563,7 @@ typedef struct mls__dot {
     int32_t *c;
     size_t c_step;
     float scale;
+    double power;
     float *out;
     size_t out_step;
     int64_t *wide;
@@ -675,6 +685,10 @@ typedef struct mls__kernel {
                        int shift);
     /* v = hi * 256 + lo, lo in -128 .. 127 */
     void (*split)(const int16_t *v, int16_t *hi, int16_t *lo, size_t count);
+    /* v << shift[ch] = high * 2^bits + low, low in -2^(bits - 1) .. 2^(bits - 1) - 1; v becomes low.
+       The first one is of channel 0; shift is repeated for MLS__AHEAD more. */
+    void (*halve)(int16_t *v, int16_t *high, const int32_t *shift, size_t channels, size_t count,
+                  int bits);
     /* sum += c32 + c64 + constant; either may be null */
     void (*add)(int64_t *sum, const int32_t *c32, const int64_t *c64, int64_t constant,
                 size_t count);
@@ -769,6 +783,7 @@ static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
             if (kind == MLS__F32) memcpy(&sum, &z, 4);
             if (kind != MLS__F32) z = (float)sum * d->scale;
             if (d->put == MLS__PUT_SUMS) d->c[(size_t)m * d->c_step + (size_t)lane] = sum;
+            MLS_ASSERT(d->put != MLS__PUT_JOINED);
             if (d->put == MLS__PUT_FLOATS) d->out[(size_t)m * d->out_step + (size_t)lane] = z;
             if (d->put == MLS__PUT_WIDE) {
                 int32_t shift = d->row_shift[m] - d->lane_k[lane];
@@ -837,17 +852,20 @@ static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step
 #define MLS__TILES_amx        &mls__tiles_amx
 #define MLS__TILES_neon       0
 #define MLS__TILES_dotprod    0
-#define MLS__ROW(unit, vectors)                                                                   \
-    {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,     \
-     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__add_sums_##unit, \
-     mls__add_floats_##unit, mls__emit_##unit,       mls__wide_##unit,      MLS__TILES_##unit},
+#define MLS__ROW(unit, vectors)                                                                \
+    {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,  \
+     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__halve_##unit, \
+     mls__add_sums_##unit,   mls__add_floats_##unit, mls__emit_##unit,      mls__wide_##unit,  \
+     MLS__TILES_##unit},
 #define mls__dot_pairs_scalar 0 /* integers are the reference's */
 #define mls__split_scalar     0
+#define mls__halve_scalar     0
 #define mls__wide_scalar      0
 static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 #undef mls__dot_pairs_scalar
 #undef mls__split_scalar
+#undef mls__halve_scalar
 #undef mls__wide_scalar
 
 /* Bytes from one to the next of words, of blocks of 16 of them, of rows and of images. */
@@ -874,6 +892,7 @@ typedef struct mls__run {
     float *output;
     mls__scaling scaling;
     int k1, k2;      /* folding exponents */
+    int low_bits;    /* of the lower plane of 32 bits */
     int64_t largest; /* magnitude of the second operand */
     float fold;      /* 2^(F - k1 - k2) */
     float scale;     /* fold * tensor * units where one product gives the same bits, else 0 */
@@ -908,7 +927,7 @@ typedef struct mls__run {
        and of a copy of an image's pixels */
     size_t pitch, line, line_rows;
     size_t channel_bytes, flat_bytes;
-    size_t byte_plane; /* of an image, forward and backward-data */
+    size_t image_plane; /* bytes to the second plane of an image, forward and backward-data */
     /* scratch of a thread */
     int32_t slots;
     int packed_before; /* the weights are prepared */
@@ -1076,9 +1095,9 @@ static size_t mls__run_size(mls__run *r, int slots)
     const mls_conv *c = &r->c;
     size_t taps, total, elements, per_word;
     int32_t s = c->stride;
-    r->size = r->kind == MLS__S8 || r->kind == MLS__PAIRS8     ? 1
-              : r->kind == MLS__S16 || r->kind == MLS__PAIRS16 ? 2
-                                                               : 4;
+    r->size = r->kind == MLS__S8 || r->kind == MLS__PAIRS8  ? 1
+              : r->kind == MLS__F32 || r->kind == MLS__WIDE ? 4
+                                                            : 2;
     r->slots = slots;
     if (r->kind == MLS__REFERENCE) return 0;
     r->tiles = mls__on_tiles(r);
@@ -1126,17 +1145,18 @@ static size_t mls__run_size(mls__run *r, int slots)
     }
     if (r->tiles && r->kind == MLS__S16 && r->direction != MLS_BACKWARD_WEIGHT) {
         r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN);
-        r->byte_plane = r->image_bytes / 2; /* the same in two planes of bytes */
-        r->image_bytes += 2 * r->byte_plane;
+        r->image_plane = r->image_bytes / 2; /* the same in two planes of bytes */
+        r->image_bytes += 2 * r->image_plane;
     }
     r->image_bytes = mls__align(r->image_bytes + MLS__SLACK +
                                     (size_t)c->stride * (size_t)r->data.c * (size_t)r->size *
                                         (MLS__ROWS + 4 * MLS__WORD + (size_t)c->kw),
                                 MLS__ALIGN);
+    if (r->kind == MLS__S32) r->image_plane = r->image_bytes, r->image_bytes *= 2;
     r->error_bytes = r->a_bytes = r->e_bytes = r->flat_bytes = 0;
     r->together = 1;
     if (r->direction != MLS_BACKWARD_WEIGHT) {
-        r->phase_bytes = taps * (size_t)r->blocks * (r->kind == MLS__S16 ? 2 : 1);
+        r->phase_bytes = taps * (size_t)r->blocks * (mls__kind16(r->kind) ? 2 : 1);
         total += mls__packed_bytes(r) + MLS__SLACK;
         /* where the weights leave no room for an image in the cache, each block of them passes over
            several images */
@@ -1179,8 +1199,8 @@ static size_t mls__run_size(mls__run *r, int slots)
         r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
         (r->tiles ? mls__align((size_t)c->kh * (size_t)c->kw * sizeof(size_t), MLS__ALIGN) : 0) +
         mls__align(mls__multiplier_bytes(r) +
-                       (2 * (size_t)r->data.c + (size_t)r->blocks * MLS__LANE + (size_t)c->c_out +
-                        MLS__ROWS) *
+                       (2 * (size_t)r->data.c + MLS__AHEAD + (size_t)r->blocks * MLS__LANE +
+                        (size_t)c->c_out + MLS__ROWS) *
                            sizeof(int32_t),
                    MLS__ALIGN);
     return total + (size_t)slots * r->slot_bytes;
@@ -1376,7 +1396,10 @@ static void mls__multipliers(const mls__run *r, const mls_tensor *t, int32_t n, 
 {
     int32_t c = t->shape.c;
     for (int32_t ch = 0; ch < c; ch++) {
-        to[ch] = (int16_t)mls__multiplier(r, t->format, mls__group(t, n, ch), k_used);
+        uint32_t g = mls__group(t, n, ch);
+        int32_t by = mls__multiplier(r, t->format, g, k_used);
+        if (r->kind == MLS__S32 && by) by = mls__fraction(t->format, g); /* shifted later */
+        to[ch] = (int16_t)by;
     }
     for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) to[ch] = to[ch - c];
 }
@@ -1550,7 +1573,7 @@ static void mls__pack_weights(mls__run *r)
                     }
                 }
         }
-    if (r->kind == MLS__S16) r->row_largest = mls__row_largest(r);
+    if (mls__kind16(r->kind)) r->row_largest = mls__row_largest(r);
 }
 
 /* How many rows of taps 32 bits hold, by what the weights really are. */
@@ -1647,7 +1670,8 @@ static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t
 {
     static const int32_t zero[MLS__ROWS * 3] = {0};
     int32_t shift[MLS__ROWS], rows = d.rows, all = d.words, row_step, word_step;
-    const uint8_t *a = d.a, *b = d.b;
+    int halves = r->kind == MLS__S32;
+    mls__dot part;
     if (r->rows_fit) {
         row_step = r->rows_fit, word_step = all;
     } else {
@@ -1659,16 +1683,18 @@ static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t
     d.init = 0, d.put = MLS__PUT_WIDE, d.count = mr, d.lanes = nb * MLS__LANE;
     d.wide = sum, d.wide_step = (size_t)(nb * MLS__LANE);
     d.lane_k = zero, d.row_shift = shift;
-    for (int plane = 0; plane < r->planes; plane++) {
-        for (int i = 0; i < MLS__ROWS; i++) shift[i] = 8 * plane;
+    part = d;
+    for (int plane = 0; plane < (halves ? 2 : r->planes); plane++) {
+        const uint8_t *a = halves ? d.a + (size_t)plane * r->image_plane : d.a;
+        const uint8_t *b = halves ? d.b : d.b + (size_t)plane * plane_bytes;
+        for (int i = 0; i < MLS__ROWS; i++) shift[i] = plane * (halves ? r->low_bits : 8);
         for (int32_t row = 0; row < rows; row += row_step) {
             for (int32_t word = 0; word < all; word += word_step) {
-                d.rows = rows - row < row_step ? rows - row : row_step;
-                d.words = all - word < word_step ? all - word : word_step;
-                d.a = a + row * d.a_row + word * d.a_word;
-                d.b = b + (size_t)plane * plane_bytes + (size_t)row * d.b_row +
-                      (size_t)word * d.b_word;
-                r->kernel->dot(r->kind, mr, nb, &d);
+                part.rows = rows - row < row_step ? rows - row : row_step;
+                part.words = all - word < word_step ? all - word : word_step;
+                part.a = a + row * d.a_row + word * d.a_word;
+                part.b = b + (size_t)row * d.b_row + (size_t)word * d.b_word;
+                r->kernel->dot(r->kind, mr, nb, &part);
             }
         }
     }
@@ -1683,17 +1709,25 @@ static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, ml
 static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb, int parts)
 {
     int64_t sum[MLS__TILE];
+    int32_t tile[MLS__TILE];
+    mls__dot e;
     if (r->kind == MLS__F32 || (r->scale > 0 && !parts)) {
         r->kernel->dot(r->kind, mr, nb, d);
+        return;
+    }
+    e = *d, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
+    if (r->kind == MLS__S32 && r->scale > 0 && r->rows_fit >= d->rows) {
+        e.a += r->image_plane, e.put = MLS__PUT_SUMS, e.lanes = nb * MLS__LANE;
+        r->kernel->dot(r->kind, mr, nb, &e);
+        e.a = d->a, e.put = MLS__PUT_JOINED, e.lanes = d->lanes;
+        e.power = (double)(1 << r->low_bits);
+        r->kernel->dot(r->kind, mr, nb, &e);
         return;
     }
     if (parts) {
         mls__dot_parts(r, *d, mr, nb, r->phase_bytes / 2, sum);
     } else {
-        int32_t tile[MLS__TILE];
-        mls__dot e = *d;
-        e.put = MLS__PUT_SUMS, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
-        e.lanes = nb * MLS__LANE;
+        e.put = MLS__PUT_SUMS, e.lanes = nb * MLS__LANE;
         r->kernel->dot(r->kind, mr, nb, &e);
         for (int32_t i = 0; i < d->count * nb * MLS__LANE; i++) sum[i] = tile[i];
     }
@@ -1726,7 +1760,7 @@ static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step
     const int32_t *bias = r->bias_row + (size_t)index * (size_t)r->blocks * MLS__LANE;
     int32_t words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
     int32_t row_step = p.taps_y, word_step = words;
-    int nb, parts = r->kind == MLS__S16 && r->rows_fit < p.taps_y;
+    int nb, parts = r->kind == MLS__S32 || (r->kind == MLS__S16 && r->rows_fit < p.taps_y);
     mls__dot d;
     memset(&d, 0, sizeof d);
     d.a_m = (ptrdiff_t)((size_t)p.stride * pixel);
@@ -1780,7 +1814,7 @@ static void mls__run_areas(const mls__run *r, const uint8_t *image, size_t step,
     mls__area x;
     memset(&x, 0, sizeof x);
     x.a_x = (ptrdiff_t)p.stride * pixel, x.a_y = (ptrdiff_t)p.stride * row_bytes;
-    x.a_row = row_bytes, x.a_plane = (ptrdiff_t)r->byte_plane;
+    x.a_row = row_bytes, x.a_plane = (ptrdiff_t)r->image_plane;
     x.b_row = (ptrdiff_t)r->words * MLS__LANE * MLS__WORD, x.b_block = r->taps_y * x.b_row;
     x.b_plane = (ptrdiff_t)(r->phase_bytes / 2);
     x.rows = p.taps_y, x.h = p.h, x.w = p.w;
@@ -1805,6 +1839,17 @@ static void mls__run_areas(const mls__run *r, const uint8_t *image, size_t step,
     }
 }
 
+/* By how much the channels of image n are shifted, and their repetition. */
+static void mls__image_shifts(const mls__run *r, int32_t n, int32_t *shift)
+{
+    int32_t c = r->data.c;
+    for (int32_t ch = 0; ch < c; ch++) {
+        int k = mls__k(r->second->format, mls__group(r->second, n, ch));
+        shift[ch] = k < r->k2 ? r->k2 - k : 0;
+    }
+    for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) shift[ch] = shift[ch - c];
+}
+
 /* Some images, at most r->together. to: output image n */
 static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int slot, float *to)
 {
@@ -1826,12 +1871,20 @@ static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int sl
     }
     if (r->tiles && r->kind == MLS__S16) {
         for (int32_t i = 0; i < images; i++) {
-            uint8_t *low = own + (size_t)i * r->image_bytes + 2 * r->byte_plane;
+            uint8_t *low = own + (size_t)i * r->image_bytes + 2 * r->image_plane;
             r->kernel->tiles->bytes((const int16_t *)(const void *)(image + (size_t)i * step),
                                     (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, low,
-                                    low + r->byte_plane);
+                                    low + r->image_plane);
         }
-        image = own + 2 * r->byte_plane, step = r->image_bytes;
+        image = own + 2 * r->image_plane, step = r->image_bytes;
+    }
+    if (r->kind == MLS__S32) {
+        for (int32_t i = 0; i < images; i++) {
+            int16_t *low = (int16_t *)(void *)(own + (size_t)i * step);
+            mls__image_shifts(r, n + i, shift);
+            r->kernel->halve(low, low + r->image_plane / 2, shift, (size_t)r->data.c,
+                             (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, r->low_bits);
+        }
     }
     if (mls__pairs_kind(r->kind)) { /* words of neighbouring pixels, from every pixel on */
         size_t per_word = (size_t)(MLS__WORD / r->size), c = (size_t)r->data.c;
@@ -2621,15 +2674,28 @@ static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image,
 static float mls__single_scale(const mls__run *r)
 {
     float folded = r->fold * r->scaling.tensor, both = folded * r->scaling.units;
-    const float least = 1.1754944e-38f, most = 1e28f; /* 2^31 times that is finite */
+    /* 2^31 or, of two planes, 2^48 times most is finite */
+    const float least = 1.1754944e-38f, most = r->kind == MLS__S32 ? 1e24f : 1e28f;
     if (!(folded >= least && folded < most && both >= least && both < most)) return 0;
     return r->scaling.tensor >= least ? both : 0;
+}
+
+/* Bits of the lower of two planes that hold a magnitude: sums of either one are of about as many. */
+static int mls__low_bits(int64_t largest)
+{
+    int bits = 1;
+    while (1 << bits >> 1 < (largest >> bits) + 1) bits++;
+    return bits;
 }
 
 /* What the formats and the class decide, with the exponents to which the operands are folded. */
 static mls_status mls__run_scale(mls__run *r, int k1, int k2)
 {
     int64_t b = mls__folded_max(r->first->format, k1), a = mls__folded_max(r->second->format, k2);
+    if (r->kind == MLS__S32) {
+        r->low_bits = mls__low_bits(a);
+        a = 1 << r->low_bits >> 1; /* what either plane is at most */
+    }
     r->scaling = mls__scaling_make(r->first, r->second);
     if (!((mls__bits(r->scaling.tensor) & 0x7fffffffu) < 0x7f800000u)) return MLS_ERROR_NONFINITE;
     r->k1 = k1, r->k2 = k2, r->largest = a;
@@ -2637,18 +2703,37 @@ static mls_status mls__run_scale(mls__run *r, int k1, int k2)
     if (r->kind == MLS__S8 || r->kind == MLS__PAIRS8) {
         r->bias = r->kind == MLS__S8 ? r->kernel->bias : r->kernel->pairs_bias;
         r->segment = INT32_MAX / ((r->bias ? 255 : 127) * 127);
-    } else if (r->kind == MLS__S16) {
+    } else if (mls__kind16(r->kind)) {
         r->segment = INT32_MAX / (a * b);
-        if (r->segment < 64 && !mls__on_tiles(r)) {
+        if (r->segment < MLS__FEW_TERMS && !mls__on_tiles(r)) {
             r->planes = 2; /* hi and lo are at most 128 */
             r->segment = INT32_MAX / (a * 128);
         }
     }
-    if (r->kind <= MLS__S16) {
+    if (r->kind <= MLS__S32) {
         r->fold = mls__pow2(r->scaling.fraction - k1 - k2);
         r->scale = mls__single_scale(r);
     }
     return MLS_OK;
+}
+
+/* Whether two planes of the second operand hold what would go group pair by group pair, and take
+   less time. */
+static int mls__halves(const mls_conv *c, mls_direction direction, const mls_tensor *first,
+                       const mls_tensor *second, int k1, int k2, int kind)
+{
+    int64_t b = mls__folded_max(first->format, k1), a = mls__folded_max(second->format, k2);
+    int64_t per_word = kind == MLS__PAIRS8 ? 4 : 2, s = 1, taps = (int64_t)c->kh * c->kw, words;
+    if (!mls__pairs_kind(kind) || direction == MLS_BACKWARD_WEIGHT) return 0;
+    /* no shift may round */
+    if (k1 + k2 > mls__fraction_bits(first->format, second->format)) return 0;
+    if (a >= 1 << 30 || b > 32767) return 0;
+    if (b > INT32_MAX / MLS__FEW_TERMS >> (mls__low_bits(a) - 1)) return 0;
+    /* Shifts in doubles are as fast as 6 dot products for each pair and residue of the stride, the
+       rest of two planes takes a quarter more than theirs; shifts in 64 bits are slower than all. */
+    if (direction == MLS_BACKWARD_DATA) s = c->stride;
+    words = c->kh * s * ((c->kw + s * per_word - 1) / (s * per_word));
+    return !mls__kernels[mls__unit()].doubles || taps + taps / 4 <= words + 6 * s * s;
 }
 
 /* Chooses the class of an integer convolution from what the tensors really hold. */
@@ -2662,6 +2747,7 @@ static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_directi
                ? mls__class(&c, direction, first->format, second->format,
                             mls__folded_max(first->format, k1), mls__folded_max(second->format, k2))
                : MLS__REFERENCE;
+    if (mls__halves(&c, direction, first, second, k1, k2, kind)) kind = MLS__S32;
     mls__run_begin(r, &c, direction, kind);
     r->first = first, r->second = second;
     return mls__run_scale(r, k1, k2);
@@ -2681,7 +2767,7 @@ static void mls__run_first(mls__run *r)
         }
     } else {
         if (!r->packed_before) mls__pack_weights(r);
-        if (r->kind == MLS__S16) mls__rows_fit(r);
+        if (mls__kind16(r->kind)) mls__rows_fit(r);
         if (r->kind >= MLS__PAIRS8) mls__wide_scales(r);
     }
 }
@@ -2841,6 +2927,7 @@ MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction directio
 {
     static const char *const how[] = {" int8: ",
                                       " int16: ",
+                                      " int16 x 32 bits: ",
                                       " fp32",
                                       " int8, group pair by group pair: ",
                                       " int16, group pair by group pair: ",
@@ -3290,6 +3377,35 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__store_part)(float *to, MLS__F v, int32
 #endif
 }
 
+#if MLS__LANES == 16
+MLS__INLINE MLS__TARGET __m512d MLS__FN(mls__doubles)(__m256i v)
+{
+    return _mm512_maskz_cvtepi32_pd(255, v); /* without a mask gcc warns */
+}
+#endif
+
+/* (float)(high * power + low); doubles hold the sum. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__join)(MLS__I high, MLS__I low, double power)
+{
+    MLS__F joined;
+#if MLS__LANES == 16
+    __m256i up[2], down[2];
+    __m256 z[2];
+    memcpy(up, &high, sizeof up);
+    memcpy(down, &low, sizeof down);
+    MLS__UNROLL
+    for (int i = 0; i < 2; i++) {
+        __m512d sum = _mm512_fmadd_pd(MLS__FN(mls__doubles)(up[i]), _mm512_set1_pd(power),
+                                      MLS__FN(mls__doubles)(down[i]));
+        z[i] = _mm512_maskz_cvtpd_ps(255, sum);
+    }
+    joined = (MLS__F)_mm512_maskz_insertf32x8(MLS__ALL16, _mm512_castps256_ps512(z[0]), z[1], 1);
+#else
+    for (int i = 0; i < MLS__LANES; i++) joined[i] = (float)(high[i] * power + low[i]);
+#endif
+    return joined;
+}
+
 /* What becomes of a row of the tile. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__dot *d, int m,
                                                const MLS__I *acc)
@@ -3299,13 +3415,19 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__d
         for (int v = 0; v < parts; v++) {
             MLS__STORE(d->c + (size_t)m * d->c_step + (size_t)(v * MLS__LANES), MLS__FLOAT(acc[v]));
         }
-    } else if (d->put == MLS__PUT_FLOATS) {
+    } else if (d->put != MLS__PUT_WIDE) {
+        const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + (size_t)m * d->c_step : 0;
         float *out = d->out + (size_t)m * d->out_step;
         MLS__UNROLL
         for (int v = 0; v < parts; v++) {
             int32_t left = d->lanes - v * MLS__LANES;
             MLS__F z = MLS__FLOAT(acc[v]);
-            if (kind != MLS__F32) z = MLS__TO_FLOAT(acc[v]) * MLS__SET(d->scale);
+            if (kind == MLS__S16 && high) {
+                MLS__I up = MLS__BITS(MLS__LOAD(high + v * MLS__LANES));
+                z = MLS__FN(mls__join)(up, acc[v], d->power) * MLS__SET(d->scale);
+            } else if (kind != MLS__F32) {
+                z = MLS__TO_FLOAT(acc[v]) * MLS__SET(d->scale);
+            }
             if (left >= MLS__LANES)
                 MLS__STORE(out + v * MLS__LANES, z);
             else if (left > 0)
@@ -3439,7 +3561,7 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 
 static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
-    if (kind == MLS__S16 || kind == MLS__PAIRS16) MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
+    if (mls__kind16(kind) || kind == MLS__PAIRS16) MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
 #if MLS__UNIT != MLS__ISA_AMX
     if (kind == MLS__S8) MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
 #endif
@@ -3454,10 +3576,6 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 /* Sums of shifted group pairs as doubles around 1.5 * 2^52. From 2^52 to 2^53 neighbours are 1 apart,
    so that rounding a multiplication and addition towards minus infinity is the shift's rounding. */
 #define MLS__MIDDLE 6755399441055744.0
-MLS__INLINE MLS__TARGET __m512d MLS__FN(mls__doubles)(__m256i v)
-{
-    return _mm512_maskz_cvtepi32_pd(255, v); /* without a mask gcc warns */
-}
 MLS__INLINE MLS__TARGET void MLS__FN(mls__add_doubles)(MLS__FN(mls__i64) * sum, MLS__I p,
                                                        const __m512d *scale)
 {
@@ -3663,6 +3781,7 @@ typedef uint16_t MLS__FN(mls__words) __attribute__((vector_size(4 * MLS__LANES))
 typedef uint8_t MLS__FN(mls__half8) __attribute__((vector_size(2 * MLS__LANES)));
 typedef int8_t MLS__FN(mls__some8) __attribute__((vector_size(2 * MLS__LANES)));
 typedef int16_t MLS__FN(mls__some16) __attribute__((vector_size(4 * MLS__LANES)));
+typedef int16_t MLS__FN(mls__s16) __attribute__((vector_size(2 * MLS__LANES)));
 
 /* Byte i of the result is table[code[i]]; codes are below 16. */
 MLS__INLINE MLS__TARGET MLS__FN(mls__bytes)
@@ -3888,6 +4007,32 @@ static MLS__TARGET void MLS__FN(mls__split)(const int16_t *v, int16_t *hi, int16
     for (size_t i = 0; i < count; i++) {
         int h = (v[i] + 128) >> 8, l = v[i] - h * 256;
         hi[i] = (int16_t)h, lo[i] = (int16_t)l; /* lo may be v */
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__halve)(int16_t *v, int16_t *high, const int32_t *shift,
+                                            size_t channels, size_t count, int bits)
+{
+    const int32_t round = 1 << bits >> 1;
+    size_t ch = 0, i = 0;
+    for (; i + MLS__LANES <= count; i += MLS__LANES) {
+        MLS__FN(mls__s16) low, up;
+        MLS__I x, by;
+        memcpy(&low, v + i, sizeof low);
+        memcpy(&by, shift + ch, sizeof by);
+        x = __builtin_convertvector(low, MLS__I) << by;
+        by = (x + round) >> bits;
+        low = __builtin_convertvector(x - (by << bits), MLS__FN(mls__s16));
+        up = __builtin_convertvector(by, MLS__FN(mls__s16));
+        memcpy(v + i, &low, sizeof low);
+        memcpy(high + i, &up, sizeof up);
+        ch += MLS__LANES;
+        if (ch >= channels) ch %= channels;
+    }
+    for (; i < count; i++) {
+        int32_t x = v[i] * (1 << shift[ch]), up = (x + round) >> bits;
+        high[i] = (int16_t)up, v[i] = (int16_t)(x - up * (1 << bits));
+        if (++ch == channels) ch = 0;
     }
 }
 

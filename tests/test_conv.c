@@ -772,6 +772,39 @@ static void sums_of_pairs(void)
     check_case(&c, MLS_FORWARD, byte, byte, FILL_FAR, FILL_TOP, &rng);
 }
 
+/* The second operand in two planes of 16 bits: every exponent up to where they do not hold it, sums
+   that 32 bits hold by rows of taps, by words or whole, and scales that overflow on the way. */
+static void two_planes(void)
+{
+    static const int formats[][3] = {{2, 1, 1}, {2, 1, 0}, {0, 7, 0}, {3, 6, 1}, {0, 1, 1}};
+    static const int kinds[] = {FILL_TOP, FILL_SIGN, FILL_ENDS, FILL_RANDOM};
+    uint64_t rng = 10;
+    threads(1);
+    for (int i = 0; i < 5 * 32 * 4 * 2; i++) {
+        int at = i / 8 % 32, first_k = t_below(&rng, 8), channels = t_below(&rng, 4) ? 5 : 50;
+        const int *of = formats[i / 256];
+        mls_format f = format_of(of[0], of[1], 8, of[2], MLS_GROUP_NC);
+        mls_direction d = (mls_direction)(i % 2);
+        mls_conv c = conv_of(shape_of(2, 3, 4, d ? 18 : channels), d ? channels : 18, 3, 3,
+                             1 + t_below(&rng, 2), t_below(&rng, 3));
+        mls_tensor t[2];
+        mls_shape s[3];
+        if (T_SLOW && i % 7) continue;
+        shapes_of(&c, d, &s[0], &s[1], &s[2]);
+        for (int j = 0; j < 2; j++) {
+            int k = j ? at : first_k;
+            t[j] = tensor_new(f, s[j], kinds[j ? i / 2 % 4 : t_below(&rng, 4)], &rng);
+            for (size_t g = 0; g < groups_of(f, s[j]); g++) {
+                if (g % 3 == 1) t[j].group[g] = (uint16_t)(k << f.mg | (k && g % 2 ? f.mg : 0));
+            }
+            if (at % 4 == 3) t[j].scale *= (float)two_to(40 + t_below(&rng, 12));
+        }
+        note_case(&c, d, f, f, first_k, at);
+        check_tensors(&c, d, &t[0], &t[1], 0);
+        tensor_free(&t[0]), tensor_free(&t[1]);
+    }
+}
+
 /* The largest magnitudes of folded operands: every k in use, the sums at their ends. */
 static void full_range(void)
 {
@@ -1708,8 +1741,8 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(check_arguments), T_TEST(wrong_calls), T_TEST(wrong_calls_fp32),
        T_TEST(default_stride), T_TEST(small_shapes), T_TEST(small_images),
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
-       T_TEST(long_sums), T_TEST(sums_of_pairs), T_TEST(full_range), T_TEST(widest_sums),
-       T_TEST(extreme_scales), T_TEST(workspace_limits), T_TEST(thread_counts),
+       T_TEST(long_sums), T_TEST(sums_of_pairs), T_TEST(two_planes), T_TEST(full_range),
+       T_TEST(widest_sums), T_TEST(extreme_scales), T_TEST(workspace_limits), T_TEST(thread_counts),
        T_TEST(quantized_operands), T_TEST(fp32_chains), T_TEST(group_codes_refused),
        T_TEST(prepared_operands), T_TEST(parts), T_TEST(prepared_refused), T_TEST(explained),
        T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
