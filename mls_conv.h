@@ -125,7 +125,8 @@ MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tens
 /* The same three in fp32, for layers that stay unquantized. Each output is one chain of fused
    multiply-adds from +0 in a fixed order: forward ky, kx, ci; backward-data ky and kx downwards,
    co; backward-weight the images of a block, y, x (n is cut into min(n, 8) blocks), and then the
-   blocks are added in order. Taps in the padding multiply zeros. */
+   blocks are added in order. Rows of taps in the padding
+   are left out; other taps there multiply zeros. */
 MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
                                          const float *input, float *output, void *workspace,
                                          size_t size);
@@ -910,7 +911,7 @@ typedef struct mls__run {
     int64_t row_largest; /* int16: magnitudes that a lane meets in a row of taps, at most */
     int32_t rows_fit;    /* and how many such rows 32 bits hold */
     uint8_t *packed;
-    int32_t *bias_row;        /* [phase][block][16], pairs [phase][block][channel][16] */
+    int32_t *bias_row;        /* [phase][rows before][lane], pairs [phase][block][channel][16] */
     int32_t *wide_k, *wide_m; /* [block][pair][16] */
     int32_t wide_least;       /* the least k there */
     /* backward-weight: sums [ky][co][kx, ci] of a block or a thread; E and A of some images as words
@@ -1081,11 +1082,23 @@ static void mls__line_size(mls__run *r)
     r->a_bytes = mls__align(r->a_bytes, MLS__ALIGN);
 }
 
-/* Bytes of the packed weights, with the sums of their rows. */
+/* Sums of weights of a phase that take the bias off: [rows of taps before][lane], or of pairs. */
+static size_t mls__bias_sums(const mls__run *r)
+{
+    size_t each = mls__pairs_kind(r->kind) ? (size_t)r->data.c : (size_t)r->taps_y + 1;
+    return each * (size_t)r->blocks * MLS__LANE;
+}
+
+/* Bytes of the packed weights, with these sums. */
 static size_t mls__packed_bytes(const mls__run *r)
 {
-    size_t pairs = mls__pairs_kind(r->kind) ? (size_t)r->data.c : 1;
-    return (size_t)r->phases * (r->phase_bytes + (size_t)r->blocks * pairs * MLS__LANE * 4);
+    return (size_t)r->phases * (r->phase_bytes + mls__bias_sums(r) * sizeof(int32_t));
+}
+
+/* Bytes of the sums of E. */
+static size_t mls__error_bytes(const mls__run *r)
+{
+    return (size_t)r->c.kh * (size_t)r->co * sizeof(int64_t);
 }
 
 /* Lays the parts out from address 0 for the class in run->kind: their sizes, and the total for a
@@ -1174,7 +1187,7 @@ static size_t mls__run_size(mls__run *r, int slots)
         if (r->tiles) r->blocks = (c->in.c + MLS__LANE - 1) / MLS__LANE;
         r->sum_count = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
         if (r->tiles) r->sum_count *= (size_t)c->kw;
-        r->sum_bytes = mls__align(MLS__ALIGN + (size_t)r->co * 8 + MLS__SLACK +
+        r->sum_bytes = mls__align(MLS__ALIGN + mls__error_bytes(r) + MLS__SLACK +
                                       r->sum_count * (r->kind == MLS__F32  ? 4
                                                       : r->kind == MLS__S8 ? 12
                                                                            : 8),
@@ -1505,6 +1518,7 @@ static void mls__pack_weights(mls__run *r)
     /* mls__weight_at without its divisions, where channels share words */
     int apart = r->kind >= MLS__PAIRS8, shift = r->cell == 1 ? 2 : r->cell == 2 ? 1 : 0;
     size_t row = (size_t)r->words * MLS__LANE * MLS__WORD, block = (size_t)r->taps_y * row;
+    size_t lanes = (size_t)r->blocks * MLS__LANE, sums = mls__bias_sums(r);
     uint8_t values[MLS__AHEAD * 4];
     int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
     mls__fold f;
@@ -1513,8 +1527,7 @@ static void mls__pack_weights(mls__run *r)
         return;
     }
     memset(r->packed, 0, (size_t)r->phases * r->phase_bytes);
-    memset(r->bias_row, 0,
-           (size_t)r->phases * (size_t)r->blocks * (size_t)(pairs ? r->data.c : 1) * MLS__LANE * 4);
+    memset(r->bias_row, 0, (size_t)r->phases * sums * sizeof *r->bias_row);
     memset(&f, 0, sizeof f);
     f.code = r->first->code, f.format = r->first->format;
     f.multiplier = multiplier, f.channels = MLS__AHEAD;
@@ -1533,8 +1546,7 @@ static void mls__pack_weights(mls__run *r)
                             (size_t)c->in.c +
                         (size_t)c0;
                     uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes;
-                    int32_t *bias = r->bias_row + (size_t)p.phase * (size_t)r->blocks *
-                                                      (size_t)(pairs ? r->data.c : 1) * MLS__LANE;
+                    int32_t *bias = r->bias_row + (size_t)p.phase * sums;
                     if (r->integers)
                         memcpy(values, r->integers + first * (size_t)r->size,
                                (size_t)(count * r->size));
@@ -1553,10 +1565,13 @@ static void mls__pack_weights(mls__run *r)
                                   (index & ((1u << shift) - 1)) * (size_t)r->cell;
                         }
                         if (r->size == 1) {
-                            int32_t v = (int8_t)values[i], at = lane / MLS__LANE;
-                            if (pairs) at = at * r->data.c + channel;
+                            size_t at = (size_t)(p.row + 1) * lanes + (size_t)lane;
+                            if (pairs) {
+                                at = (size_t)(lane / MLS__LANE * r->data.c + channel) * MLS__LANE +
+                                     (size_t)(lane % MLS__LANE);
+                            }
                             *to = values[i];
-                            bias[at * MLS__LANE + lane % MLS__LANE] -= (int32_t)r->bias * v;
+                            bias[at] -= (int32_t)r->bias * (int8_t)values[i];
                         } else if (r->planes == 2) {
                             int16_t v, hi;
                             memcpy(&v, values + 2 * i, 2);
@@ -1573,6 +1588,9 @@ static void mls__pack_weights(mls__run *r)
                     }
                 }
         }
+    for (size_t i = 0; i < (size_t)r->phases * sums && !pairs; i++) {
+        if (i % sums >= lanes) r->bias_row[i] += r->bias_row[i - lanes];
+    }
     if (mls__kind16(r->kind)) r->row_largest = mls__row_largest(r);
 }
 
@@ -1749,6 +1767,39 @@ static void mls__tile_go_on(mls__dot *d, int mr, int nb, float *part)
     d->init = (const int32_t *)(const void *)part, d->init_step = (size_t)(nb * MLS__LANE);
 }
 
+/* Rows of taps, of count from tap on, that meet the image and not only its padding. */
+typedef struct mls__rows {
+    int32_t from, count;
+    int32_t first, some; /* the first one of all, and whether there is any */
+} mls__rows;
+
+static mls__rows mls__rows_inside(const mls__run *r, const mls__phase *p, int32_t y, int32_t tap,
+                                  int32_t count)
+{
+    mls__rows x;
+    int32_t at = p->row + y * p->stride, end = r->top + r->data.h - at;
+    x.first = r->top > at ? r->top - at : 0;
+    if (end > p->taps_y) end = p->taps_y;
+    x.some = x.first < end;
+    if (!x.some) x.first = end = 0;
+    x.from = tap > x.first ? tap : x.first;
+    if (end > tap + count) end = tap + count;
+    x.count = end > x.from ? end - x.from : 0;
+    return x;
+}
+
+/* What takes the bias of these rows off, for nb blocks; perhaps in room. */
+static const int32_t *mls__bias_of(const mls__run *r, const int32_t *sums, mls__rows rows, int nb,
+                                   int32_t *room)
+{
+    size_t lanes = (size_t)r->blocks * MLS__LANE;
+    const int32_t *before = sums + (size_t)rows.from * lanes;
+    const int32_t *all = before + (size_t)rows.count * lanes;
+    if (rows.from == 0) return all;
+    for (int i = 0; i < nb * MLS__LANE; i++) room[i] = all[i] - before[i];
+    return room;
+}
+
 /* One phase of some images of int8, int16 or fp32. */
 static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step, int32_t count,
                            mls__phase p, int32_t index, float *to)
@@ -1757,7 +1808,7 @@ static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step
     size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
     size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
     const uint8_t *packed = r->packed + (size_t)index * r->phase_bytes;
-    const int32_t *bias = r->bias_row + (size_t)index * (size_t)r->blocks * MLS__LANE;
+    const int32_t *bias = r->bias_row + (size_t)index * mls__bias_sums(r);
     int32_t words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
     int32_t row_step = p.taps_y, word_step = words;
     int nb, parts = r->kind == MLS__S32 || (r->kind == MLS__S16 && r->rows_fit < p.taps_y);
@@ -1779,24 +1830,30 @@ static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step
         d.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
         for (int32_t tap = 0; tap < p.taps_y; tap += row_step)
             for (int32_t word = 0; word < words; word += word_step) {
-                d.rows = row_step, d.words = words - word < word_step ? words - word : word_step;
-                d.b = packed + (size_t)block * d.b_block + (size_t)tap * d.b_row +
-                      (size_t)word * d.b_word;
+                d.words = words - word < word_step ? words - word : word_step;
                 for (int32_t line = 0; line < count * p.h; line++) {
                     int32_t image = line / p.h, y = line % p.h;
                     float *row = to + (size_t)image * image_out + first +
                                  (size_t)(p.y + y * p.step) * side_w * (size_t)r->lanes;
+                    mls__rows rows = mls__rows_inside(r, &p, y, tap, row_step);
                     const uint8_t *a = images + (size_t)image * step +
-                                       (size_t)(p.row + y * p.stride + tap) * row_bytes;
-                    int mr;
+                                       (size_t)(p.row + y * p.stride + rows.from) * row_bytes;
+                    int32_t room[3 * MLS__LANE];
+                    const int32_t *init;
+                    int mr, go_on = rows.from > rows.first || word > 0;
+                    d.rows = rows.count;
+                    if (d.rows == 0 && (go_on || rows.some)) continue;
+                    d.b = packed + (size_t)block * d.b_block + (size_t)rows.from * d.b_row +
+                          (size_t)word * d.b_word;
+                    init = r->bias ? mls__bias_of(r, bias + first, rows, nb, room) : 0;
                     for (int32_t x = 0; x < p.w; x += mr) {
                         float part[MLS__TILE];
                         mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, p.w - x);
                         d.count = p.w - x < mr ? p.w - x : mr;
                         d.a = a + (size_t)(p.col + x * p.stride) * pixel + word * MLS__WORD;
                         d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
-                        d.init = r->bias ? bias + first : 0, d.init_step = 0;
-                        if (tap + word > 0) mls__tile_go_on(&d, mr, nb, part);
+                        d.init = init, d.init_step = 0;
+                        if (go_on) mls__tile_go_on(&d, mr, nb, part);
                         mls__run_tile(r, &d, mr, nb, parts);
                     }
                 }
@@ -1928,7 +1985,7 @@ static void mls__run_release(const mls__run *r)
 
 typedef struct mls__sum {
     int64_t *head;  /* terms in the 32-bit part; whether that part is to be started anew */
-    int64_t *error; /* [co] sum of E, which the bias of A multiplies */
+    int64_t *error; /* [ky][co] sums of E, which the bias of A multiplies */
     int64_t *c64;
     int32_t *c32;
     size_t count;
@@ -1941,7 +1998,7 @@ static mls__sum mls__sum_at(const mls__run *r, int32_t index)
     s.head = (int64_t *)(void *)p;
     s.count = r->sum_count;
     p += MLS__ALIGN;
-    s.error = (int64_t *)(void *)p, p += (size_t)r->co * 8;
+    s.error = (int64_t *)(void *)p, p += mls__error_bytes(r);
     s.c32 = (int32_t *)(void *)p;
     if (r->kind == MLS__F32 || r->kind == MLS__S8) p += s.count * 4;
     s.c64 = (int64_t *)(void *)p;
@@ -1958,7 +2015,7 @@ static int mls__sums_fit(const mls__run *r)
 static void mls__sum_start(const mls__run *r, int32_t index)
 {
     mls__sum s = mls__sum_at(r, index);
-    memset(s.head, 0, MLS__ALIGN + (size_t)r->co * 8);
+    memset(s.head, 0, MLS__ALIGN + mls__error_bytes(r));
     s.head[1] = 1;
     if (r->kind != MLS__F32 && !(r->kind == MLS__S8 && mls__sums_fit(r))) {
         memset(s.c64, 0, s.count * 8);
@@ -2007,9 +2064,40 @@ static uint8_t *mls__zeros_at(const mls__run *r, const mls__scratch *s)
     return s->error + elements * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1);
 }
 
-/* Adds the products of some images, or of rows of one, to a sum. */
+/* How many of some output lines from y on have a row ky of A that is not padding, and where they
+   begin. */
+static int32_t mls__lines_inside(const mls_conv *c, int32_t ky, int32_t y, int32_t count,
+                                 int32_t *from)
+{
+    int32_t s = c->stride, first = c->pad > ky ? (c->pad - ky + s - 1) / s : 0;
+    int32_t end = c->pad + c->in.h > ky ? (c->pad + c->in.h - ky + s - 1) / s : 0;
+    first = first > y ? first - y : 0, end = end - y < count ? end - y : count;
+    *from = first < end ? first : 0;
+    return first < end ? end - first : 0;
+}
+
+/* Adds sign times the sums of E, of lines of d, to those of rows ky to end - 1 of the kernel. */
+static void mls__error_sums(const mls__run *r, mls__dot d, const uint8_t *e, int32_t lines,
+                            int32_t sign, int32_t ky, int32_t end, int64_t *error)
+{
+    int32_t ones[1] = {0x01010101}, tile[MLS__LANE];
+    d.a = (const uint8_t *)ones, d.a_m = d.a_image = d.a_row = d.a_word = 0;
+    d.b_image = r->e.image, d.b_row = r->e.row, d.b_word = r->e.word;
+    d.b_unsigned = 0, d.put = MLS__PUT_SUMS, d.count = 1, d.lanes = MLS__LANE;
+    d.c = tile, d.init = 0, d.rows = lines;
+    for (int32_t co = 0; co < r->c.c_out && lines; co += MLS__LANE) {
+        d.b = e + (size_t)(co / MLS__LANE) * r->e.block;
+        r->kernel->dot(r->kind, 1, 1, &d);
+        for (int32_t row = ky; row < end; row++) {
+            int64_t *to = error + (size_t)row * (size_t)r->co + co;
+            for (int i = 0; i < MLS__LANE; i++) to[i] += sign * tile[i];
+        }
+    }
+}
+
+/* Adds the products of some images, or of rows of one from line top on, to a sum. */
 static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t *a, int32_t images,
-                              int32_t rows, const mls__scratch *scratch, int32_t index)
+                              int32_t top, int32_t rows, const mls__scratch *scratch, int32_t index)
 {
     static const int32_t zero[3 * MLS__LANE] = {0};
     const mls_conv *c = &r->c;
@@ -2041,37 +2129,36 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
         for (int32_t y = 0; y < rows; y += row_step)
             for (int32_t q = 0; q < r->quads; q += word_step) {
                 int64_t terms;
+                int32_t lines, words;
                 const uint8_t *e0 =
                     e + (size_t)n * r->e.image + (size_t)y * r->e.row + (size_t)q * r->e.word;
                 const uint8_t *a0 = a + (size_t)n * r->a.image + (size_t)q * r->a.word +
                                     (size_t)(y * c->stride) * r->a.row;
                 d.images = images - n < image_step ? images - n : image_step;
-                d.rows = rows - y < row_step ? rows - y : row_step;
-                d.words = r->quads - q < word_step ? r->quads - q : word_step;
-                terms = (int64_t)d.images * d.rows * d.words * per_word;
-                if (c->stride == 1 && r->size < MLS__WORD && word_step == r->quads) {
-                    d.words *= d.rows, d.rows = 1; /* one row of words after the other */
-                }
+                d.words = words = r->quads - q < word_step ? r->quads - q : word_step;
+                lines = rows - y < row_step ? rows - y : row_step;
+                terms = (int64_t)d.images * lines * words * per_word;
                 if (r->kind == MLS__S8 && sum.head[0] + terms > r->segment) mls__sum_flush(&sum);
                 sum.head[0] += terms;
-                if (r->bias) { /* sums of E, for it to be taken off again */
-                    int32_t ones[1] = {0x01010101}, tile[MLS__LANE];
-                    mls__dot o = d;
-                    o.a = (const uint8_t *)ones, o.a_m = o.a_image = o.a_row = o.a_word = 0;
-                    o.b_image = r->e.image, o.b_row = r->e.row, o.b_word = r->e.word;
-                    o.b_unsigned = 0, o.put = MLS__PUT_SUMS, o.count = 1, o.lanes = MLS__LANE;
-                    o.c = tile, o.init = 0;
-                    for (int32_t co = 0; !pairs && co < c->c_out; co += MLS__LANE) {
-                        o.b = e0 + (size_t)(co / MLS__LANE) * r->e.block;
-                        r->kernel->dot(r->kind, 1, 1, &o);
-                        for (int32_t i = 0; i < MLS__LANE; i++) sum.error[co + i] += tile[i];
-                    }
-                }
+                if (r->bias) mls__error_sums(r, d, e0, lines, 1, 0, c->kh, sum.error);
                 for (int plane = 0; plane < r->planes; plane++) {
                     int32_t plane_shift[MLS__ROWS];
                     for (int i = 0; i < MLS__ROWS; i++) plane_shift[i] = 8 * plane;
                     for (int32_t ky = 0; ky < c->kh; ky++) {
+                        /* lines whose row of A is padding stay out */
+                        int32_t from, some = mls__lines_inside(c, ky, top + y, lines, &from);
                         int nb;
+                        d.words = words;
+                        if (r->bias && some < lines) {
+                            mls__error_sums(r, d, e0, from, -1, ky, ky + 1, sum.error);
+                            mls__error_sums(r, d, e0 + (size_t)(from + some) * r->e.row,
+                                            lines - from - some, -1, ky, ky + 1, sum.error);
+                        }
+                        if (some == 0 && !(sums && sum.head[1])) continue;
+                        d.rows = some;
+                        if (c->stride == 1 && r->size < MLS__WORD && word_step == r->quads) {
+                            d.words *= d.rows, d.rows = 1; /* one row of words after the other */
+                        }
                         for (int32_t block = 0; block < r->blocks; block += nb) {
                             int mr;
                             nb = mls__tile_blocks(r->kernel, r->blocks - block);
@@ -2080,14 +2167,15 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
                                 nb = 3;
                             }
                             d.lanes = nb * MLS__LANE;
-                            d.b = a0 + (size_t)ky * r->a.row + (size_t)block * d.b_block;
+                            d.b = a0 + (size_t)(ky + from * c->stride) * r->a.row +
+                                  (size_t)block * d.b_block;
                             for (int32_t co = 0; co < c->c_out; co += mr) {
                                 size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
                                             (size_t)block * MLS__LANE;
                                 mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, c->c_out - co);
                                 if (mr == 7) mr = 8; /* rows here need not be exact */
                                 d.count = mr;
-                                d.a = e0 + (size_t)plane * r->e_bytes +
+                                d.a = e0 + (size_t)plane * r->e_bytes + (size_t)from * r->e.row +
                                       (size_t)(co / MLS__LANE) * r->e.block +
                                       co % MLS__LANE * MLS__WORD;
                                 if (sums) {
@@ -2312,12 +2400,12 @@ static void mls__run_weight_flush(const mls__run *r, int slot)
 {
     mls__scratch s = mls__scratch_at(r, slot);
     if (s.gathered->images && r->kind == MLS__F32) {
-        mls__weight_tiles(r, s.error, r->slot + (size_t)slot * r->slot_bytes, s.gathered->images,
+        mls__weight_tiles(r, s.error, r->slot + (size_t)slot * r->slot_bytes, s.gathered->images, 0,
                           r->out.h, &s, s.gathered->sum);
     } else if (s.gathered->images && r->tiles) {
         mls__line_strip(r, &s, s.gathered->images, r->band, s.gathered->sum);
     } else if (s.gathered->images) {
-        mls__weight_tiles(r, s.e, s.a, s.gathered->images, r->band, &s, s.gathered->sum);
+        mls__weight_tiles(r, s.e, s.a, s.gathered->images, 0, r->band, &s, s.gathered->sum);
     }
     s.gathered->images = 0;
 }
@@ -2418,7 +2506,7 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         if (r->band == r->out.h && !mls__pairs_kind(r->kind)) {
             if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
         } else {
-            mls__weight_tiles(r, s.e, s.a, 1, rows, &s, index);
+            mls__weight_tiles(r, s.e, s.a, 1, y, rows, &s, index);
         }
     }
 }
@@ -2454,7 +2542,9 @@ static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
                     }
                     if (i == 0) memset(acc, 0, sizeof acc);
                     r->kernel->add(acc, r->kind == MLS__S8 ? c32 : 0, wide ? s.c64 + at : 0,
-                                   -(int64_t)r->bias * s.error[co], (size_t)count);
+                                   -(int64_t)r->bias *
+                                       s.error[(size_t)ky * (size_t)r->co + (size_t)co],
+                                   (size_t)count);
                 }
                 if (r->kind == MLS__F32) continue;
                 if (r->kind == MLS__WIDE && r->merged) {

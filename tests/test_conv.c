@@ -1208,7 +1208,8 @@ static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const
                             for (int kx = 0; kx < c->kw; kx++)
                                 for (int ci = 0; ci < c->in.c; ci++) {
                                     int y = o1 * s + ky - c->pad, x = o2 * s + kx - c->pad;
-                                    int in = y >= 0 && y < sg.h && x >= 0 && x < sg.w;
+                                    int in = x >= 0 && x < sg.w;
+                                    if (y < 0 || y >= sg.h) continue;
                                     sum = fmaf(in ? g[at4(sg, o0, y, x, ci)] : 0,
                                                f[at4(sf, o3, ky, kx, ci)], sum);
                                 }
@@ -1218,9 +1219,9 @@ static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const
                             for (int kx = c->kw - 1; kx >= 0; kx--)
                                 for (int co = 0; co < z.c; co++) {
                                     int y = o1 + c->pad - ky, x = o2 + c->pad - kx, in;
-                                    if (y % s || x % s) continue;
+                                    if (y % s || x % s || y < 0 || y / s >= sg.h) continue;
                                     y /= s, x /= s;
-                                    in = y >= 0 && y < sg.h && x >= 0 && x < sg.w;
+                                    in = x >= 0 && x < sg.w;
                                     sum = fmaf(in ? g[at4(sg, o0, y, x, co)] : 0,
                                                f[at4(sf, co, ky, kx, o3)], sum);
                                 }
@@ -1232,7 +1233,8 @@ static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const
                                 for (int r = 0; r < z.h * z.w; r++) {
                                     int y = r / z.w * s + o1 - c->pad;
                                     int x = r % z.w * s + o2 - c->pad;
-                                    int in = y >= 0 && y < sg.h && x >= 0 && x < sg.w;
+                                    int in = x >= 0 && x < sg.w;
+                                    if (y < 0 || y >= sg.h) continue;
                                     sum = fmaf(in ? g[at4(sg, n, y, x, o3)] : 0,
                                                f[at4(sf, n, r / z.w, r % z.w, o0)], sum);
                                 }
@@ -1306,6 +1308,48 @@ static void fp32_chains(void)
 }
 
 /* ---- kernels */
+
+/* Rows of taps in the padding are left out: what is infinite there stays there. */
+static void padding_left_out(void)
+{
+    const mls_conv c = conv_of(shape_of(1, 3, 3, 20), 20, 3, 3, 1, 1);
+    uint64_t rng = 21;
+    for (int i = 0; i < 6; i++) {
+        int d = i / 2, last = i % 2 ? 2 : 0, at = d == MLS_BACKWARD_DATA ? 2 - last : last;
+        mls_shape sf, sg, so;
+        size_t count, row;
+        float *f, *g;
+        mls_format none;
+        memset(&none, 0, sizeof none);
+        shapes_of(&c, (mls_direction)d, &sf, &sg, &so);
+        count = count_of(so), row = (size_t)sf.w * (size_t)sf.c;
+        f = (float *)t_alloc(count_of(sf) * sizeof(float));
+        g = (float *)t_alloc(count_of(sg) * sizeof(float));
+        fill_fp32(f, count_of(sf), 0, &rng), fill_fp32(g, count_of(sg), 0, &rng);
+        /* a row of every kernel, or of E, that the line on the other side of it never meets */
+        for (size_t j = 0; j < (size_t)sf.n * row; j++) {
+            f[(j / row * 3 + (size_t)at) * row + j % row] = (float)INFINITY;
+        }
+        for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+            float *out = (float *)t_alloc(count * sizeof(float));
+            size_t size, finite = 0;
+            void *work;
+            use(kernel);
+            size = mls_conv_workspace(&c, none, none), work = t_alloc(size);
+            note_case(&c, (mls_direction)d, none, none, kernel, 0);
+            T_EQ_INT(convolve_fp32(&c, (mls_direction)d, f, g, out, work, size), MLS_OK);
+            for (size_t j = 0; j < count; j++) {
+                size_t line = j / (size_t)so.c / (size_t)so.w % 3;
+                int is_finite = out[j] - out[j] == 0;
+                T_CHECK(is_finite == (line == (size_t)last));
+                finite += (size_t)is_finite;
+            }
+            T_EQ_INT((int)finite, (int)(count / 3));
+            t_free(work), t_free(out);
+        }
+        t_free(f), t_free(g);
+    }
+}
 
 static void kernel_names(void)
 {
@@ -1743,6 +1787,6 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(formats_and_groupings), T_TEST(random_formats), T_TEST(larger_shapes),
        T_TEST(long_sums), T_TEST(sums_of_pairs), T_TEST(two_planes), T_TEST(full_range),
        T_TEST(widest_sums), T_TEST(extreme_scales), T_TEST(workspace_limits), T_TEST(thread_counts),
-       T_TEST(quantized_operands), T_TEST(fp32_chains), T_TEST(group_codes_refused),
-       T_TEST(prepared_operands), T_TEST(parts), T_TEST(prepared_refused), T_TEST(explained),
-       T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
+       T_TEST(quantized_operands), T_TEST(fp32_chains), T_TEST(padding_left_out),
+       T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
+       T_TEST(prepared_refused), T_TEST(explained), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
