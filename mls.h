@@ -1500,19 +1500,41 @@ typedef uint64_t MLS__FN(mls__u64) __attribute__((vector_size(4 * MLS__LANES)));
 
 #elif MLS__LANES > 1 /* the scalar quantizer is the reference */
 
+/* mls__peaks_scalar, for no fewer channels than lanes. */
+static MLS__TARGET void MLS__FN(mls__peaks_wide)(const float *x, size_t pixels, size_t channels,
+                                                 float *peak)
+{
+    MLS__I magnitude = MLS__SETI(0x7fffffff);
+    /* 1 KiB at a time: longer strides are more than the prefetchers of most CPUs follow. */
+    size_t block = channels < 256 ? 256 / channels : 1;
+    memset(peak, 0, channels * sizeof *peak);
+    for (size_t p0 = 0; p0 < pixels; p0 += block) {
+        size_t p1 = pixels - p0 < block ? pixels : p0 + block;
+        for (size_t c0 = 0; c0 < channels; c0 += MLS__LANES) {
+            /* the last vector may begin inside of the one before */
+            size_t at = channels - c0 < MLS__LANES ? channels - MLS__LANES : c0;
+            MLS__I most = MLS__BITS(MLS__LOAD(peak + at));
+            for (size_t p = p0; p < p1; p++) {
+                MLS__F v = MLS__LOAD(x + p * channels + at);
+                most = MLS__MAXI(most, MLS__BITS(v) & magnitude);
+            }
+            MLS__STORE(peak + at, MLS__FLOAT(most));
+        }
+    }
+}
+
 static MLS__TARGET void MLS__FN(mls__peaks)(const float *x, size_t pixels, size_t channels,
                                             float *peak)
 {
-    MLS__I magnitude = MLS__SETI(0x7fffffff);
-    for (size_t c0 = 0; c0 < channels; c0 += MLS__LANES) {
-        size_t lanes = channels - c0 < MLS__LANES ? channels - c0 : MLS__LANES;
-        MLS__I most = MLS__SETI(0);
-        for (size_t p = 0; p < pixels; p++) {
-            const float *from = x + p * channels + c0;
-            MLS__F v = lanes == MLS__LANES ? MLS__LOAD(from) : MLS__LOAD_N(from, lanes);
-            most = MLS__MAXI(most, MLS__BITS(v) & magnitude);
-        }
-        MLS__STORE_N(peak + c0, MLS__FLOAT(most), lanes);
+    if (channels < MLS__LANES) {
+        /* so many pixels count as one, of more channels, until few of them are left */
+        size_t wide = channels * MLS__LANES, rows = pixels / MLS__LANES, rest = pixels % MLS__LANES;
+        float few[2 * MLS__LANES * MLS__LANES];
+        MLS__FN(mls__peaks_wide)(x, rows, wide, few);
+        memcpy(few + wide, x + rows * wide, rest * channels * sizeof *few);
+        mls__peaks_scalar(few, MLS__LANES + rest, channels, peak);
+    } else {
+        MLS__FN(mls__peaks_wide)(x, pixels, channels, peak);
     }
 }
 
