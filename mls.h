@@ -734,7 +734,7 @@ MLS__INLINE int mls__width(const mls__coder *c)
 }
 
 /* Vectors read the scales of so many elements at a time. */
-#define MLS__WINDOW 512
+#define MLS__WINDOW 1024
 
 /* Group codes of elements first .. first + count - 1. */
 static MLS__UNUSED void mls__groups(const mls__coder *c, size_t first, size_t count, uint16_t *to)
@@ -745,8 +745,9 @@ static MLS__UNUSED void mls__groups(const mls__coder *c, size_t first, size_t co
     while (count) {
         size_t run = channels - ch < count ? channels - ch : count;
         const uint16_t *from = c->group + n * step_n + ch * step_c;
-        if (step_c) memcpy(to, from, run * sizeof *to);
-        for (size_t j = 0; j < run && !step_c; j++) to[j] = *from;
+        size_t j = 0;
+        for (; step_c && run - j >= 16; j += 16) memcpy(to + j, from + j, 16 * sizeof *to);
+        for (; j < run; j++) to[j] = from[j * step_c];
         to += run, count -= run, at += run, ch = 0;
         if (at == image) at = 0, n++;
     }
@@ -1039,7 +1040,7 @@ static mls_status mls__quantize_scales(mls_tensor *t)
     if (scale > 3.4e38f / 2) return MLS_ERROR_NONFINITE; /* 1.5 * S_t must be finite */
     t->scale = scale;
     /* A group that several peaks share takes their largest: the others have a larger code. */
-    for (size_t i = 0; i < mls_group_count(f, t->shape); i++) t->group[i] = 0xffff;
+    memset(t->group, 0xff, mls_group_count(f, t->shape) * sizeof *t->group);
     for (size_t i = 0; i < n; i++) {
         for (size_t ch = 0; ch < c; ch++) {
             uint16_t *g = t->group + i * step_n + ch * step_c;
