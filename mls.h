@@ -726,6 +726,33 @@ static void mls__encode_range_scalar(const mls__coder *c, const float *x, uint8_
     }
 }
 
+/* Bits that a code or an integer takes. */
+MLS__INLINE int mls__width(const mls__coder *c)
+{
+    int bits = 1 + c->format.ex + c->format.mx;
+    return c->size ? 8 * c->size : bits <= 4 ? 4 : bits <= 8 ? 8 : 16;
+}
+
+/* Vectors read the scales of so many elements at a time. */
+#define MLS__WINDOW 1024
+
+/* Group codes of elements first .. first + count - 1. */
+static MLS__UNUSED void mls__groups(const mls__coder *c, size_t first, size_t count, uint16_t *to)
+{
+    size_t image = mls__image(c->shape), channels = (size_t)c->shape.c;
+    size_t step_n = mls__group_step_n(c->format, c->shape), step_c = mls__group_step_c(c->format);
+    size_t n = first / image, at = first % image, ch = at % channels;
+    while (count) {
+        size_t run = channels - ch < count ? channels - ch : count;
+        const uint16_t *from = c->group + n * step_n + ch * step_c;
+        size_t j = 0;
+        for (; step_c && run - j >= 16; j += 16) memcpy(to + j, from + j, 16 * sizeof *to);
+        for (; j < run; j++) to[j] = from[j * step_c];
+        to += run, count -= run, at += run, ch = 0;
+        if (at == image) at = 0, n++;
+    }
+}
+
 /* peak[ch] = largest |x[.][ch]| over the pixels of one n, as bit patterns: they order as the
    magnitudes do, with infinities and NaNs on top. */
 static void mls__peaks_scalar(const float *x, size_t pixels, size_t channels, float *peak)
@@ -1013,7 +1040,7 @@ static mls_status mls__quantize_scales(mls_tensor *t)
     if (scale > 3.4e38f / 2) return MLS_ERROR_NONFINITE; /* 1.5 * S_t must be finite */
     t->scale = scale;
     /* A group that several peaks share takes their largest: the others have a larger code. */
-    for (size_t i = 0; i < mls_group_count(f, t->shape); i++) t->group[i] = 0xffff;
+    memset(t->group, 0xff, mls_group_count(f, t->shape) * sizeof *t->group);
     for (size_t i = 0; i < n; i++) {
         for (size_t ch = 0; ch < c; ch++) {
             uint16_t *g = t->group + i * step_n + ch * step_c;
@@ -1474,162 +1501,252 @@ typedef uint64_t MLS__FN(mls__u64) __attribute__((vector_size(4 * MLS__LANES)));
 
 #elif MLS__LANES > 1 /* the scalar quantizer is the reference */
 
+/* mls__peaks_scalar, for no fewer channels than lanes. */
+static MLS__TARGET void MLS__FN(mls__peaks_wide)(const float *x, size_t pixels, size_t channels,
+                                                 float *peak)
+{
+    MLS__I magnitude = MLS__SETI(0x7fffffff);
+    /* 1 KiB at a time: longer strides are more than the prefetchers of most CPUs follow. */
+    size_t block = channels < 256 ? 256 / channels : 1;
+    memset(peak, 0, channels * sizeof *peak);
+    for (size_t p0 = 0; p0 < pixels; p0 += block) {
+        size_t p1 = pixels - p0 < block ? pixels : p0 + block;
+        for (size_t c0 = 0; c0 < channels; c0 += MLS__LANES) {
+            /* the last vector may begin inside of the one before */
+            size_t at = channels - c0 < MLS__LANES ? channels - MLS__LANES : c0;
+            MLS__I most = MLS__BITS(MLS__LOAD(peak + at));
+            for (size_t p = p0; p < p1; p++) {
+                MLS__F v = MLS__LOAD(x + p * channels + at);
+                most = MLS__MAXI(most, MLS__BITS(v) & magnitude);
+            }
+            MLS__STORE(peak + at, MLS__FLOAT(most));
+        }
+    }
+}
+
 static MLS__TARGET void MLS__FN(mls__peaks)(const float *x, size_t pixels, size_t channels,
                                             float *peak)
 {
-    MLS__I magnitude = MLS__SETI(0x7fffffff);
-    for (size_t c0 = 0; c0 < channels; c0 += MLS__LANES) {
-        size_t lanes = channels - c0 < MLS__LANES ? channels - c0 : MLS__LANES;
-        MLS__I most = MLS__SETI(0);
-        for (size_t p = 0; p < pixels; p++) {
-            const float *from = x + p * channels + c0;
-            MLS__F v = lanes == MLS__LANES ? MLS__LOAD(from) : MLS__LOAD_N(from, lanes);
-            most = MLS__MAXI(most, MLS__BITS(v) & magnitude);
-        }
-        MLS__STORE_N(peak + c0, MLS__FLOAT(most), lanes);
+    if (channels < MLS__LANES) {
+        /* so many pixels count as one, of more channels, until few of them are left */
+        size_t wide = channels * MLS__LANES, rows = pixels / MLS__LANES, rest = pixels % MLS__LANES;
+        float few[2 * MLS__LANES * MLS__LANES];
+        MLS__FN(mls__peaks_wide)(x, rows, wide, few);
+        memcpy(few + wide, x + rows * wide, rest * channels * sizeof *few);
+        mls__peaks_scalar(few, MLS__LANES + rest, channels, peak);
+    } else {
+        MLS__FN(mls__peaks_wide)(x, pixels, channels, peak);
     }
 }
 
-/* Stores the codes of elements i .. i + lanes - 1; i is a multiple of MLS__LANES. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__pack)(uint8_t *code, int bits, size_t i, MLS__I v,
-                                                size_t lanes)
+/* Neighbours stand in the same lane of two vectors: they share a word of random bits, and become
+   neighbours again in a lane of codes or integers. */
+enum {
+    MLS__FN(mls__step) = 2 * MLS__LANES
+};
+
+MLS__INLINE MLS__TARGET void MLS__FN(mls__load_pairs)(const float *x, MLS__F v[2])
 {
-    if (bits <= 4) {
-        MLS__FN(mls__u64) pair;
-        uint8_t bytes[MLS__LANES / 2];
-        memcpy(&pair, &v, sizeof pair);
-        pair = (pair | pair >> 28) & 255;
+    MLS__F a = MLS__LOAD(x), b = MLS__LOAD(x + MLS__LANES);
 #if MLS__LANES == 16
-        _mm_storel_epi64((__m128i *)(void *)bytes, _mm512_maskz_cvtepi64_epi8(255, (__m512i)pair));
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    v[0] = (MLS__F)_mm512_permutex2var_ps((__m512)a, even, (__m512)b);
+    v[1] = (MLS__F)_mm512_permutex2var_ps((__m512)a, odd, (__m512)b);
+#elif MLS__LANES == 8
+    __m256d even = (__m256d)_mm256_shuffle_ps((__m256)a, (__m256)b, 0x88);
+    __m256d odd = (__m256d)_mm256_shuffle_ps((__m256)a, (__m256)b, 0xdd);
+    v[0] = (MLS__F)_mm256_permute4x64_pd(even, 0xd8);
+    v[1] = (MLS__F)_mm256_permute4x64_pd(odd, 0xd8);
+#elif MLS__X86
+    v[0] = (MLS__F)_mm_shuffle_ps((__m128)a, (__m128)b, 0x88);
+    v[1] = (MLS__F)_mm_shuffle_ps((__m128)a, (__m128)b, 0xdd);
 #else
-        for (int j = 0; j < MLS__LANES / 2; j++) bytes[j] = (uint8_t)pair[j];
+    float32x4x2_t pairs = vuzpq_f32((float32x4_t)a, (float32x4_t)b);
+    v[0] = (MLS__F)pairs.val[0], v[1] = (MLS__F)pairs.val[1];
 #endif
-        memcpy(code + i / 2, bytes, (lanes + 1) / 2);
-    } else if (bits <= 8) {
+}
+
+/* Elements in a row, a multiple of mls__step, and their scales in the order of mls__load_pairs. */
+typedef struct MLS__FN(mls__stretch) {
+    mls__keys keys;
+    uint32_t pair; /* half the index of the first element */
+    size_t steps;
+    size_t period; /* steps after which the scales repeat */
+    MLS__F up[MLS__WINDOW / MLS__LANES], r[MLS__WINDOW / MLS__LANES]; /* y = |x| * up * r */
+    MLS__I factor[MLS__WINDOW / MLS__LANES];                          /* of integers: fp32's bits */
+} MLS__FN(mls__stretch);
+
+/* Scales of a period from the codes of its groups. */
+static MLS__TARGET void MLS__FN(mls__scales)(MLS__FN(mls__stretch) * s, const mls__coder *c,
+                                             const uint16_t *group)
+{
+    int mg = c->format.mg;
+    MLS__I r0 = MLS__SETI((int32_t)mls__bits(c->r[0])), r1 = MLS__SETI((int32_t)mls__bits(c->r[1]));
+    for (size_t j = 0; j < 2 * s->period; j++) {
+        MLS__I g, k, m, factor;
+        memcpy(&g, group + j / 2 * MLS__FN(mls__step), sizeof g);
+        g = (j % 2 ? g >> 16 : g) & 0xffff;
+        k = g >> mg, m = g & mg;
+        factor = (m + MLS__SETI(1 << mg)) << MLS__MAXI(MLS__SETI(c->fold) - k, MLS__SETI(0));
+        s->up[j] = MLS__FLOAT((k + 127) << 23);
+        s->r[j] = MLS__FLOAT(MLS__WHERE(m, r1, r0));
+        s->factor[j] = MLS__BITS(MLS__TO_FLOAT(factor));
+    }
+}
+
+/* Stores the lowest 2 * width bits of every lane. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__store_pairs)(uint8_t *to, MLS__FN(mls__u32) v, int width)
+{
+    if (width == 4) {
+#if MLS__LANES == 16
+        __m128i bytes = _mm512_maskz_cvtepi32_epi8(MLS__ALL16, (__m512i)v);
+#else
         MLS__FN(mls__u8) bytes = __builtin_convertvector(v, MLS__FN(mls__u8));
-        memcpy(code + i, &bytes, lanes);
-    } else {
-        MLS__FN(mls__u16) words = __builtin_convertvector(v, MLS__FN(mls__u16));
-        memcpy(code + 2 * i, &words, 2 * lanes); /* these machines are little-endian */
-    }
-}
-
-/* Stores the integers of the magnitudes v with the signs of x: see mls__coder. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__integers)(const mls__coder *c, MLS__I v, MLS__I g,
-                                                    MLS__I x, uint8_t *to, size_t lanes)
-{
-    int mx = c->format.mx, mg = c->format.mg;
-    MLS__I zero = MLS__SETI(0), e = v >> mx, q = v, sign = x >> 31;
-    if (c->format.ex) {
-        MLS__I m = (v & MLS__SETI((1 << mx) - 1)) | MLS__SETI(1 << mx);
-        q = MLS__WHERE(e, m << MLS__MAXI(e - 1, zero), v);
-    }
-    q = q * (MLS__SETI(1 << mg) + (g & mg)) << MLS__MAXI(MLS__SETI(c->fold) - (g >> mg), zero);
-    q = ((q ^ sign) - sign) ^ c->flip;
-    if (c->size == 1) {
-#if MLS__LANES == 16
-        __m128i bytes = _mm512_maskz_cvtepi32_epi8(MLS__ALL16, (__m512i)q);
-#else
-        MLS__FN(mls__u8) bytes = __builtin_convertvector(q, MLS__FN(mls__u8));
 #endif
-        memcpy(to, &bytes, lanes);
+        memcpy(to, &bytes, sizeof bytes);
+    } else if (width == 8) {
+#if MLS__LANES == 16
+        __m256i words = _mm512_maskz_cvtepi32_epi16(MLS__ALL16, (__m512i)v);
+#else
+        MLS__FN(mls__u16) words = __builtin_convertvector(v, MLS__FN(mls__u16));
+#endif
+        memcpy(to, &words, sizeof words);
     } else {
-        MLS__FN(mls__u16) words = __builtin_convertvector(q, MLS__FN(mls__u16));
-        memcpy(to, &words, 2 * lanes);
+        memcpy(to, &v, sizeof v); /* these machines are little-endian */
     }
 }
 
-/* One rounding at a time, so that the loop holds no branches: rounding is a constant here. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c, const float *x,
-                                                     uint8_t *code, size_t first, size_t last,
-                                                     int rounding)
+/* rounding and integers are constants here, so that the loop holds no branches. What it reads is
+   local, or the compiler would read it again after every store. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__encode_as)(const mls__coder *c,
+                                                     const MLS__FN(mls__stretch) * s,
+                                                     const float *x, uint8_t *to, int rounding,
+                                                     int integers)
 {
-    mls_format f = c->format;
-    size_t image = mls__image(c->shape), channels = (size_t)c->shape.c;
-    size_t step_n = mls__group_step_n(f, c->shape), step_c = mls__group_step_c(f);
-    size_t at = first % image, ch = at % channels, n = first / image;
-    mls__keys keys = mls__random_keys(c->seed, (uint64_t)first >> 33);
-    int bits = 1 + f.ex + f.mx, mx = f.mx, mg = f.mg;
-    float q_max = c->q_max;
-    uint32_t r0 = mls__bits(c->r[0]), r1 = mls__bits(c->r[1]);
-    MLS__I zero = MLS__SETI(0);
-    MLS__FN(mls__u32) lane, random = {0};
-    for (int j = 0; j < MLS__LANES; j++) lane[j] = (uint32_t)j;
-    for (size_t i = first; i < last; i += MLS__LANES) {
-        size_t lanes = last - i < MLS__LANES ? last - i : MLS__LANES;
-        MLS__I g, s = zero, v, k;
-        MLS__F y, r, xv = lanes == MLS__LANES ? MLS__LOAD(x + i) : MLS__LOAD_N(x + i, lanes);
-        /* group codes */
-        if (at + MLS__LANES <= image && (step_c == 0 || ch + MLS__LANES <= channels)) {
-            const uint16_t *from = c->group + n * step_n + ch * step_c;
-            if (step_c) {
-                MLS__FN(mls__u16) g16;
-                memcpy(&g16, from, sizeof g16);
-                g = __builtin_convertvector(g16, MLS__I);
+    int mx = c->format.mx, bits = 1 + c->format.ex + mx, width = mls__width(c);
+    uint32_t mask = ((uint32_t)1 << width) - 1, flip = (uint32_t)c->flip & mask;
+    uint32_t top = (uint32_t)1 << (bits - 1), largest = top - 1;
+    uint32_t a = s->keys.a, b = s->keys.b;
+    /* the exponent of the smallest normal number; without exponents none is */
+    int32_t normal = c->format.ex ? (127 + mx) << 23 : 0x7f800000;
+    int32_t q_max = (int32_t)mls__bits(c->q_max);
+    size_t steps = s->steps, wrap = 2 * s->period;
+    MLS__FN(mls__u32) pair;
+    for (int i = 0; i < MLS__LANES; i++) pair[i] = s->pair + (uint32_t)i;
+    flip = flip | flip << width, largest = largest | largest << width;
+    for (size_t i = 0, j = 0; i < steps; i++) {
+        MLS__FN(mls__u32) random, code, sign;
+        MLS__I value[2];
+        MLS__F xv[2];
+        MLS__FN(mls__load_pairs)(x, xv);
+        /* mls__random32 */
+        random = pair ^ a;
+        random = (random ^ random >> 16) * 0x7feb352du;
+        random = ((random ^ random >> 15) + b) * 0x846ca68bu;
+        random = random ^ random >> 16;
+        MLS__UNROLL
+        for (int odd = 0; odd < 2; odd++, j++) {
+            MLS__I v, last, s23; /* log2 of the step at y, as an exponent of fp32 */
+            /* y = min((|x| * 2^k) * r, q_max) */
+            MLS__F y = MLS__FLOAT(MLS__BITS(xv[odd]) & 0x7fffffff) * s->up[j];
+            y = y * s->r[j];
+            y = MLS__FLOAT(MLS__MINI(MLS__BITS(y), MLS__SETI(q_max)));
+            s23 = MLS__MAXI((MLS__BITS(y) & 0x7f800000) - normal, MLS__SETI(0));
+            if (rounding == MLS_ROUND_NEAREST) {
+                MLS__F big = MLS__SET(12582912.0f);
+                v = MLS__BITS(y * MLS__FLOAT((127 << 23) - s23) + big) - MLS__BITS(big);
             } else {
-                g = MLS__SETI(*from);
+                v = MLS__TO_INT(y * MLS__FLOAT(((127 + 16) << 23) - s23));
+                last = v >> 16 | MLS__SETI((1 << mx) - 1); /* of y's binade */
+                v = (v + (MLS__I)(odd ? random >> 16 : random & 0xffffu)) >> 16;
+                if (rounding == MLS_ROUND_STOCHASTIC_CLIPPED) v = MLS__MINI(v, last);
             }
-        } else {
-            size_t a = at, b = ch, m = n;
-            g = zero;
-            for (size_t j = 0; j < lanes; j++) {
-                g[j] = c->group[m * step_n + b * step_c];
-                if (++b == channels) b = 0;
-                if (++a == image) a = 0, m++;
+            if (integers) {
+                MLS__I negative = MLS__BITS(xv[odd]) & (int32_t)0x80000000u;
+                MLS__F factor = MLS__FLOAT((s->factor[j] + s23) | negative);
+                value[odd] = MLS__TO_INT(MLS__TO_FLOAT(v) * factor);
+            } else {
+                value[odd] = v + (s23 >> (23 - mx));
             }
         }
-        k = g >> mg;
-        r = MLS__FLOAT(MLS__WHERE(g & mg, MLS__SETI((int32_t)r1), MLS__SETI((int32_t)r0)));
-        /* y = min((|x| * 2^k) * r, q_max) */
-        y = MLS__FLOAT(MLS__BITS(xv) & 0x7fffffff) * MLS__FLOAT((k + 127) << 23);
-        y = y * r;
-        y = MLS__FLOAT(MLS__MINI(MLS__BITS(y), MLS__SETI((int32_t)mls__bits(q_max))));
-        if (f.ex) s = MLS__MAXI((MLS__BITS(y) >> 23) - (127 + mx), zero);
-        if (rounding == MLS_ROUND_NEAREST) {
-            MLS__F big = MLS__SET(12582912.0f);
-            v = MLS__TO_INT((y * MLS__FLOAT((127 - s) << 23) + big) - big);
+        code = ((MLS__FN(mls__u32))value[0] & mask) | (MLS__FN(mls__u32))value[1] << width;
+        if (integers) {
+            code = code ^ flip;
         } else {
-            /* a vector of 32-bit words serves two vectors of elements, as 16-bit words in order */
-            size_t odd = (i - first) / MLS__LANES % 2;
-            MLS__FN(mls__u16) u;
-            if (!odd) {
-                random = (lane + (uint32_t)(i >> 1)) ^ keys.a;
-                random = (random ^ random >> 16) * 0x7feb352du;
-                random = ((random ^ random >> 15) + keys.b) * 0x846ca68bu;
-                random = random ^ random >> 16;
-            }
-            memcpy(&u, (const char *)&random + odd * sizeof u, sizeof u);
-            v = MLS__TO_INT(y * MLS__FLOAT((127 + 16 - s) << 23));
-            v = (v + __builtin_convertvector(u, MLS__I)) >> 16;
+            /* no sign for zero: the others reach its place when the largest is added */
+            sign = ((MLS__FN(mls__u32))xv[0] >> (32 - bits) & top) |
+                   ((MLS__FN(mls__u32))xv[1] >> (32 - bits - width) & top << width);
+            code = code | ((code + largest) & sign);
         }
-        if (rounding == MLS_ROUND_STOCHASTIC_CLIPPED && f.ex) {
-            MLS__I smallest = MLS__SETI((int32_t)mls__bits((float)(1 << mx)));
-            v = MLS__MINI(v, MLS__WHERE(smallest - MLS__BITS(y), MLS__SETI((1 << mx) - 1),
-                                        MLS__SETI((2 << mx) - 1)));
-        }
-        v = MLS__MINI((s << mx) + v, MLS__SETI(mls__code_max(f)));
-        if (c->size) {
-            MLS__FN(mls__integers)
-            (c, v, g, MLS__BITS(xv), code + (i - first) * (size_t)c->size, lanes);
-        } else {
-            v = MLS__WHERE(v, v | ((MLS__BITS(xv) >> 31 & 1) << (bits - 1)), zero);
-            MLS__FN(mls__pack)(code, bits, i, v, lanes);
-        }
-        at += MLS__LANES, ch += MLS__LANES;
-        while (at >= image) at -= image, n++;
-        if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;
+        MLS__FN(mls__store_pairs)(to, code, width);
+        pair = pair + MLS__LANES;
+        x += MLS__FN(mls__step), to += MLS__LANES / 4 * width;
+        if (j == wrap) j = 0;
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__encode_stretch)(const mls__coder *c,
+                                                     const MLS__FN(mls__stretch) * s,
+                                                     const float *x, uint8_t *to)
+{
+    int rounding = c->format.rounding, integers = c->size != 0;
+    if (rounding == MLS_ROUND_NEAREST) {
+        if (integers)
+            MLS__FN(mls__encode_as)(c, s, x, to, MLS_ROUND_NEAREST, 1);
+        else
+            MLS__FN(mls__encode_as)(c, s, x, to, MLS_ROUND_NEAREST, 0);
+    } else if (rounding == MLS_ROUND_STOCHASTIC) {
+        if (integers)
+            MLS__FN(mls__encode_as)(c, s, x, to, MLS_ROUND_STOCHASTIC, 1);
+        else
+            MLS__FN(mls__encode_as)(c, s, x, to, MLS_ROUND_STOCHASTIC, 0);
+    } else {
+        if (integers)
+            MLS__FN(mls__encode_as)(c, s, x, to, MLS_ROUND_STOCHASTIC_CLIPPED, 1);
+        else
+            MLS__FN(mls__encode_as)(c, s, x, to, MLS_ROUND_STOCHASTIC_CLIPPED, 0);
     }
 }
 
 static MLS__TARGET void MLS__FN(mls__encode_range)(const mls__coder *c, const float *x,
                                                    uint8_t *code, size_t first, size_t last)
 {
-    if (c->format.rounding == MLS_ROUND_NEAREST) {
-        MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_NEAREST);
-    } else if (c->format.rounding == MLS_ROUND_STOCHASTIC) {
-        MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_STOCHASTIC);
-    } else {
-        MLS__FN(mls__encode_as)(c, x, code, first, last, MLS_ROUND_STOCHASTIC_CLIPPED);
+    enum {
+        STEP = MLS__FN(mls__step)
+    };
+    size_t image = mls__image(c->shape), channels = (size_t)c->shape.c, period = channels;
+    size_t width = (size_t)mls__width(c);
+    uint8_t *to = c->size ? code : code + first / 8 * width, tail[2 * STEP];
+    uint16_t group[MLS__WINDOW];
+    float padded[STEP];
+    MLS__FN(mls__stretch) s;
+    s.keys = mls__random_keys(c->seed, (uint64_t)first >> 33);
+    while (period % STEP) period += channels;
+    if (!mls__group_step_c(c->format)) period = STEP;
+    for (size_t i = first; i < last; i += s.steps * STEP) {
+        size_t left = last - i, here = image - i % image, known;
+        if (here > left) here = left;
+        if (period <= MLS__WINDOW && 2 * period <= here) {
+            known = period, s.steps = here / STEP; /* to the end of the image */
+        } else {
+            known = left < MLS__WINDOW ? left : MLS__WINDOW, s.steps = known / STEP;
+        }
+        s.pair = (uint32_t)(i / 2), s.period = known / STEP;
+        if (known < STEP) memset(group, 0, sizeof group), s.steps = s.period = 1;
+        mls__groups(c, i, known, group);
+        MLS__FN(mls__scales)(&s, c, group);
+        if (known < STEP) {
+            memset(padded, 0, sizeof padded);
+            memcpy(padded, x + i, left * sizeof *x);
+            MLS__FN(mls__encode_stretch)(c, &s, padded, tail);
+            memcpy(to, tail, (left * width + 7) / 8);
+        } else {
+            MLS__FN(mls__encode_stretch)(c, &s, x + i, to);
+        }
+        to += s.steps * STEP / 8 * width;
     }
 }
 #endif
