@@ -1735,9 +1735,9 @@ static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb, 
     }
     e = *d, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
     if (r->kind == MLS__S32 && r->scale > 0 && r->rows_fit >= d->rows) {
-        e.a += r->image_plane, e.put = MLS__PUT_SUMS, e.lanes = nb * MLS__LANE;
+        e.a += r->image_plane, e.put = MLS__PUT_SUMS;
         r->kernel->dot(r->kind, mr, nb, &e);
-        e.a = d->a, e.put = MLS__PUT_JOINED, e.lanes = d->lanes;
+        e.a = d->a, e.put = MLS__PUT_JOINED;
         e.power = (double)(1 << r->low_bits);
         r->kernel->dot(r->kind, mr, nb, &e);
         return;
@@ -2166,7 +2166,8 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
                                 r->blocks - block != 4) {
                                 nb = 3;
                             }
-                            d.lanes = nb * MLS__LANE;
+                            d.lanes = r->lanes - block * MLS__LANE;
+                            if (d.lanes > nb * MLS__LANE) d.lanes = nb * MLS__LANE;
                             d.b = a0 + (size_t)(ky + from * c->stride) * r->a.row +
                                   (size_t)block * d.b_block;
                             for (int32_t co = 0; co < c->c_out; co += mr) {
@@ -3535,12 +3536,36 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__d
     }
 }
 
-/* The micro-kernel. kind, mr and nb are constants of each instance. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const mls__dot *d)
+/* acc + the products of each lane; half: those of the upper half may be anything. Two halves of a
+   register of 64 bytes take as long as a whole one where the CPU's data paths have 32. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__dot_lanes)(int kind, int half, MLS__I acc, MLS__I a,
+                                                       MLS__I b)
+{
+#if MLS__LANES == 16
+    if (half) {
+        __m256i sum, x, y; /* by memcpy: gcc warns of its own cast */
+        memcpy(&sum, &acc, sizeof sum), memcpy(&x, &a, sizeof x), memcpy(&y, &b, sizeof y);
+        sum = kind == MLS__S8    ? _mm256_dpbusd_epi32(sum, x, y)
+              : kind == MLS__S16 ? _mm256_dpwssd_epi32(sum, x, y)
+                                 : (__m256i)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)sum);
+        return (MLS__I)_mm512_castsi256_si512(sum);
+    }
+#endif
+    (void)half;
+    if (kind == MLS__S8) return MLS__FN(mls__dot8)(acc, a, b);
+    if (kind == MLS__S16) return MLS__FN(mls__dot16)(acc, a, b);
+    return MLS__BITS(MLS__FMA(MLS__FLOAT(a), MLS__FLOAT(b), MLS__FLOAT(acc)));
+}
+
+/* The micro-kernel. kind, mr, nb and half are constants of each instance; half: at most half of the
+   last block is asked for. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int half,
+                                                const mls__dot *d)
 {
     enum {
         PARTS = MLS__FN(mls__parts)
     };
+    const int parts = nb * PARTS - half * (PARTS / 2);
     MLS__I acc[MLS__ROWS][3 * PARTS];
     const ptrdiff_t step = d->a_m, a_word = d->a_word;
     const size_t b_word = d->b_word, b_block = d->b_block;
@@ -3549,7 +3574,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const 
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
         MLS__UNROLL
-        for (int v = 0; v < nb * PARTS; v++) {
+        for (int v = 0; v < parts; v++) {
             acc[m][v] = MLS__SETI(0);
             if (d->init) {
                 acc[m][v] = MLS__BITS(
@@ -3567,7 +3592,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const 
             for (int32_t word = 0; word < words; word++) {
                 MLS__I bv[3 * PARTS];
                 MLS__UNROLL
-                for (int v = 0; v < nb * PARTS; v++) {
+                for (int v = 0; v < parts; v++) {
                     bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v / PARTS) * b_block +
                                                 (size_t)(v % PARTS * MLS__LANES * MLS__WORD)));
                 }
@@ -3578,16 +3603,11 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const 
                     memcpy(&w, a[m / 3] + m % 3 * step, sizeof w);
                     av = MLS__SETI(w);
                     MLS__UNROLL
-                    for (int v = 0; v < nb * PARTS; v++) {
-                        if (kind == MLS__S8) {
-                            acc[m][v] = b_unsigned ? MLS__FN(mls__dot8)(acc[m][v], bv[v], av)
-                                                   : MLS__FN(mls__dot8)(acc[m][v], av, bv[v]);
-                        } else if (kind == MLS__S16) {
-                            acc[m][v] = MLS__FN(mls__dot16)(acc[m][v], av, bv[v]);
-                        } else {
-                            acc[m][v] = MLS__BITS(
-                                MLS__FMA(MLS__FLOAT(av), MLS__FLOAT(bv[v]), MLS__FLOAT(acc[m][v])));
-                        }
+                    for (int v = 0; v < parts; v++) {
+                        const int last = half && v == parts - 1;
+                        acc[m][v] = kind == MLS__S8 && b_unsigned
+                                        ? MLS__FN(mls__dot_lanes)(kind, last, acc[m][v], bv[v], av)
+                                        : MLS__FN(mls__dot_lanes)(kind, last, acc[m][v], av, bv[v]);
                     }
                 }
                 MLS__UNROLL
@@ -3598,25 +3618,31 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, const 
     }
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
-        if (m < d->count) MLS__FN(mls__put)(kind, nb * PARTS, d, m, acc[m]);
+        if (m < d->count) MLS__FN(mls__put)(kind, parts, d, m, acc[m]);
     }
 }
 
-/* Tiles (rows, blocks) of this unit: at most those of mls__kernels. */
+/* Tiles (rows, blocks, half) of this unit: at most those of mls__kernels. Half a block is worth its
+   code from MLS__TALL rows on. */
+/* clang-format off */
 #if MLS__LANES == 16
+#define MLS__TALL(nb) ((nb) == 2 ? 8 : 16)
 #define MLS__TILES(X) \
-    X(16, 1)          \
-    X(8, 1)           \
-    X(4, 1) X(2, 1) X(1, 1) X(8, 2) X(7, 2) X(4, 2) X(2, 2) X(1, 2) X(8, 3) X(4, 3) X(2, 3) X(1, 3)
+    X(16, 1, 0) X(8, 1, 0) X(4, 1, 0) X(2, 1, 0) X(1, 1, 0) X(16, 1, 1) \
+    X(8, 2, 0) X(7, 2, 0) X(4, 2, 0) X(2, 2, 0) X(1, 2, 0) X(8, 2, 1) \
+    X(8, 3, 0) X(4, 3, 0) X(2, 3, 0) X(1, 3, 0)
 #elif MLS__UNIT == MLS__ISA_SSE41
-#define MLS__TILES(X) X(2, 1) X(1, 1)
+#define MLS__TALL(nb) 2
+#define MLS__TILES(X) X(2, 1, 0) X(1, 1, 0) X(2, 1, 1)
 #else
-#define MLS__TILES(X) X(4, 1) X(2, 1) X(1, 1)
+#define MLS__TALL(nb) 4
+#define MLS__TILES(X) X(4, 1, 0) X(2, 1, 0) X(1, 1, 0) X(4, 1, 1)
 #endif
+/* clang-format on */
 
-#define MLS__TILE_CASE(m, n)                    \
-    case m * 4 + n:                             \
-        MLS__FN(mls__tile)(MLS__KIND, m, n, d); \
+#define MLS__TILE_CASE(m, n, half)                    \
+    case m * 8 + n * 2 + half:                        \
+        MLS__FN(mls__tile)(MLS__KIND, m, n, half, d); \
         break;
 #if MLS__UNIT != MLS__ISA_AMX /* there int8 goes to tiles */
 static MLS__TARGET void MLS__FN(mls__dot_s8)(int tile, const mls__dot *d)
@@ -3651,16 +3677,19 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 
 static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
-    if (mls__kind16(kind) || kind == MLS__PAIRS16) MLS__FN(mls__dot_s16)(mr * 4 + nb, d);
+    const int half = mr >= MLS__TALL(nb) && d->lanes <= nb * MLS__LANE - MLS__LANE / 2;
+    const int tile = mr * 8 + nb * 2 + half;
+    if (mls__kind16(kind) || kind == MLS__PAIRS16) MLS__FN(mls__dot_s16)(tile, d);
 #if MLS__UNIT != MLS__ISA_AMX
-    if (kind == MLS__S8) MLS__FN(mls__dot_s8)(mr * 4 + nb, d);
+    if (kind == MLS__S8) MLS__FN(mls__dot_s8)(tile, d);
 #endif
 #if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
     if (kind == MLS__F32) mls__dot_scalar(kind, mr, nb, d);
 #else
-    if (kind == MLS__F32) MLS__FN(mls__dot_f32)(mr * 4 + nb, d);
+    if (kind == MLS__F32) MLS__FN(mls__dot_f32)(tile, d);
 #endif
 }
+#undef MLS__TALL
 
 #if MLS__LANES == 16
 /* Sums of shifted group pairs as doubles around 1.5 * 2^52. From 2^52 to 2^53 neighbours are 1 apart,
