@@ -1452,28 +1452,54 @@ static size_t mls__weight_at(const mls__run *r, mls__place p, int32_t lane, int3
            index % per_word * (size_t)r->cell;
 }
 
+/* The places of the elements that follow one: run of them step bytes apart, then jump bytes more. */
+typedef struct mls__walk {
+    size_t at, step, jump;
+    int32_t run, left;
+} mls__walk;
+
+/* From an element on, along the channels of the weights: lanes in backward-data, where the first one
+   begins a block. */
+static mls__walk mls__weight_walk(const mls__run *r, mls__place p, int32_t lane, int32_t channel)
+{
+    mls__walk x;
+    x.at = mls__weight_at(r, p, lane, channel);
+    if (r->direction == MLS_BACKWARD_DATA) {
+        x.run = x.left = MLS__LANE, x.step = MLS__WORD;
+        x.jump = mls__weight_at(r, p, lane + MLS__LANE, channel) - x.at - MLS__LANE * MLS__WORD;
+    } else if (mls__pairs_kind(r->kind) || (r->kind == MLS__WIDE && !r->merged)) {
+        x.run = x.left = 1, x.step = 0;
+        x.jump = mls__weight_at(r, p, lane, channel + 1) - x.at;
+    } else {
+        x.run = MLS__WORD / r->cell, x.step = (size_t)r->cell;
+        x.left = x.run - (p.col * r->data.c + channel) % x.run;
+        x.jump = (MLS__LANE - 1) * MLS__WORD;
+    }
+    return x;
+}
+
 /* Sum of the magnitudes that a lane meets in a row of taps, at most. */
 static int64_t mls__row_largest(const mls__run *r)
 {
     int64_t most = 0;
-    size_t row = (size_t)r->words * MLS__LANE * 2,
-           rows = (size_t)(r->phases * r->blocks * r->taps_y);
+    size_t rows = (size_t)(r->phases * r->blocks * r->taps_y), count = (size_t)r->words * MLS__LANE;
     for (size_t i = 0; i < rows; i++) {
         size_t block = (size_t)(r->blocks * r->taps_y); /* rows of a phase */
-        const uint8_t *p = r->packed + i / block * r->phase_bytes + i % block * row * 2;
-        for (int lane = 0; lane < MLS__LANE; lane++) {
-            int64_t sum = 0;
-            for (int32_t word = 0; word < r->words; word++) {
-                const uint8_t *at = p + (size_t)(word * MLS__LANE + lane) * MLS__WORD;
-                int16_t v[2];
-                memcpy(v, at, sizeof v);
-                for (size_t j = 0; j < MLS__WORD && r->tiles; j++) {
-                    int32_t byte = at[j] + 256 * (int8_t)at[j + r->phase_bytes / 2];
-                    sum += byte < 0 ? -byte : byte;
-                }
-                if (!r->tiles) sum += (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
+        const uint8_t *p = r->packed + i / block * r->phase_bytes + i % block * count * MLS__WORD;
+        int64_t sum[MLS__LANE] = {0};
+        for (size_t word = 0; word < count; word++, p += MLS__WORD) {
+            int16_t v[2];
+            int32_t both = 0;
+            memcpy(v, p, sizeof v);
+            for (size_t j = 0; j < MLS__WORD && r->tiles; j++) {
+                int32_t byte = p[j] + 256 * (int8_t)p[j + r->phase_bytes / 2];
+                both += byte < 0 ? -byte : byte;
             }
-            if (sum > most) most = sum;
+            if (!r->tiles) both = (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
+            sum[word % MLS__LANE] += both;
+        }
+        for (int lane = 0; lane < MLS__LANE; lane++) {
+            if (sum[lane] > most) most = sum[lane];
         }
     }
     return most;
@@ -1515,9 +1541,6 @@ static void mls__pack_weights(mls__run *r)
     const mls_conv *c = &r->c;
     int pairs = mls__pairs_kind(r->kind), forward = r->direction == MLS_FORWARD;
     size_t plane_bytes = r->phase_bytes / 2;
-    /* mls__weight_at without its divisions, where channels share words */
-    int apart = r->kind >= MLS__PAIRS8, shift = r->cell == 1 ? 2 : r->cell == 2 ? 1 : 0;
-    size_t row = (size_t)r->words * MLS__LANE * MLS__WORD, block = (size_t)r->taps_y * row;
     size_t lanes = (size_t)r->blocks * MLS__LANE, sums = mls__bias_sums(r);
     uint8_t values[MLS__AHEAD * 4];
     int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
@@ -1545,33 +1568,19 @@ static void mls__pack_weights(mls__run *r)
                         (((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)c->kw + (size_t)kx) *
                             (size_t)c->in.c +
                         (size_t)c0;
-                    uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes;
+                    uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes, *to;
+                    mls__walk x;
                     int32_t *bias = r->bias_row + (size_t)p.phase * sums;
                     if (r->integers)
                         memcpy(values, r->integers + first * (size_t)r->size,
                                (size_t)(count * r->size));
                     else
                         r->kernel->fold(&f, first, (size_t)count, 0, r->size, values);
+                    x = mls__weight_walk(r, p, forward ? co : c0, forward ? c0 : co);
+                    to = phase + x.at;
                     for (int32_t i = 0; i < count; i++) {
-                        int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
-                        uint8_t *to = phase;
-                        if (apart) {
-                            to += mls__weight_at(r, p, lane, channel);
-                        } else {
-                            size_t index = (size_t)(p.col * r->data.c + channel);
-                            to += (size_t)(lane / MLS__LANE) * block + (size_t)p.row * row +
-                                  (index >> shift) * MLS__LANE * MLS__WORD +
-                                  (size_t)(lane % MLS__LANE * MLS__WORD) +
-                                  (index & ((1u << shift) - 1)) * (size_t)r->cell;
-                        }
                         if (r->size == 1) {
-                            size_t at = (size_t)(p.row + 1) * lanes + (size_t)lane;
-                            if (pairs) {
-                                at = (size_t)(lane / MLS__LANE * r->data.c + channel) * MLS__LANE +
-                                     (size_t)(lane % MLS__LANE);
-                            }
                             *to = values[i];
-                            bias[at] -= (int32_t)r->bias * (int8_t)values[i];
                         } else if (r->planes == 2) {
                             int16_t v, hi;
                             memcpy(&v, values + 2 * i, 2);
@@ -1582,9 +1591,22 @@ static void mls__pack_weights(mls__run *r)
                             int16_t v;
                             memcpy(&v, values + 2 * i, 2);
                             to[0] = (uint8_t)(v & 255), to[plane_bytes] = (uint8_t)(v >> 8);
+                        } else if (r->size == 2) {
+                            memcpy(to, values + 2 * i, 2);
                         } else {
-                            memcpy(to, values + i * r->size, (size_t)r->size);
+                            memcpy(to, values + 4 * i, 4);
                         }
+                        to += x.step;
+                        if (--x.left == 0) to += x.jump, x.left = x.run;
+                    }
+                    for (int32_t i = 0; i < count && r->bias; i++) {
+                        int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
+                        size_t at = (size_t)(p.row + 1) * lanes + (size_t)lane;
+                        if (pairs) {
+                            at = (size_t)(lane / MLS__LANE * r->data.c + channel) * MLS__LANE +
+                                 (size_t)(lane % MLS__LANE);
+                        }
+                        bias[at] -= (int32_t)r->bias * (int8_t)values[i];
                     }
                 }
         }
