@@ -907,9 +907,11 @@ typedef struct mls__run {
     /* forward, backward-data: the packed weights [phase][plane][block][row][word][16 lanes][4],
        pairs: [phase][block][channel][row][word][16][4], wide: the same with a channel's taps */
     int32_t lanes, blocks, taps_y, taps_x, words, phases, phases_x;
-    size_t phase_bytes;  /* all planes */
-    int64_t row_largest; /* int16: magnitudes that a lane meets in a row of taps, at most */
-    int32_t rows_fit;    /* and how many such rows 32 bits hold */
+    size_t phase_bytes;    /* all planes */
+    int64_t row_largest;   /* int16: magnitudes that a lane meets in a row of taps, at most */
+    int64_t strip_largest; /* and in MLS__STRIP words of one; 0: unknown */
+    int32_t rows_fit;      /* how many such rows 32 bits hold */
+    int64_t words_fit;     /* or words of a row, from a multiple of them on */
     uint8_t *packed;
     int32_t *bias_row;        /* [phase][rows before][lane], pairs [phase][block][channel][16] */
     int32_t *wide_k, *wide_m; /* [block][pair][16] */
@@ -1478,28 +1480,31 @@ static mls__walk mls__weight_walk(const mls__run *r, mls__place p, int32_t lane,
     return x;
 }
 
-/* Sum of the magnitudes that a lane meets in a row of taps, at most. */
-static int64_t mls__row_largest(const mls__run *r)
+/* Sum of the magnitudes that a lane meets in strip words of a row of taps, at most. */
+static int64_t mls__row_largest(const mls__run *r, int32_t strip)
 {
     int64_t most = 0;
-    size_t rows = (size_t)(r->phases * r->blocks * r->taps_y), count = (size_t)r->words * MLS__LANE;
-    for (size_t i = 0; i < rows; i++) {
-        size_t block = (size_t)(r->blocks * r->taps_y); /* rows of a phase */
-        const uint8_t *p = r->packed + i / block * r->phase_bytes + i % block * count * MLS__WORD;
-        int64_t sum[MLS__LANE] = {0};
-        for (size_t word = 0; word < count; word++, p += MLS__WORD) {
-            int16_t v[2];
-            int32_t both = 0;
-            memcpy(v, p, sizeof v);
-            for (size_t j = 0; j < MLS__WORD && r->tiles; j++) {
-                int32_t byte = p[j] + 256 * (int8_t)p[j + r->phase_bytes / 2];
-                both += byte < 0 ? -byte : byte;
+    size_t block = (size_t)r->blocks * (size_t)r->taps_y; /* rows of a phase */
+    for (size_t row = 0; row < (size_t)r->phases * block; row++) {
+        const uint8_t *p = r->packed + row / block * r->phase_bytes +
+                           row % block * (size_t)r->words * MLS__LANE * MLS__WORD;
+        for (int32_t word = 0; word < r->words; word += strip) {
+            int32_t left = r->words - word < strip ? r->words - word : strip;
+            int64_t sum[MLS__LANE] = {0};
+            for (int32_t i = 0; i < left * MLS__LANE; i++, p += MLS__WORD) {
+                int16_t v[2];
+                int32_t both = 0;
+                memcpy(v, p, sizeof v);
+                for (size_t j = 0; j < MLS__WORD && r->tiles; j++) {
+                    int32_t byte = p[j] + 256 * (int8_t)p[j + r->phase_bytes / 2];
+                    both += byte < 0 ? -byte : byte;
+                }
+                if (!r->tiles) both = (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
+                sum[i % MLS__LANE] += both;
             }
-            if (!r->tiles) both = (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
-            sum[word % MLS__LANE] += both;
-        }
-        for (int lane = 0; lane < MLS__LANE; lane++) {
-            if (sum[lane] > most) most = sum[lane];
+            for (int lane = 0; lane < MLS__LANE; lane++) {
+                if (sum[lane] > most) most = sum[lane];
+            }
         }
     }
     return most;
@@ -1613,7 +1618,8 @@ static void mls__pack_weights(mls__run *r)
     for (size_t i = 0; i < (size_t)r->phases * sums && !pairs; i++) {
         if (i % sums >= lanes) r->bias_row[i] += r->bias_row[i - lanes];
     }
-    if (mls__kind16(r->kind)) r->row_largest = mls__row_largest(r);
+    if (mls__kind16(r->kind)) r->row_largest = mls__row_largest(r, r->words);
+    if (mls__kind16(r->kind)) r->strip_largest = mls__row_largest(r, MLS__STRIP);
 }
 
 /* How many rows of taps 32 bits hold, by what the weights really are. */
@@ -1622,6 +1628,11 @@ static void mls__rows_fit(mls__run *r)
     int64_t row = r->planes == 1 ? r->largest * r->row_largest : INT64_MAX;
     int64_t fit = row > INT32_MAX ? 0 : INT32_MAX / (row ? row : 1);
     r->rows_fit = fit < r->taps_y ? (int32_t)fit : r->taps_y;
+    r->words_fit = r->segment * r->size / MLS__WORD;
+    if (r->planes == 1 && r->strip_largest && r->words_fit < MLS__STRIP &&
+        r->largest * r->strip_largest <= INT32_MAX) {
+        r->words_fit = MLS__STRIP;
+    }
 }
 
 /* Image n of the second operand, folded, with its padding. */
@@ -1715,7 +1726,7 @@ static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t
     if (r->rows_fit) {
         row_step = r->rows_fit, word_step = all;
     } else {
-        int64_t words = r->segment * r->size / MLS__WORD;
+        int64_t words = r->words_fit;
         word_step = words < all ? (int32_t)words : all;
         row_step = words / all > 1 ? words / all < rows ? (int32_t)(words / all) : rows : 1;
     }
