@@ -32,9 +32,9 @@
        Multiplying by a power of two is exact, so group scales are folded into the elements:
        w' = sign * q * (2^mg + m) * 2^(K-k), K the largest k in use. Where that fits 8 or 16 bits,
        one micro-kernel body (>>template) sums plain integers with the CPU's dot products, or with
-       AMX tiles, where int16 is two planes of bytes; formats that do not fit go group pair by group
-       pair into 64 bits, or doubles that hold them exactly (>>wide), the few that need more through
-       the reference. The fp32 convolution runs through the same body, one float where four int8
+       AMX tiles, where int16 is two planes of bytes; formats that do not fit go with the data in two
+       planes of 16 bits, or group pair by group pair into 64 bits or doubles that hold them exactly
+       (>>wide), the few that need more through the reference. The fp32 convolution runs through the same body, one float where four int8
        stand. Whoever calls the same convolution often prepares its operands (mls_operand).
        docs/PERFORMANCE.md has the measurements behind this.
 
@@ -125,8 +125,8 @@ MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tens
 /* The same three in fp32, for layers that stay unquantized. Each output is one chain of fused
    multiply-adds from +0 in a fixed order: forward ky, kx, ci; backward-data ky and kx downwards,
    co; backward-weight the images of a block, y, x (n is cut into min(n, 8) blocks), and then the
-   blocks are added in order. Rows of taps in the padding
-   are left out; other taps there multiply zeros. */
+   blocks are added in order. Rows of taps in the padding are left out; other taps there multiply
+   zeros. */
 MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
                                          const float *input, float *output, void *workspace,
                                          size_t size);
@@ -260,6 +260,7 @@ MLS_DEF mls_shape mls_conv_output(const mls_conv *conv)
         !mls__mul(padded, channels, &padded) || padded > SIZE_MAX / 256) {
         return none;
     }
+    if (c.kh > INT32_MAX / c.kw) return none;
     if (c.in.h + 2 * c.pad < c.kh || c.in.w + 2 * c.pad < c.kw) return none;
     out.n = c.in.n;
     out.h = (c.in.h + 2 * c.pad - c.kh) / c.stride + 1;
@@ -534,7 +535,8 @@ enum {
     MLS__SLACK = 2048,    /* readable bytes behind an operand: what the last tile touches */
     MLS__TILE_WORDS = 16, /* words that a tile takes at a time */
     MLS__L1 = 30 * 1024,  /* bytes of operands that stay in the L1 cache */
-    MLS__FEW_TERMS = 64,  /* where 32 bits hold fewer of 16 bits, the first one is two planes */
+    MLS__FEW_TERMS = 64,  /* where 32 bits hold fewer of 16 bits, the first one is two planes, or
+                             the second one none */
     MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits: all terms of an output */
     MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
     MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
@@ -564,7 +566,7 @@ typedef struct mls__dot {
     int32_t *c;
     size_t c_step;
     float scale;
-    double power;
+    double power; /* of MLS__PUT_JOINED */
     float *out;
     size_t out_step;
     int64_t *wide;
@@ -762,6 +764,7 @@ static int32_t mls__dot_word(int kind, const uint8_t *a, const uint8_t *b)
 static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
 {
     (void)mr, (void)nb;
+    MLS_ASSERT(d->put != MLS__PUT_JOINED); /* of vectors only */
     for (int32_t m = 0; m < d->count; m++) {
         for (int32_t lane = 0; lane < d->lanes; lane++) {
             int32_t sum = d->init ? d->init[(size_t)m * d->init_step + (size_t)lane] : 0;
@@ -784,7 +787,6 @@ static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
             if (kind == MLS__F32) memcpy(&sum, &z, 4);
             if (kind != MLS__F32) z = (float)sum * d->scale;
             if (d->put == MLS__PUT_SUMS) d->c[(size_t)m * d->c_step + (size_t)lane] = sum;
-            MLS_ASSERT(d->put != MLS__PUT_JOINED);
             if (d->put == MLS__PUT_FLOATS) d->out[(size_t)m * d->out_step + (size_t)lane] = z;
             if (d->put == MLS__PUT_WIDE) {
                 int32_t shift = d->row_shift[m] - d->lane_k[lane];
@@ -894,7 +896,7 @@ typedef struct mls__run {
     mls__scaling scaling;
     int k1, k2;      /* folding exponents */
     int low_bits;    /* of the lower plane of 32 bits */
-    int64_t largest; /* magnitude of the second operand */
+    int64_t largest; /* magnitude of the second operand, or of either of its planes */
     float fold;      /* 2^(F - k1 - k2) */
     float scale;     /* fold * tensor * units where one product gives the same bits, else 0 */
     int merged;      /* all channels (images) form one pair */
@@ -1006,9 +1008,9 @@ static void mls__weight_size(mls__run *r)
     r->a.image = rows * r->a.row + (size_t)r->extra * r->a.word;
     r->e.image = (size_t)r->band * r->e.row;
     each = rows * each + e_blocks * r->e.image;
-    if (!mls__pairs_kind(r->kind) && r->band == r->out.h) {
+    if (r->band == r->out.h) {
         /* more where the sums themselves do not stay in the cache: they are passed over less often */
-        size_t sums = (size_t)(c->kh * r->co) * (size_t)r->blocks * line / 2, most;
+        size_t sums = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * line / 2, most;
         size_t strip = (size_t)r->quads * (size_t)r->out.h;
         size_t enough = (4 * MLS__STRIP + strip - 1) / strip;
         if (sums < MLS__GATHER) sums = MLS__GATHER;
@@ -1016,6 +1018,8 @@ static void mls__weight_size(mls__run *r)
         most = sums / each;
         if (most > enough) most = enough;
         if (most > (size_t)c->in.n) most = (size_t)c->in.n;
+        /* pairs shift every image into the sums anyway: only where those come from memory */
+        if (mls__pairs_kind(r->kind) && sums < 4 * MLS__GATHER) most = 1;
         if (most > 1) r->gather = (int32_t)most;
     }
     /* an odd number of lines from block to block */
@@ -1087,7 +1091,9 @@ static void mls__line_size(mls__run *r)
 /* Sums of weights of a phase that take the bias off: [rows of taps before][lane], or of pairs. */
 static size_t mls__bias_sums(const mls__run *r)
 {
-    size_t each = mls__pairs_kind(r->kind) ? (size_t)r->data.c : (size_t)r->taps_y + 1;
+    size_t each = mls__pairs_kind(r->kind) ? (size_t)r->data.c
+                  : r->kind == MLS__S8     ? (size_t)r->taps_y + 1
+                                           : 0;
     return each * (size_t)r->blocks * MLS__LANE;
 }
 
@@ -1095,6 +1101,12 @@ static size_t mls__bias_sums(const mls__run *r)
 static size_t mls__packed_bytes(const mls__run *r)
 {
     return (size_t)r->phases * (r->phase_bytes + mls__bias_sums(r) * sizeof(int32_t));
+}
+
+/* Exponents of the lanes and rows of a tensor of sums of pairs, for each image. */
+static size_t mls__shifts(const mls__run *r)
+{
+    return (size_t)r->blocks * MLS__LANE + (size_t)r->c.c_out + MLS__ROWS;
 }
 
 /* Bytes of the sums of E. */
@@ -1109,7 +1121,7 @@ static size_t mls__run_size(mls__run *r, int slots)
 {
     const mls_conv *c = &r->c;
     size_t taps, total, elements, per_word;
-    int32_t s = c->stride;
+    int32_t s = c->stride, pairs = mls__pairs_kind(r->kind) && r->direction == MLS_BACKWARD_WEIGHT;
     r->size = r->kind == MLS__S8 || r->kind == MLS__PAIRS8  ? 1
               : r->kind == MLS__F32 || r->kind == MLS__WIDE ? 4
                                                             : 2;
@@ -1213,10 +1225,9 @@ static size_t mls__run_size(mls__run *r, int slots)
         (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
         r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
         (r->tiles ? mls__align((size_t)c->kh * (size_t)c->kw * sizeof(size_t), MLS__ALIGN) : 0) +
-        mls__align(mls__multiplier_bytes(r) +
-                       (2 * (size_t)r->data.c + MLS__AHEAD + (size_t)r->blocks * MLS__LANE +
-                        (size_t)c->c_out + MLS__ROWS) *
-                           sizeof(int32_t),
+        mls__align(mls__multiplier_bytes(r) + (2 * (size_t)r->data.c + MLS__AHEAD +
+                                               mls__shifts(r) * (size_t)(pairs ? r->gather : 1)) *
+                                                  sizeof(int32_t),
                    MLS__ALIGN);
     return total + (size_t)slots * r->slot_bytes;
 }
@@ -1340,6 +1351,7 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
             mls__run r;
             size_t size;
             if ((first && kind == MLS__F32) || !mls__unit_here(unit)) continue;
+            if (kind == MLS__S32 && direction == MLS_BACKWARD_WEIGHT) continue; /* never so */
             mls__run_begin(&r, conv, direction, kind);
             r.kernel = &mls__kernels[unit];
             size = mls__run_size(&r, threads < images ? threads : images);
@@ -1412,9 +1424,11 @@ static void mls__multipliers(const mls__run *r, const mls_tensor *t, int32_t n, 
     int32_t c = t->shape.c;
     for (int32_t ch = 0; ch < c; ch++) {
         uint32_t g = mls__group(t, n, ch);
-        int32_t by = mls__multiplier(r, t->format, g, k_used);
-        if (r->kind == MLS__S32 && by) by = mls__fraction(t->format, g); /* shifted later */
-        to[ch] = (int16_t)by;
+        /* in two planes the exponents come later */
+        if (r->kind == MLS__S32 && mls__k(t->format, g) <= k_used)
+            to[ch] = (int16_t)mls__fraction(t->format, g);
+        else
+            to[ch] = (int16_t)mls__multiplier(r, t->format, g, k_used);
     }
     for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) to[ch] = to[ch - c];
 }
@@ -1607,16 +1621,20 @@ static void mls__pack_weights(mls__run *r)
                     for (int32_t i = 0; i < count && r->bias; i++) {
                         int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
                         size_t at = (size_t)(p.row + 1) * lanes + (size_t)lane;
+                        uint32_t v;
                         if (pairs) {
                             at = (size_t)(lane / MLS__LANE * r->data.c + channel) * MLS__LANE +
                                  (size_t)(lane % MLS__LANE);
                         }
-                        bias[at] -= (int32_t)r->bias * (int8_t)values[i];
+                        /* unsigned: sums that wrap are refused later */
+                        v = (uint32_t)((int32_t)r->bias * (int8_t)values[i]);
+                        bias[at] = (int32_t)((uint32_t)bias[at] - v);
                     }
                 }
         }
     for (size_t i = 0; i < (size_t)r->phases * sums && !pairs; i++) {
-        if (i % sums >= lanes) r->bias_row[i] += r->bias_row[i - lanes];
+        uint32_t before = i % sums < lanes ? 0 : (uint32_t)r->bias_row[i - lanes];
+        r->bias_row[i] = (int32_t)((uint32_t)r->bias_row[i] + before);
     }
     if (mls__kind16(r->kind)) r->row_largest = mls__row_largest(r, r->words);
     if (mls__kind16(r->kind)) r->strip_largest = mls__row_largest(r, MLS__STRIP);
@@ -1715,7 +1733,7 @@ static int mls__tile_blocks(const mls__kernel *k, int32_t left)
     return left > 1 && k->rows[2] ? 2 : 1;
 }
 
-/* Sums of d, int16 or 64-bit where 32 bits cannot hold them, by parts that they do hold. */
+/* Sums of d in 64 bits, by parts that 32 bits hold: of int16, and of either one's two planes. */
 static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t plane_bytes,
                            int64_t *sum)
 {
@@ -1726,8 +1744,8 @@ static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t
     if (r->rows_fit) {
         row_step = r->rows_fit, word_step = all;
     } else {
-        int64_t words = r->words_fit;
-        word_step = words < all ? (int32_t)words : all;
+        int64_t words = r->segment * r->size / MLS__WORD; /* of any rows */
+        word_step = r->words_fit < all ? (int32_t)r->words_fit : all;
         row_step = words / all > 1 ? words / all < rows ? (int32_t)(words / all) : rows : 1;
     }
     memset(sum, 0, sizeof(int64_t) * (size_t)(mr * nb * MLS__LANE));
@@ -1757,17 +1775,18 @@ static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, ml
                           const uint8_t *packed, float *to);
 
 /* A tile of outputs. */
-static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb, int parts)
+static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb)
 {
     int64_t sum[MLS__TILE];
     int32_t tile[MLS__TILE];
+    int whole = !mls__kind16(r->kind) || r->rows_fit >= d->rows; /* 32 bits hold a sum */
     mls__dot e;
-    if (r->kind == MLS__F32 || (r->scale > 0 && !parts)) {
+    if (r->kind == MLS__F32 || (r->scale > 0 && whole && r->kind != MLS__S32)) {
         r->kernel->dot(r->kind, mr, nb, d);
         return;
     }
     e = *d, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
-    if (r->kind == MLS__S32 && r->scale > 0 && r->rows_fit >= d->rows) {
+    if (r->kind == MLS__S32 && r->scale > 0 && whole) {
         e.a += r->image_plane, e.put = MLS__PUT_SUMS;
         r->kernel->dot(r->kind, mr, nb, &e);
         e.a = d->a, e.put = MLS__PUT_JOINED;
@@ -1775,7 +1794,7 @@ static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb, 
         r->kernel->dot(r->kind, mr, nb, &e);
         return;
     }
-    if (parts) {
+    if (!whole || r->kind == MLS__S32) {
         mls__dot_parts(r, *d, mr, nb, r->phase_bytes / 2, sum);
     } else {
         e.put = MLS__PUT_SUMS, e.lanes = nb * MLS__LANE;
@@ -1844,7 +1863,7 @@ static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step
     const int32_t *bias = r->bias_row + (size_t)index * mls__bias_sums(r);
     int32_t words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
     int32_t row_step = p.taps_y, word_step = words;
-    int nb, parts = r->kind == MLS__S32 || (r->kind == MLS__S16 && r->rows_fit < p.taps_y);
+    int nb;
     mls__dot d;
     memset(&d, 0, sizeof d);
     d.a_m = (ptrdiff_t)((size_t)p.stride * pixel);
@@ -1887,7 +1906,7 @@ static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step
                         d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
                         d.init = init, d.init_step = 0;
                         if (go_on) mls__tile_go_on(&d, mr, nb, part);
-                        mls__run_tile(r, &d, mr, nb, parts);
+                        mls__run_tile(r, &d, mr, nb);
                     }
                 }
             }
@@ -2068,7 +2087,7 @@ typedef struct mls__scratch {
     size_t *tap; /* on tiles: bytes of A to a tap */
     mls__gathered *gathered;
     int16_t *multiplier;
-    int32_t *lane_k, *row_shift;
+    int32_t *lane_k, *row_shift; /* of the first image that is gathered */
 } mls__scratch;
 
 static mls__scratch mls__scratch_at(const mls__run *r, int slot)
@@ -2109,7 +2128,8 @@ static int32_t mls__lines_inside(const mls_conv *c, int32_t ky, int32_t y, int32
     return first < end ? end - first : 0;
 }
 
-/* Adds sign times the sums of E, of lines of d, to those of rows ky to end - 1 of the kernel. */
+/* Adds sign times the sums of some lines of E, of the images and words of d, to those of rows ky to
+   end - 1 of the kernel. */
 static void mls__error_sums(const mls__run *r, mls__dot d, const uint8_t *e, int32_t lines,
                             int32_t sign, int32_t ky, int32_t end, int64_t *error)
 {
@@ -2158,16 +2178,18 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
         image_step = (int32_t)(limit / r->quads / rows);
         if (image_step > images) image_step = images;
     }
+    if (pairs) image_step = images; /* one after the other: sums of a tile stay in the cache */
     for (int32_t n = 0; n < images; n += image_step)
         for (int32_t y = 0; y < rows; y += row_step)
             for (int32_t q = 0; q < r->quads; q += word_step) {
                 int64_t terms;
-                int32_t lines, words;
+                int32_t lines, words, each = 1;
                 const uint8_t *e0 =
                     e + (size_t)n * r->e.image + (size_t)y * r->e.row + (size_t)q * r->e.word;
                 const uint8_t *a0 = a + (size_t)n * r->a.image + (size_t)q * r->a.word +
                                     (size_t)(y * c->stride) * r->a.row;
                 d.images = images - n < image_step ? images - n : image_step;
+                if (pairs) each = d.images, d.images = 1;
                 d.words = words = r->quads - q < word_step ? r->quads - q : word_step;
                 lines = rows - y < row_step ? rows - y : row_step;
                 terms = (int64_t)d.images * lines * words * per_word;
@@ -2201,14 +2223,14 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
                             }
                             d.lanes = r->lanes - block * MLS__LANE;
                             if (d.lanes > nb * MLS__LANE) d.lanes = nb * MLS__LANE;
-                            d.b = a0 + (size_t)(ky + from * c->stride) * r->a.row +
-                                  (size_t)block * d.b_block;
                             for (int32_t co = 0; co < c->c_out; co += mr) {
                                 size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
                                             (size_t)block * MLS__LANE;
                                 mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, c->c_out - co);
                                 if (mr == 7) mr = 8; /* rows here need not be exact */
                                 d.count = mr;
+                                d.b = a0 + (size_t)(ky + from * c->stride) * r->a.row +
+                                      (size_t)block * d.b_block;
                                 d.a = e0 + (size_t)plane * r->e_bytes + (size_t)from * r->e.row +
                                       (size_t)(co / MLS__LANE) * r->e.block +
                                       co % MLS__LANE * MLS__WORD;
@@ -2222,7 +2244,12 @@ static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t
                                     d.row_shift = pairs ? scratch->row_shift + co : plane_shift;
                                     d.lane_k = pairs ? scratch->lane_k + block * MLS__LANE : zero;
                                 }
-                                r->kernel->dot(r->kind, mr, nb, &d);
+                                for (int32_t i = 0; i < each; i++) {
+                                    r->kernel->dot(r->kind, mr, nb, &d);
+                                    if (i + 1 == each) break;
+                                    d.a += d.a_image, d.b += d.b_image;
+                                    d.row_shift += mls__shifts(r), d.lane_k += mls__shifts(r);
+                                }
                             }
                         }
                     }
@@ -2505,13 +2532,14 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         return;
     }
     if (mls__pairs_kind(r->kind)) {
+        size_t at = (size_t)s.gathered->images * mls__shifts(r);
         for (int32_t i = 0; i < r->blocks * MLS__LANE; i++) {
             uint32_t g = i < r->lanes ? mls__group(r->second, n, i % r->data.c) : 0;
-            s.lane_k[i] = mls__k(r->second->format, g);
+            s.lane_k[at + (size_t)i] = mls__k(r->second->format, g);
         }
         for (int32_t i = 0; i < r->co; i++) {
             uint32_t g = mls__group(r->first, n, i < c->c_out ? i : 0);
-            s.row_shift[i] = r->scaling.fraction - mls__k(r->first->format, g);
+            s.row_shift[at + (size_t)i] = r->scaling.fraction - mls__k(r->first->format, g);
         }
     }
     if (r->planes == 2) {
@@ -2537,7 +2565,7 @@ static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_
         }
         mls__mix_image(r, image + (size_t)(y * c->stride) * image_row,
                        (rows - 1) * c->stride + c->kh, s.a + at * r->a.image);
-        if (r->band == r->out.h && !mls__pairs_kind(r->kind)) {
+        if (r->band == r->out.h) {
             if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
         } else {
             mls__weight_tiles(r, s.e, s.a, 1, y, rows, &s, index);
@@ -2804,7 +2832,7 @@ static float mls__single_scale(const mls__run *r)
     return r->scaling.tensor >= least ? both : 0;
 }
 
-/* Bits of the lower of two planes that hold a magnitude: sums of either one are of about as many. */
+/* The fewest bits of a lower plane with which the upper one needs no more. */
 static int mls__low_bits(int64_t largest)
 {
     int bits = 1;
@@ -2843,14 +2871,14 @@ static mls_status mls__run_scale(mls__run *r, int k1, int k2)
 
 /* Whether two planes of the second operand hold what would go group pair by group pair, and take
    less time. */
-static int mls__halves(const mls_conv *c, mls_direction direction, const mls_tensor *first,
-                       const mls_tensor *second, int k1, int k2, int kind)
+static int mls__halves(const mls_conv *c, mls_direction direction, mls_format first,
+                       mls_format second, int k1, int k2, int kind)
 {
-    int64_t b = mls__folded_max(first->format, k1), a = mls__folded_max(second->format, k2);
+    int64_t b = mls__folded_max(first, k1), a = mls__folded_max(second, k2);
     int64_t per_word = kind == MLS__PAIRS8 ? 4 : 2, s = 1, taps = (int64_t)c->kh * c->kw, words;
     if (!mls__pairs_kind(kind) || direction == MLS_BACKWARD_WEIGHT) return 0;
     /* no shift may round */
-    if (k1 + k2 > mls__fraction_bits(first->format, second->format)) return 0;
+    if (k1 + k2 > mls__fraction_bits(first, second)) return 0;
     if (a >= 1 << 30 || b > 32767) return 0;
     if (b > INT32_MAX / MLS__FEW_TERMS >> (mls__low_bits(a) - 1)) return 0;
     /* Shifts in doubles are as fast as 6 dot products for each pair and residue of the stride, the
@@ -2871,7 +2899,7 @@ static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_directi
                ? mls__class(&c, direction, first->format, second->format,
                             mls__folded_max(first->format, k1), mls__folded_max(second->format, k2))
                : MLS__REFERENCE;
-    if (mls__halves(&c, direction, first, second, k1, k2, kind)) kind = MLS__S32;
+    if (mls__halves(&c, direction, first->format, second->format, k1, k2, kind)) kind = MLS__S32;
     mls__run_begin(r, &c, direction, kind);
     r->first = first, r->second = second;
     return mls__run_scale(r, k1, k2);
@@ -3051,7 +3079,7 @@ MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction directio
 {
     static const char *const how[] = {" int8: ",
                                       " int16: ",
-                                      " int16 x 32 bits: ",
+                                      " int16 x two planes of int16: ",
                                       " fp32",
                                       " int8, group pair by group pair: ",
                                       " int16, group pair by group pair: ",
@@ -3074,6 +3102,8 @@ MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction directio
         for (int i = 0; i < 2; i++) most[i] = mls__folded_max(formats[i], mls__k_max(formats[i]));
         kind = MLS__REFERENCE;
         if (mls__unit()) kind = mls__class(&c, direction, first, second, most[0], most[1]);
+        if (mls__halves(&c, direction, first, second, mls__k_max(first), mls__k_max(second), kind))
+            kind = MLS__S32;
     }
     if (kind != MLS__REFERENCE) mls__say(text, size, mls_kernel_used());
     mls__say(text, size, how[kind]);
@@ -3086,7 +3116,7 @@ MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction directio
         return MLS_OK;
     }
     for (int i = 0; i < 2; i++) {
-        mls__say(text, size, i ? " x " : kind <= MLS__S16 ? "up to " : "too wide to fold, up to ");
+        mls__say(text, size, i ? " x " : kind <= MLS__S32 ? "up to " : "too wide to fold, up to ");
         mls__say_int(text, size, mls__folded_max(formats[i], 0));
         if (mls__k_max(formats[i])) mls__say(text, size, " * 2^");
         if (mls__k_max(formats[i])) mls__say_int(text, size, mls__k_max(formats[i]));
@@ -3637,10 +3667,12 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
                     av = MLS__SETI(w);
                     MLS__UNROLL
                     for (int v = 0; v < parts; v++) {
-                        const int last = half && v == parts - 1;
-                        acc[m][v] = kind == MLS__S8 && b_unsigned
-                                        ? MLS__FN(mls__dot_lanes)(kind, last, acc[m][v], bv[v], av)
-                                        : MLS__FN(mls__dot_lanes)(kind, last, acc[m][v], av, bv[v]);
+                        const int half_register = half && v == parts - 1;
+                        acc[m][v] =
+                            kind == MLS__S8 && b_unsigned
+                                ? MLS__FN(mls__dot_lanes)(kind, half_register, acc[m][v], bv[v], av)
+                                : MLS__FN(mls__dot_lanes)(kind, half_register, acc[m][v], av,
+                                                          bv[v]);
                     }
                 }
                 MLS__UNROLL

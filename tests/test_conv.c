@@ -1507,6 +1507,11 @@ static void parts(void)
         check_case(&c, MLS_BACKWARD_WEIGHT, some_format(6, MLS_GROUP_NC),
                    some_format(6, MLS_GROUP_NC), FILL_SPREAD, FILL_SPREAD, &rng);
     }
+    if (!T_SLOW) { /* group pairs, with sums that leave the cache: several images at a time */
+        mls_conv c = conv_of(shape_of(3, 1, 1, 1027), 1030, 1, 1, 1, 0);
+        mls_format f = format_of(2, 1, 8, 1, MLS_GROUP_NC);
+        check_case(&c, MLS_BACKWARD_WEIGHT, f, f, FILL_FAR, FILL_FAR, &rng);
+    }
 }
 
 static void prepared_operands(void)
@@ -1661,6 +1666,7 @@ static void explained(void)
     mls_conv c = conv_of(shape_of(2, 8, 8, 16), 16, 3, 3, 1, 1), bad = c;
     mls_format none = {0, 0, 0, 0, 0, 0, 0}, narrow = {2, 1, 2, 0, MLS_GROUP_NC, 0, 0};
     mls_format middle = {2, 1, 3, 1, MLS_GROUP_NC, 0, 0}, broad = {2, 1, 8, 1, MLS_GROUP_NC, 0, 0};
+    mls_format farther = {2, 1, 4, 1, MLS_GROUP_NC, 0, 0};
     mls_format wrong = {9, 1, 2, 0, 0, 0, 0};
     char text[200];
     for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
@@ -1674,6 +1680,11 @@ static void explained(void)
         T_CHECK(strstr(text, kernel ? "int16" : "scalar") != NULL);
         T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, broad, broad, text, sizeof text), MLS_OK);
         T_CHECK(strstr(text, kernel ? "pair by group pair" : "scalar") != NULL);
+        c.stride = 2; /* few taps in a window, and exponents that two planes hold */
+        T_EQ_INT(mls_conv_explain(&c, MLS_BACKWARD_DATA, middle, farther, text, sizeof text),
+                 MLS_OK);
+        T_CHECK(strstr(text, kernel ? "two planes of int16: up to 24 * 2^7" : "scalar") != NULL);
+        c.stride = 1;
     }
     T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, narrow, narrow, text, 5), MLS_OK);
     T_CHECK(strlen(text) == 4);
