@@ -32,10 +32,11 @@
        Multiplying by a power of two is exact, so group scales are folded into the elements:
        w' = sign * q * (2^mg + m) * 2^(K-k), K the largest k in use. Where that fits 8 or 16 bits,
        one micro-kernel body (>>template) sums plain integers with the CPU's dot products, or with
-       AMX tiles, where int16 is two planes of bytes; formats that do not fit go with the data in two
+       AMX tiles, where int16 is two planes of bytes. Formats that do not fit go with the data in two
        planes of 16 bits, or group pair by group pair into 64 bits or doubles that hold them exactly
-       (>>wide), the few that need more through the reference. The fp32 convolution runs through the same body, one float where four int8
-       stand. Whoever calls the same convolution often prepares its operands (mls_operand).
+       (>>wide); the few that need more go through the reference. The fp32 convolution runs through
+       the same body, one float where four int8 stand. Whoever calls the same convolution often
+       prepares its operands (mls_operand).
        docs/PERFORMANCE.md has the measurements behind this.
 
    MEMORY AND THREADS
