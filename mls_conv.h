@@ -107,7 +107,8 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
 /* Z = W * A. weight [c_out][kh][kw][c_in], input as conv->in, output as mls_conv_output.
    The scalar kernel does not touch the workspace.
    Errors of all three: ARGUMENT, SHAPE (a tensor does not match conv), FORMAT (also a group code
-   with S_g > 1 or k too large), RANGE (see mls_conv_check), NONFINITE (the product of the scales overflows), MEMORY (workspace too small).
+   with S_g > 1 or k too large), RANGE (see mls_conv_check), NONFINITE (the product of the scales
+   overflows), MEMORY (workspace too small).
    On an error the output is untouched. */
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
                                     const mls_tensor *input, float *output, void *workspace,
