@@ -1185,7 +1185,7 @@ static size_t mls__run_size(mls__run *r, int slots)
     r->error_bytes = r->a_bytes = r->e_bytes = r->flat_bytes = 0;
     r->together = 1;
     if (r->direction != MLS_BACKWARD_WEIGHT) {
-        r->phase_bytes = taps * (size_t)r->blocks * (mls__kind16(r->kind) ? 2 : 1);
+        r->phase_bytes = taps * (size_t)r->blocks * (r->kind == MLS__S16 ? 2 : 1);
         total += mls__packed_bytes(r) + MLS__SLACK;
         /* where the weights leave no room for an image in the cache, each block of them passes over
            several images */
@@ -1638,8 +1638,9 @@ static void mls__pack_weights(mls__run *r)
         uint32_t before = i % sums < lanes ? 0 : (uint32_t)r->bias_row[i - lanes];
         r->bias_row[i] = (int32_t)((uint32_t)r->bias_row[i] + before);
     }
-    if (mls__kind16(r->kind)) r->row_largest = mls__row_largest(r, r->words);
-    if (mls__kind16(r->kind)) r->strip_largest = mls__row_largest(r, MLS__STRIP);
+    if (!mls__kind16(r->kind)) return;
+    r->row_largest = mls__row_largest(r, r->words);
+    if (r->words > MLS__STRIP) r->strip_largest = mls__row_largest(r, MLS__STRIP);
 }
 
 /* How many rows of taps 32 bits hold, by what the weights really are. */
