@@ -890,9 +890,9 @@ static int mls__amx_here(void)
 static int mls__amx_here(void)
 {
     enum {
-        ARCH_PRCTL = 158,
-        ARCH_REQ_XCOMP_PERM = 0x1023,
-        XFEATURE_XTILEDATA = 18
+        MLS__ARCH_PRCTL = 158,
+        MLS__ARCH_REQ_XCOMP_PERM = 0x1023,
+        MLS__XFEATURE_XTILEDATA = 18
     };
     const unsigned tile = 1u << 24, int8 = 1u << 25, saved = 3u << 17;
     unsigned a, b, c, d, high;
@@ -903,8 +903,8 @@ static int mls__amx_here(void)
     /* bare, as <unistd.h> and <sys/syscall.h> would be needed for nothing else */
     __asm__ volatile("syscall"
                      : "=a"(status)
-                     : "a"((long)ARCH_PRCTL), "D"((long)ARCH_REQ_XCOMP_PERM),
-                       "S"((long)XFEATURE_XTILEDATA)
+                     : "a"((long)MLS__ARCH_PRCTL), "D"((long)MLS__ARCH_REQ_XCOMP_PERM),
+                       "S"((long)MLS__XFEATURE_XTILEDATA)
                      : "rcx", "r11", "memory");
     return status == 0;
 }
@@ -1098,22 +1098,22 @@ MLS_DEF mls_status mls_quantize(mls_tensor *t, const float *x, uint64_t seed)
     size_t elements;
     int64_t n, blocks;
     enum {
-        BLOCK = 1 << 14
+        MLS__BLOCK = 1 << 14
     }; /* elements a thread takes at a time: 64 KiB, well inside L2 */
     if (!t || !x || !t->peak || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
     if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
     elements = mls__elements(t->shape);
     if (!elements) return MLS_ERROR_SHAPE;
     n = t->shape.n;
-    blocks = (int64_t)((elements + BLOCK - 1) / BLOCK);
+    blocks = (int64_t)((elements + MLS__BLOCK - 1) / MLS__BLOCK);
     MLS__OMP(omp parallel for schedule(static) if (blocks > 1))
     for (int64_t i = 0; i < n; i++) mls__quantize_peaks(t, x, (size_t)i, (size_t)i + 1);
     status = mls__quantize_scales(t);
     if (status != MLS_OK) return status;
     MLS__OMP(omp parallel for schedule(static) if (blocks > 1))
     for (int64_t b = 0; b < blocks; b++) {
-        size_t first = (size_t)b * BLOCK;
-        size_t last = elements - first < BLOCK ? elements : first + BLOCK;
+        size_t first = (size_t)b * MLS__BLOCK;
+        size_t last = elements - first < MLS__BLOCK ? elements : first + MLS__BLOCK;
         mls__quantize_codes(t, x, seed, first, last);
     }
     return MLS_OK;
@@ -1715,30 +1715,30 @@ static MLS__TARGET void MLS__FN(mls__encode_range)(const mls__coder *c, const fl
                                                    uint8_t *code, size_t first, size_t last)
 {
     enum {
-        STEP = MLS__FN(mls__step)
+        MLS__STEP = MLS__FN(mls__step)
     };
     size_t image = mls__image(c->shape), channels = (size_t)c->shape.c, period = channels;
     size_t width = (size_t)mls__width(c);
-    uint8_t *to = c->size ? code : code + first / 8 * width, tail[2 * STEP];
+    uint8_t *to = c->size ? code : code + first / 8 * width, tail[2 * MLS__STEP];
     uint16_t group[MLS__WINDOW];
-    float padded[STEP];
+    float padded[MLS__STEP];
     MLS__FN(mls__stretch) s;
     s.keys = mls__random_keys(c->seed, (uint64_t)first >> 33);
-    while (period % STEP) period += channels;
-    if (!mls__group_step_c(c->format)) period = STEP;
-    for (size_t i = first; i < last; i += s.steps * STEP) {
+    while (period % MLS__STEP) period += channels;
+    if (!mls__group_step_c(c->format)) period = MLS__STEP;
+    for (size_t i = first; i < last; i += s.steps * MLS__STEP) {
         size_t left = last - i, here = image - i % image, known;
         if (here > left) here = left;
         if (period <= MLS__WINDOW && 2 * period <= here) {
-            known = period, s.steps = here / STEP; /* to the end of the image */
+            known = period, s.steps = here / MLS__STEP; /* to the end of the image */
         } else {
-            known = left < MLS__WINDOW ? left : MLS__WINDOW, s.steps = known / STEP;
+            known = left < MLS__WINDOW ? left : MLS__WINDOW, s.steps = known / MLS__STEP;
         }
-        s.pair = (uint32_t)(i / 2), s.period = known / STEP;
-        if (known < STEP) memset(group, 0, sizeof group), s.steps = s.period = 1;
+        s.pair = (uint32_t)(i / 2), s.period = known / MLS__STEP;
+        if (known < MLS__STEP) memset(group, 0, sizeof group), s.steps = s.period = 1;
         mls__groups(c, i, known, group);
         MLS__FN(mls__scales)(&s, c, group);
-        if (known < STEP) {
+        if (known < MLS__STEP) {
             memset(padded, 0, sizeof padded);
             memcpy(padded, x + i, left * sizeof *x);
             MLS__FN(mls__encode_stretch)(c, &s, padded, tail);
@@ -1746,7 +1746,7 @@ static MLS__TARGET void MLS__FN(mls__encode_range)(const mls__coder *c, const fl
         } else {
             MLS__FN(mls__encode_stretch)(c, &s, x + i, to);
         }
-        to += s.steps * STEP / 8 * width;
+        to += s.steps * MLS__STEP / 8 * width;
     }
 }
 #endif

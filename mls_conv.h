@@ -244,15 +244,15 @@ MLS_DEF mls_shape mls_conv_output(const mls_conv *conv)
     mls_shape none = {0, 0, 0, 0}, out, kernel;
     size_t channels, padded;
     enum {
-        MOST = 1 << 24
+        MLS__MOST = 1 << 24
     }; /* of a side, so that no index of the padded image overflows */
     mls_conv c;
     if (!conv) return none;
     c = mls__conv_defaults(conv);
     kernel.n = c.c_out, kernel.h = c.kh, kernel.w = c.kw, kernel.c = c.in.c;
     if (!mls__elements(c.in) || !mls__elements(kernel) || c.stride < 1 || c.pad < 0) return none;
-    if (c.in.h > MOST || c.in.w > MOST || c.kh > MOST || c.kw > MOST || c.pad > MOST ||
-        c.stride > MOST) {
+    if (c.in.h > MLS__MOST || c.in.w > MLS__MOST || c.kh > MLS__MOST || c.kw > MLS__MOST ||
+        c.pad > MLS__MOST || c.stride > MLS__MOST) {
         return none;
     }
     /* A padded image, in either direction, of the widest elements must be addressable. */
@@ -3290,7 +3290,7 @@ static void mls__operand_put(const mls_operand *o, const mls__layout *l, const u
 MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t seed)
 {
     enum {
-        CHUNK = 4096 /* elements that wait in the L1 cache for their places */
+        MLS__CHUNK = 4096 /* elements that wait in the L1 cache for their places */
     };
     mls__layout l;
     mls_status status;
@@ -3302,7 +3302,7 @@ MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t
         return MLS_ERROR_ARGUMENT;
     }
     elements = mls__elements(o->tensor.shape), n = o->tensor.shape.n;
-    chunks = (int64_t)((elements + CHUNK - 1) / CHUNK);
+    chunks = (int64_t)((elements + MLS__CHUNK - 1) / MLS__CHUNK);
     MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
     for (int64_t i = 0; i < n; i++) {
         mls__quantize_peaks(&o->tensor, x, (size_t)i, (size_t)i + 1);
@@ -3311,9 +3311,9 @@ MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t
     if (status != MLS_OK) return status;
     MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
     for (int64_t i = 0; i < chunks; i++) {
-        size_t first = (size_t)i * CHUNK, left = elements - first;
-        size_t count = left < CHUNK ? left : (size_t)CHUNK, size = (size_t)l.run[0].size;
-        uint8_t chunk[CHUNK * 2], *to = o->role == MLS_WEIGHT ? o->data + first * size : chunk;
+        size_t first = (size_t)i * MLS__CHUNK, left = elements - first;
+        size_t count = left < MLS__CHUNK ? left : (size_t)MLS__CHUNK, size = (size_t)l.run[0].size;
+        uint8_t chunk[MLS__CHUNK * 2], *to = o->role == MLS_WEIGHT ? o->data + first * size : chunk;
         mls__quantize_integers(&o->tensor, x, seed, first, first + count, (int)size, l.run[0].k2,
                                o->role == MLS_WEIGHT ? 0 : (int)l.run[0].bias, to);
         if (o->role != MLS_WEIGHT) mls__operand_put(o, &l, chunk, first, count);
@@ -3629,10 +3629,10 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
                                                 const mls__dot *d)
 {
     enum {
-        PARTS = MLS__FN(mls__parts)
+        MLS__PARTS = MLS__FN(mls__parts)
     };
-    const int parts = nb * PARTS - half * (PARTS / 2);
-    MLS__I acc[MLS__ROWS][3 * PARTS];
+    const int parts = nb * MLS__PARTS - half * (MLS__PARTS / 2);
+    MLS__I acc[MLS__ROWS][3 * MLS__PARTS];
     const ptrdiff_t step = d->a_m, a_word = d->a_word;
     const size_t b_word = d->b_word, b_block = d->b_block;
     const int32_t words = d->words;
@@ -3656,11 +3656,11 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
             a[0] = d->a + image * d->a_image + row * d->a_row;
             for (int i = 1; i < (mr + 2) / 3; i++) a[i] = a[i - 1] + 3 * step;
             for (int32_t word = 0; word < words; word++) {
-                MLS__I bv[3 * PARTS];
+                MLS__I bv[3 * MLS__PARTS];
                 MLS__UNROLL
                 for (int v = 0; v < parts; v++) {
-                    bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v / PARTS) * b_block +
-                                                (size_t)(v % PARTS * MLS__LANES * MLS__WORD)));
+                    bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v / MLS__PARTS) * b_block +
+                                                (size_t)(v % MLS__PARTS * MLS__LANES * MLS__WORD)));
                 }
                 MLS__UNROLL
                 for (int m = 0; m < mr; m++) {
@@ -3782,9 +3782,9 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
                                                       const mls__pairs *d)
 {
     enum {
-        PARTS = MLS__FN(mls__parts)
+        MLS__PARTS = MLS__FN(mls__parts)
     };
-    MLS__FN(mls__i64) wide[8][2 * PARTS], zero = {0};
+    MLS__FN(mls__i64) wide[8][2 * MLS__PARTS], zero = {0};
     const ptrdiff_t step = d->a_m;
 #if MLS__LANES == 16
     if (doubles) zero = (MLS__FN(mls__i64))_mm512_set1_pd(MLS__MIDDLE);
@@ -3793,12 +3793,12 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
         MLS__UNROLL
-        for (int v = 0; v < 2 * PARTS; v++) wide[m][v] = zero;
+        for (int v = 0; v < 2 * MLS__PARTS; v++) wide[m][v] = zero;
     }
     for (int32_t pair = 0; pair < d->pairs; pair++) {
-        MLS__I acc[8][PARTS], shift[PARTS];
+        MLS__I acc[8][MLS__PARTS], shift[MLS__PARTS];
         MLS__UNROLL
-        for (int v = 0; v < PARTS; v++) {
+        for (int v = 0; v < MLS__PARTS; v++) {
             size_t at = (size_t)(pair * MLS__LANE + v * MLS__LANES);
             MLS__I init = MLS__BITS(MLS__LOAD(d->init + at));
             shift[v] = d->shift[pair] - MLS__BITS(MLS__LOAD(d->k + at));
@@ -3809,9 +3809,9 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
             const uint8_t *a = d->a + (size_t)pair * MLS__WORD + row * d->a_row;
             const uint8_t *b = d->b + (size_t)pair * d->b_pair + (size_t)row * d->b_row;
             for (int32_t word = 0; word < d->words; word++) {
-                MLS__I bv[PARTS];
+                MLS__I bv[MLS__PARTS];
                 MLS__UNROLL
-                for (int v = 0; v < PARTS; v++) {
+                for (int v = 0; v < MLS__PARTS; v++) {
                     bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v * MLS__LANES * MLS__WORD)));
                 }
                 MLS__UNROLL
@@ -3821,7 +3821,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
                     memcpy(&w, a + m * step, sizeof w);
                     av = MLS__SETI(w);
                     MLS__UNROLL
-                    for (int v = 0; v < PARTS; v++) {
+                    for (int v = 0; v < MLS__PARTS; v++) {
                         acc[m][v] = kind == MLS__PAIRS8 ? MLS__FN(mls__dot8)(acc[m][v], av, bv[v])
                                                         : MLS__FN(mls__dot16)(acc[m][v], av, bv[v]);
                     }
@@ -3847,7 +3847,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
         MLS__UNROLL
         for (int m = 0; m < mr; m++) {
             MLS__UNROLL
-            for (int v = 0; v < PARTS; v++) {
+            for (int v = 0; v < MLS__PARTS; v++) {
                 MLS__FN(mls__add_wide)(&wide[m][2 * v], acc[m][v], shift[v]);
             }
         }
@@ -3855,7 +3855,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doub
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
         MLS__UNROLL
-        for (int v = 0; v < 2 * PARTS; v++) {
+        for (int v = 0; v < 2 * MLS__PARTS; v++) {
             int64_t *to = d->wide + m * MLS__LANE + v * MLS__LANES / 2;
             MLS__FN(mls__u64c) sum;
             memcpy(&sum, to, sizeof sum);
@@ -3996,17 +3996,17 @@ MLS__INLINE MLS__TARGET size_t MLS__FN(mls__fold_nibbles)(const mls__fold *f, si
                                                           uint8_t *to)
 {
     enum {
-        STEP = 4 * MLS__LANES
+        MLS__STEP = 4 * MLS__LANES
     }; /* at most MLS__AHEAD */
-    int8_t values[STEP];
+    int8_t values[MLS__STEP];
     size_t i = 0, ch = *channel, channels = f->channels;
     MLS__FN(mls__bytes) table;
     int codes = 2 << (f->format.ex + f->format.mx);
-    for (int j = 0; j < STEP; j++) {
+    for (int j = 0; j < MLS__STEP; j++) {
         values[j] = (int8_t)mls__grid_signed(f->format, (uint32_t)(j % 16 % codes));
     }
     memcpy(&table, values, sizeof table);
-    for (; i + STEP <= count; i += STEP) {
+    for (; i + MLS__STEP <= count; i += MLS__STEP) {
         MLS__FN(mls__half8) packed;
         MLS__FN(mls__some8) half;
         MLS__FN(mls__words) pair;
@@ -4019,7 +4019,7 @@ MLS__INLINE MLS__TARGET size_t MLS__FN(mls__fold_nibbles)(const mls__fold *f, si
         for (size_t j = 0; j < 2; j++) {
             MLS__FN(mls__some16) wide, by;
             memcpy(&half, (const char *)&q + j * sizeof half, sizeof half);
-            memcpy(&by, f->multiplier + ch + j * (STEP / 2), sizeof by);
+            memcpy(&by, f->multiplier + ch + j * (MLS__STEP / 2), sizeof by);
             wide = __builtin_convertvector(half, MLS__FN(mls__some16)) * by;
             if (size == 1) {
                 half = __builtin_convertvector(wide ^ (int16_t)f->flip, MLS__FN(mls__some8));
@@ -4028,7 +4028,7 @@ MLS__INLINE MLS__TARGET size_t MLS__FN(mls__fold_nibbles)(const mls__fold *f, si
                 memcpy(to + 2 * i + j * sizeof wide, &wide, sizeof wide);
             }
         }
-        ch += STEP;
+        ch += MLS__STEP;
         if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;
     }
     *channel = ch;

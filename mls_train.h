@@ -2144,7 +2144,7 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
 {
     enum {
-        BLOCK = 1 << 13
+        MLS__BLOCK = 1 << 13
     };
     int64_t blocks;
     float share, *w, *g, *v;
@@ -2155,12 +2155,12 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
         return mls__fail(net, MLS_ERROR_STATE, -1, "there is no gradient to apply");
     }
     share = 1.0f / (float)net->images_pending;
-    blocks = (int64_t)((net->parameters + BLOCK - 1) / BLOCK);
+    blocks = (int64_t)((net->parameters + MLS__BLOCK - 1) / MLS__BLOCK);
     w = mls__floats(net, 0), g = w + net->parameters, v = g + net->parameters;
     MLS__OMP(omp parallel for schedule(static) num_threads(net->threads))
     for (int64_t b = 0; b < blocks; b++) {
-        size_t first = (size_t)b * BLOCK, count = net->parameters - first;
-        if (count > BLOCK) count = BLOCK;
+        size_t first = (size_t)b * MLS__BLOCK, count = net->parameters - first;
+        if (count > MLS__BLOCK) count = MLS__BLOCK;
         mls__layer_kernels[mls__unit()].sgd(w + first, g + first, v + first, count, share, sgd);
     }
     net->images_pending = 0;
@@ -2717,13 +2717,13 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
     static const char *const classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                           "dog",      "frog",       "horse", "ship", "truck"};
     enum {
-        PICTURES = 10000,
-        BYTES = 3073
+        MLS__PICTURES = 10000,
+        MLS__BYTES = 3073
     };
     int files = part ? 1 : 5;
     mls_status status;
     if (!data || !folder || part < 0 || part > 1) return MLS_ERROR_ARGUMENT;
-    status = mls__data_new(data, (size_t)files * PICTURES, 32, 32, 3);
+    status = mls__data_new(data, (size_t)files * MLS__PICTURES, 32, 32, 3);
     if (status != MLS_OK) return mls__file_error(text, size, status, "no memory for", folder);
     data->classes = 10;
     for (int i = 0; i < 10; i++) mls__say(data->names[i], sizeof data->names[i], classes[i]);
@@ -2736,12 +2736,12 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
         if (!part) mls__say_int(name, sizeof name, file + 1);
         mls__say(name, sizeof name, ".bin");
         path = mls__path(folder, "/", name);
-        status =
-            path ? mls__file_read(path, (size_t)PICTURES * BYTES, &bytes, &got) : MLS_ERROR_MEMORY;
-        if (status == MLS_OK && got != (size_t)PICTURES * BYTES) status = MLS_ERROR_DATA;
-        for (int32_t n = 0; n < PICTURES && status == MLS_OK; n++) {
-            const uint8_t *record = bytes + (size_t)n * BYTES;
-            size_t at = (size_t)file * PICTURES + (size_t)n;
+        status = path ? mls__file_read(path, (size_t)MLS__PICTURES * MLS__BYTES, &bytes, &got)
+                      : MLS_ERROR_MEMORY;
+        if (status == MLS_OK && got != (size_t)MLS__PICTURES * MLS__BYTES) status = MLS_ERROR_DATA;
+        for (int32_t n = 0; n < MLS__PICTURES && status == MLS_OK; n++) {
+            const uint8_t *record = bytes + (size_t)n * MLS__BYTES;
+            size_t at = (size_t)file * MLS__PICTURES + (size_t)n;
             if (record[0] > 9) status = MLS_ERROR_DATA;
             data->labels[at] = record[0];
             for (size_t i = 0; i < 1024; i++) { /* planes to channels-last */
@@ -3002,18 +3002,19 @@ static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, si
                                                double *square)
 {
     enum {
-        STEP = MLS__FN(mls__pairs),
-        AT_ONCE = 4
+        MLS__STEP = MLS__FN(mls__pairs),
+        MLS__AT_ONCE = 4
     };
-    for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
-        size_t some = c - c0 < (size_t)STEP * AT_ONCE ? c - c0 : (size_t)STEP * AT_ONCE;
-        MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
+    for (size_t c0 = 0; c0 < c; c0 += (size_t)MLS__STEP * MLS__AT_ONCE) {
+        size_t some =
+            c - c0 < (size_t)MLS__STEP * MLS__AT_ONCE ? c - c0 : (size_t)MLS__STEP * MLS__AT_ONCE;
+        MLS__FN(mls__d) s[MLS__AT_ONCE], q[MLS__AT_ONCE];
         memset(s, 0, sizeof s);
         memset(q, 0, sizeof q);
         for (size_t p = 0; p < pixels; p++) {
             MLS__UNROLL
-            for (size_t j = 0; j < AT_ONCE; j++) {
-                size_t at = c0 + j * STEP;
+            for (size_t j = 0; j < MLS__AT_ONCE; j++) {
+                size_t at = c0 + j * MLS__STEP;
                 MLS__FN(mls__d) v;
                 if (at >= c) continue;
                 v = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(x + p * c + at, c - at));
@@ -3031,17 +3032,18 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
                                                 double *product)
 {
     enum {
-        STEP = MLS__FN(mls__pairs),
-        AT_ONCE = 4
+        MLS__STEP = MLS__FN(mls__pairs),
+        MLS__AT_ONCE = 4
     };
-    for (size_t c0 = 0; c0 < c; c0 += (size_t)STEP * AT_ONCE) {
-        size_t some = c - c0 < (size_t)STEP * AT_ONCE ? c - c0 : (size_t)STEP * AT_ONCE;
-        MLS__FN(mls__d) s[AT_ONCE], q[AT_ONCE];
-        MLS__FN(mls__half) centre[AT_ONCE];
+    for (size_t c0 = 0; c0 < c; c0 += (size_t)MLS__STEP * MLS__AT_ONCE) {
+        size_t some =
+            c - c0 < (size_t)MLS__STEP * MLS__AT_ONCE ? c - c0 : (size_t)MLS__STEP * MLS__AT_ONCE;
+        MLS__FN(mls__d) s[MLS__AT_ONCE], q[MLS__AT_ONCE];
+        MLS__FN(mls__half) centre[MLS__AT_ONCE];
         memset(s, 0, sizeof s);
         memset(q, 0, sizeof q);
-        for (size_t j = 0; j < AT_ONCE; j++) {
-            size_t at = c0 + j * STEP;
+        for (size_t j = 0; j < MLS__AT_ONCE; j++) {
+            size_t at = c0 + j * MLS__STEP;
             if (at < c)
                 centre[j] = MLS__FN(mls__load_half)(mean + at, c - at);
             else
@@ -3049,8 +3051,8 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
         }
         for (size_t p = 0; p < pixels; p++) {
             MLS__UNROLL
-            for (size_t j = 0; j < AT_ONCE; j++) {
-                size_t at = c0 + j * STEP;
+            for (size_t j = 0; j < MLS__AT_ONCE; j++) {
+                size_t at = c0 + j * MLS__STEP;
                 MLS__FN(mls__half) v;
                 MLS__FN(mls__d) g;
                 if (at >= c) continue;
