@@ -75,18 +75,20 @@
 extern "C" {
 #endif
 
-#define MLS__STATUS_LIST(X)                                                                  \
-    X(MLS_OK, "ok")                                                                          \
-    X(MLS_ERROR_ARGUMENT, "a pointer is null or a value is out of its range")                \
-    X(MLS_ERROR_FORMAT, "not a format: see mls_format")                                      \
-    X(MLS_ERROR_SHAPE, "a dimension is not positive, does not match, or the size overflows") \
-    X(MLS_ERROR_MEMORY, "the memory given is too small, or the allocation failed")           \
-    X(MLS_ERROR_NONFINITE, "an input or a scale is infinite or not a number")                \
-    X(MLS_ERROR_RANGE, "the exact sum would not fit the widest accumulator")                 \
-    X(MLS_ERROR_KERNEL, "no such kernel in this build or on this CPU")                       \
-    X(MLS_ERROR_STATE, "called out of order")                                                \
-    X(MLS_ERROR_IO, "a file cannot be opened, read or written")                              \
-    X(MLS_ERROR_DATA, "a file or buffer is damaged, truncated or of another kind")
+#define MLS__STATUS_LIST(X)                                                                       \
+    X(MLS_OK, "ok")                                                                               \
+    X(MLS_ERROR_ARGUMENT, "a pointer is null or a value is out of its range")                     \
+    X(MLS_ERROR_FORMAT, "not a format: see mls_format")                                           \
+    X(MLS_ERROR_SHAPE, "a dimension is not positive, does not match, or the size overflows")      \
+    X(MLS_ERROR_MEMORY, "the memory given is too small, or the allocation failed")                \
+    X(MLS_ERROR_NONFINITE, "an input or a scale is infinite or not a number")                     \
+    X(MLS_ERROR_RANGE, "the exact sum would not fit the widest accumulator")                      \
+    X(MLS_ERROR_KERNEL, "no such kernel in this build or on this CPU")                            \
+    X(MLS_ERROR_STATE, "called out of order")                                                     \
+    X(MLS_ERROR_IO, "a file cannot be opened, read or written")                                   \
+    X(MLS_ERROR_DATA, "a file or buffer is damaged, truncated or of another kind")                \
+    X(MLS_ERROR_FLOATS, "a thread rounds floats, or flushes small ones to zero, as the host set " \
+                        "it")
 
 #define MLS__STATUS_NAME(name, text) name,
 typedef enum mls_status {
@@ -170,7 +172,7 @@ MLS_DEF mls_status mls_tensor_init(mls_tensor *tensor, mls_format format, mls_sh
 /* Quantizes x, laid out as tensor->shape says, to tensor->format (paper, Algorithm 1, repaired:
    docs/FORMAT.md). seed chooses the random bits of stochastic rounding and is not used otherwise.
    Errors: NONFINITE when an x, or the scale that x needs, is not finite: codes, groups and scale
-   stay as they were; ARGUMENT, FORMAT, SHAPE. */
+   stay as they were; FLOATS; ARGUMENT, FORMAT, SHAPE. */
 MLS_DEF mls_status mls_quantize(mls_tensor *tensor, const float *x, uint64_t seed);
 
 /* x = fl((q * lsb * (1 + m / 2^mg)) * S_t) * 2^-k for every element. */
@@ -180,7 +182,7 @@ MLS_DEF mls_status mls_dequantize(const mls_tensor *tensor, float *x);
 MLS_DEF uint32_t mls_tensor_code(const mls_tensor *tensor, size_t index);
 
 /* How well a tensor stands for x. Sums are taken in index order. Errors: ARGUMENT, FORMAT, SHAPE,
-   NONFINITE (x). */
+   NONFINITE (x), FLOATS. */
 typedef struct mls_report {
     double relative_error; /* mean of |q - x| / |x| over x != 0 (ARE, the paper's Fig. 3) */
     double snr_db;         /* 10 log10(sum x^2 / sum (q - x)^2); 999 where nothing was lost,
@@ -229,9 +231,14 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 #endif
 
 #if defined(_OPENMP) && !defined(MLS_NO_THREADS)
+#include <omp.h>
 #define MLS__OMP(text) _Pragma(#text)
+#define MLS__THREADS() omp_get_max_threads()
+#define MLS__THREAD()  omp_get_thread_num()
 #else
 #define MLS__OMP(text)
+#define MLS__THREADS() 1
+#define MLS__THREAD()  0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -277,6 +284,35 @@ MLS__INLINE float mls__float(uint32_t u)
 MLS__INLINE float mls__pow2(int e)
 {
     return mls__float(e >= -126 ? (uint32_t)(e + 127) << 23 : (uint32_t)1 << (e + 149));
+}
+
+/* Whether floats and doubles behave in this thread as the results need: rounded to nearest, small
+   ones kept. A host changes that with fesetround, with the flush-to-zero bits of the processor, or by
+   linking with -ffast-math; the mode belongs to a thread. Stored bits are compared, since a comparison
+   may itself flush. */
+static MLS__UNUSED int mls__floats_here(void)
+{
+    /* a quarter and three quarters of the last place of 1; the smallest normal and subnormal */
+    const volatile float one = 1, less = 0x1p-25f, more = 0x1.8p-24f;
+    const volatile float normal = 0x1p-126f, least = 0x1p-149f;
+    const volatile double unit = 1, fewer = 0x1p-54, most = 0x1.8p-53;
+    const volatile float low = one + less, high = one + more;
+    const volatile float half = normal * 0.5f, grown = least * 0x1p24f;
+    const volatile double down = unit + fewer, up = unit + most;
+    return mls__bits(low) == 0x3f800000u && mls__bits(high) == 0x3f800001u &&
+           mls__bits(half) == 0x00400000u && mls__bits(grown) == 0x01000000u && down == 1 &&
+           up == 1 + 0x1p-52;
+}
+
+/* The same for all threads of a team: they may have been made while the mode was another one. */
+static MLS__UNUSED int mls__floats_good(int threads)
+{
+    int bad = !mls__floats_here();
+    (void)threads; /* without OpenMP */
+    if (bad || threads < 2) return !bad;
+    MLS__OMP(omp parallel num_threads(threads) reduction(| : bad))
+    bad |= !mls__floats_here();
+    return !bad;
 }
 
 /* Round to nearest even, for |x| < 2^22: the sum's last place is 1. */
@@ -1106,6 +1142,7 @@ MLS_DEF mls_status mls_quantize(mls_tensor *t, const float *x, uint64_t seed)
     if (!elements) return MLS_ERROR_SHAPE;
     n = t->shape.n;
     blocks = (int64_t)((elements + MLS__BLOCK - 1) / MLS__BLOCK);
+    if (!mls__floats_good(blocks > 1 ? MLS__THREADS() : 1)) return MLS_ERROR_FLOATS;
     MLS__OMP(omp parallel for schedule(static) if (blocks > 1))
     for (int64_t i = 0; i < n; i++) mls__quantize_peaks(t, x, (size_t)i, (size_t)i + 1);
     status = mls__quantize_scales(t);
@@ -1145,6 +1182,7 @@ MLS_DEF mls_status mls_dequantize(const mls_tensor *t, float *x)
     if (!t || !x || !t->group || !t->code) return MLS_ERROR_ARGUMENT;
     if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
     if (!mls__elements(t->shape)) return MLS_ERROR_SHAPE;
+    if (!mls__floats_here()) return MLS_ERROR_FLOATS;
     mls__dequantize_range(t, x, 0, mls__elements(t->shape));
     return MLS_OK;
 }
@@ -1178,6 +1216,7 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
     if (mls_format_check(t->format) != MLS_OK) return MLS_ERROR_FORMAT;
     elements = mls__elements(t->shape);
     if (!elements) return MLS_ERROR_SHAPE;
+    if (!mls__floats_here()) return MLS_ERROR_FLOATS;
     for (size_t i = 0; i < elements; i++) {
         if ((mls__bits(x[i]) & 0x7fffffffu) >= 0x7f800000u) return MLS_ERROR_NONFINITE;
     }

@@ -108,7 +108,7 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
    The scalar kernel does not touch the workspace.
    Errors of all three: ARGUMENT, SHAPE (a tensor does not match conv), FORMAT (also a group code
    with S_g > 1 or k too large), RANGE (see mls_conv_check), NONFINITE (the product of the scales
-   overflows), MEMORY (workspace too small).
+   overflows), MEMORY (workspace too small), FLOATS.
    On an error the output is untouched. */
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
                                     const mls_tensor *input, float *output, void *workspace,
@@ -208,15 +208,6 @@ MLS_DEF const char *mls_kernel_used(void);
 #ifndef MLS_CONV_HEADER
 #define MLS_CONV_HEADER "mls_conv.h"
 #endif
-#if defined(_OPENMP) && !defined(MLS_NO_THREADS)
-#include <omp.h>
-#define MLS__THREADS() omp_get_max_threads()
-#define MLS__THREAD()  omp_get_thread_num()
-#else
-#define MLS__THREADS() 1
-#define MLS__THREAD()  0
-#endif
-
 #if defined(__SIZEOF_INT128__)
 __extension__ typedef __int128 mls__wide;
 enum {
@@ -2843,6 +2834,19 @@ static int mls__low_bits(int64_t largest)
     return bits;
 }
 
+/* The operands, whose scales may be others than those of the ones before. */
+static mls_status mls__run_tensors(mls__run *r, const mls_tensor *first, const mls_tensor *second)
+{
+    r->first = first, r->second = second;
+    r->scaling = mls__scaling_make(first, second);
+    if (!((mls__bits(r->scaling.tensor) & 0x7fffffffu) < 0x7f800000u)) return MLS_ERROR_NONFINITE;
+    if (r->kind <= MLS__S32) {
+        r->fold = mls__pow2(r->scaling.fraction - r->k1 - r->k2);
+        r->scale = mls__single_scale(r);
+    }
+    return MLS_OK;
+}
+
 /* What the formats and the class decide, with the exponents to which the operands are folded. */
 static mls_status mls__run_scale(mls__run *r, int k1, int k2)
 {
@@ -2851,8 +2855,6 @@ static mls_status mls__run_scale(mls__run *r, int k1, int k2)
         r->low_bits = mls__low_bits(a);
         a = 1 << r->low_bits >> 1; /* what either plane is at most */
     }
-    r->scaling = mls__scaling_make(r->first, r->second);
-    if (!((mls__bits(r->scaling.tensor) & 0x7fffffffu) < 0x7f800000u)) return MLS_ERROR_NONFINITE;
     r->k1 = k1, r->k2 = k2, r->largest = a;
     r->merged = mls__merged(&r->c, r->direction, r->first->format, r->second->format);
     if (r->kind == MLS__S8 || r->kind == MLS__PAIRS8) {
@@ -2865,11 +2867,7 @@ static mls_status mls__run_scale(mls__run *r, int k1, int k2)
             r->segment = INT32_MAX / (a * 128);
         }
     }
-    if (r->kind <= MLS__S32) {
-        r->fold = mls__pow2(r->scaling.fraction - k1 - k2);
-        r->scale = mls__single_scale(r);
-    }
-    return MLS_OK;
+    return mls__run_tensors(r, r->first, r->second);
 }
 
 /* Whether two planes of the second operand hold what would go group pair by group pair, and take
@@ -2891,12 +2889,12 @@ static int mls__halves(const mls_conv *c, mls_direction direction, mls_format fi
     return !mls__kernels[mls__unit()].doubles || taps + taps / 4 <= words + 6 * s * s;
 }
 
-/* Chooses the class of an integer convolution from what the tensors really hold. */
-static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_direction direction,
-                                  const mls_tensor *first, const mls_tensor *second, int by_peak)
+/* Chooses the class of an integer convolution of tensors that use k up to k1 and k2. */
+static mls_status mls__run_class(mls__run *r, const mls_conv *conv, mls_direction direction,
+                                 const mls_tensor *first, const mls_tensor *second, int k1, int k2)
 {
     mls_conv c = mls__conv_defaults(conv);
-    int k1 = mls__k_used(first, by_peak), k2 = mls__k_used(second, by_peak), kind;
+    int kind;
     if (k1 < 0 || k2 < 0) return MLS_ERROR_FORMAT;
     kind = mls__unit()
                ? mls__class(&c, direction, first->format, second->format,
@@ -2906,6 +2904,14 @@ static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_directi
     mls__run_begin(r, &c, direction, kind);
     r->first = first, r->second = second;
     return mls__run_scale(r, k1, k2);
+}
+
+/* The same from what the tensors really hold. */
+static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_direction direction,
+                                  const mls_tensor *first, const mls_tensor *second, int by_peak)
+{
+    return mls__run_class(r, conv, direction, first, second, mls__k_used(first, by_peak),
+                          mls__k_used(second, by_peak));
 }
 
 /* Work before the first image and after the last. */
@@ -2933,12 +2939,13 @@ MLS__INLINE int32_t mls__block_first(int32_t block, int32_t blocks, int32_t n)
     return (int32_t)((int64_t)block * n / blocks);
 }
 
-static void mls__run_all(mls__run *r)
+static mls_status mls__run_all(mls__run *r)
 {
     int32_t n = r->out.n;
     size_t image = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
     /* below about a tenth of a millisecond threads cost more than they give */
     int many = mls__elements(r->out) * mls__image(mls__weight_shape(&r->c)) > 1 << 22;
+    if (!mls__floats_good(many ? r->slots : 1)) return MLS_ERROR_FLOATS;
     mls__run_first(r);
     (void)many; /* without OpenMP */
     if (r->direction != MLS_BACKWARD_WEIGHT) {
@@ -2968,6 +2975,7 @@ static void mls__run_all(mls__run *r)
         MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
         for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
     }
+    return MLS_OK;
 }
 
 static int mls__same_shape(mls_shape a, mls_shape b)
@@ -3002,6 +3010,7 @@ static mls_status mls__conv_integer(const mls_conv *conv, mls_direction directio
     if (r.kind == MLS__REFERENCE) {
         int32_t n = out.n;
         size_t image = mls__image(direction == MLS_FORWARD ? out : c.in);
+        if (!mls__floats_good(MLS__THREADS())) return MLS_ERROR_FLOATS;
         if (direction == MLS_BACKWARD_WEIGHT) {
             mls__backward_weight_reference(&c, first, second, output);
             return MLS_OK;
@@ -3017,8 +3026,7 @@ static mls_status mls__conv_integer(const mls_conv *conv, mls_direction directio
         return MLS_OK;
     }
     status = mls__run_place(&r, workspace, size, MLS__THREADS());
-    if (status == MLS_OK) mls__run_all(&r);
-    return status;
+    return status == MLS_OK ? mls__run_all(&r) : status;
 }
 
 static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, const float *first,
@@ -3031,8 +3039,7 @@ static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, 
     mls__run_begin(&r, conv, direction, MLS__F32);
     r.first32 = first, r.second32 = second, r.output = output;
     status = mls__run_place(&r, workspace, size, MLS__THREADS());
-    if (status == MLS_OK) mls__run_all(&r);
-    return status;
+    return status == MLS_OK ? mls__run_all(&r) : status;
 }
 
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
@@ -3415,8 +3422,7 @@ MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction directi
         mls__place_packed(&r, first->data + l.packed[which]);
         r.packed_before = 1, r.row_largest = first->row_largest[which];
     }
-    mls__run_all(&r);
-    return MLS_OK;
+    return mls__run_all(&r);
 }
 
 #endif /* MLS__CONV_IMPLEMENTED */

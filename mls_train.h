@@ -167,6 +167,7 @@ typedef struct mls_plan {
     int64_t weights;   /* trained numbers */
     int64_t macs;      /* multiply-accumulates of one image, forward */
     int64_t macs_low;  /* of these in low-bit integers */
+    int32_t threads;   /* that a step will use */
 } mls_plan;
 
 /* Checks the network and lays it out for the current number of OpenMP threads, 8 at most. plan may
@@ -176,7 +177,7 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan);
 
 /* Takes the arena and sets the initial weights: convolutions normal with variance
    2 / (kh kw c_out), linear layers uniform in +-1/sqrt(inputs), biases 0, batch norm 1 and 0.
-   The arena stays the caller's, and must stay where it is. Errors: STATE, MEMORY, ARGUMENT. */
+   The arena stays the caller's, and must stay where it is. Errors: STATE, MEMORY, ARGUMENT, FLOATS. */
 MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size);
 
 /* One layer, for reports. */
@@ -216,14 +217,14 @@ typedef struct mls_sgd {
 
 /* Forward and backward of images [images][h][w][c] with labels 0 .. classes - 1; images <= batch.
    Adds to the gradient: several calls before mls_net_update accumulate. result may be null.
-   Errors: ARGUMENT (label out of range, no images), STATE, NONFINITE: net->text names step and
-   layer. Weights, optimizer and running statistics are as before the call; an error in the backward
+   Errors: ARGUMENT (label out of range, no images), STATE, FLOATS, NONFINITE: net->text names step
+   and layer or image. Weights, optimizer and running statistics are as before the call; an error in the backward
    pass also drops the gradient accumulated so far. */
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
-/* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT, STATE (there is
-   none). */
+/* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT, FLOATS, STATE
+   (there is none). */
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd);
 
 /* Both. */
@@ -231,7 +232,8 @@ MLS_DEF mls_status mls_net_step(mls_net *net, const float *images, const int32_t
                                 int32_t count, const mls_sgd *sgd, mls_result *result);
 
 /* Forward only, with running statistics; changes nothing that training depends on. labels may be
-   null (then loss and correct are 0). */
+   null (then loss and correct are 0). Every image is quantized by itself, so that its logits are the
+   same bits alone and in any batch. Errors as of mls_net_gradient. */
 MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
@@ -289,7 +291,7 @@ typedef struct mls_augment {
 MLS_DEF mls_status mls_data_normalise(const mls_data *data, mls_augment *augment);
 
 /* Pictures first .. first + count - 1 of an epoch, a pure function of its arguments: images
-   [count][h][w][c], labels [count]. Errors: ARGUMENT. */
+   [count][h][w][c], labels [count]. Errors: ARGUMENT, FLOATS. */
 MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augment, uint64_t seed,
                                   int64_t epoch, int64_t first, int32_t count, float *images,
                                   int32_t *labels);
@@ -933,6 +935,7 @@ enum {
     MLS__PEAK_DATA,
     MLS__PEAK_ERROR,
     MLS__CODES_DATA,
+    MLS__CODES_IMAGE,
     MLS__CODES_ERROR,
     MLS__CONVOLVE,
     MLS__CONV_DATA,
@@ -1066,6 +1069,54 @@ static const float *mls__operand_fp32(const mls_net *net, int32_t i, int role)
     return role == 1 ? mls__value(net, node->in[0], 0) : mls__grad(net, i, 0);
 }
 
+/* In evaluation every image of an activation is a tensor of its own, so that no prediction depends on
+   the pictures beside it. Its buffer then holds the tensor of each image and its memory. */
+static mls_shape mls__image_shape(const mls_node *node)
+{
+    mls_shape s = node->conv.in;
+    s.n = 1;
+    return s;
+}
+static size_t mls__image_tensor_size(const mls_node *node)
+{
+    return mls__align(sizeof(mls_tensor), MLS__ALIGN) +
+           mls__align(mls_tensor_size(node->format[1], mls__image_shape(node)), MLS__ALIGN);
+}
+static mls_tensor *mls__image_tensor(const mls_net *net, int32_t owner, int32_t n)
+{
+    uint8_t *buffer = (uint8_t *)mls__buffer_at(net, owner, MLS__QA);
+    return (mls_tensor *)(void *)(buffer + (size_t)n * mls__image_tensor_size(&net->nodes[owner]));
+}
+
+/* Quantizes image n. What is not finite gets a scale that is none; mls__image_scales tells. */
+static void mls__operand_image(const mls_net *net, int32_t i, int32_t n)
+{
+    const mls_node *node = &net->nodes[i];
+    size_t image = mls__image(node->conv.in);
+    const float *x = mls__value(net, node->in[0], n);
+    mls_tensor *t = mls__image_tensor(net, i, n);
+    mls__tensor_place(t, node->format[1], mls__image_shape(node),
+                      (uint8_t *)t + mls__align(sizeof *t, MLS__ALIGN));
+    mls__quantize_peaks(t, x, 0, 1);
+    if (mls__quantize_scales(t) != MLS_OK) {
+        t->scale = mls__float(0x7fc00000u);
+        return;
+    }
+    mls__quantize_codes(t, x, mls__rounding_seed(net, i, 1), 0, image);
+    if (mls__turned_back(node, 1)) {
+        float *to = (float *)mls__buffer_at(net, i, MLS__FA);
+        mls__dequantize_range(t, to + (size_t)n * image, 0, image);
+    }
+}
+
+static void mls__image_scales(mls_net *net, int32_t i)
+{
+    for (int32_t n = 0; n < net->images && net->status == MLS_OK; n++) {
+        float scale = mls__image_tensor(net, i, n)->scale;
+        if (scale != scale) mls__fail(net, MLS_ERROR_NONFINITE, i, "its input is not finite");
+    }
+}
+
 /* Finds scale and groups of an operand whose peaks are known. */
 static void mls__operand_scales(mls_net *net, int32_t i, int role)
 {
@@ -1087,6 +1138,27 @@ static void mls__operand_codes(mls_net *net, int32_t i, int role, const float *x
     }
 }
 
+/* A forward run for images that are tensors of their own: folded alike, scaled one by one. */
+static mls_status mls__choose_images(const mls_net *net, int32_t i, const mls_conv *conv,
+                                     mls__run *r)
+{
+    const mls_tensor *w = mls__operand(net, i, 0), *a;
+    int32_t owner = net->nodes[i].data_of;
+    int k = 0;
+    mls_status status;
+    for (int32_t n = 0; n < net->images; n++) {
+        a = mls__image_tensor(net, owner, n);
+        if (a->scale > 0 && mls__k_used(a, 1) > k) k = mls__k_used(a, 1);
+    }
+    a = mls__image_tensor(net, owner, 0);
+    status = mls__run_class(r, conv, MLS_FORWARD, w, a, mls__k_used(w, 1), k);
+    for (int32_t n = 1; n < net->images && status == MLS_OK; n++) {
+        mls__run one = *r;
+        status = mls__run_tensors(&one, w, mls__image_tensor(net, owner, n));
+    }
+    return status;
+}
+
 /* Prepares one of the two convolution runs. */
 static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, int which)
 {
@@ -1096,7 +1168,9 @@ static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, 
     mls_conv conv = node->conv;
     mls_status status = MLS_OK;
     conv.in.n = net->images;
-    if (mls__integer(node, direction)) {
+    if (mls__integer(node, direction) && !net->training) {
+        status = mls__choose_images(net, i, &conv, r);
+    } else if (mls__integer(node, direction)) {
         const mls_tensor *first = mls__operand(net, i, a), *second = mls__operand(net, i, b);
         status = mls__run_choose(r, &conv, direction, first, second, 1);
     } else {
@@ -1129,6 +1203,26 @@ static void mls__conv_image(const mls__run *r, int32_t n, int slot, int32_t part
         mls__run_images(r, n, 1, slot, to);
     }
     if (r->kind != MLS__REFERENCE) mls__run_release(r);
+}
+
+/* Image n of a forward convolution. */
+static void mls__convolve(const mls_net *net, int32_t i, int32_t n, int slot, int32_t part)
+{
+    const mls_node *node = &net->nodes[i];
+    const mls__run *r = mls__net_run(net, 0);
+    float *to = mls__value(net, i, n);
+    if (net->training || !mls__integer(node, MLS_FORWARD)) {
+        mls__conv_image(r, n, slot, part, to);
+    } else {
+        mls__run one = *r;
+        mls__run_tensors(&one, r->first, mls__image_tensor(net, node->data_of, n));
+        mls__conv_image(&one, 0, slot, part, to);
+    }
+    if (node->bias) {
+        size_t c = (size_t)node->shape.c;
+        mls__bias_add(to, mls__image(node->shape) / c, c,
+                      mls__weights_at(net, node) + mls__up(node->weights));
+    }
 }
 
 /* Where image n of the gradient for input j of node i is to be written: in place, or into the
@@ -1243,16 +1337,15 @@ static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int 
                            (size_t)n * image, ((size_t)n + 1) * image);
         break;
     }
+    case MLS__CODES_IMAGE:
+        mls__operand_image(net, i, n);
+        break;
     case MLS__CODES_ERROR:
         mls__operand_codes((mls_net *)(uintptr_t)net, i, 2, mls__grad(net, i, 0), (size_t)n * count,
                            ((size_t)n + 1) * count);
         break;
     case MLS__CONVOLVE:
-        mls__conv_image(mls__net_run(net, 0), n, slot, part, mls__value(net, i, n));
-        if (node->bias) {
-            mls__bias_add(mls__value(net, i, n), pixels, c,
-                          mls__weights_at(net, node) + mls__up(node->weights));
-        }
+        mls__convolve(net, i, n, slot, part);
         break;
     case MLS__CONV_DATA:
         to = mls__give(net, i, 0, n, slot);
@@ -1416,7 +1509,8 @@ static void mls__serial_op(mls_net *net, int op, int32_t i)
                 mls_dequantize(w, (float *)mls__buffer_at(net, i, MLS__FW));
             }
         }
-        if (net->status == MLS_OK && own) mls__operand_scales(net, i, 1);
+        if (net->status == MLS_OK && own && net->training) mls__operand_scales(net, i, 1);
+        if (net->status == MLS_OK && own && !net->training) mls__image_scales(net, i);
         if (net->status == MLS_OK) mls__conv_prepare(net, i, MLS_FORWARD, 0);
         break;
     case MLS__CONV_BACK:
@@ -1628,12 +1722,14 @@ static void mls__walk_forward(mls_net *net)
             break;
         case MLS__CONV:
         case MLS__LINEAR:
-            if (node->data_of == i) {
+            if (node->data_of == i && !net->training) {
+                mls__emit(net, MLS__CODES_IMAGE, i);
+            } else if (node->data_of == i) {
                 if (net->planned == 2) mls__operand_place(net, i, 1);
                 mls__emit(net, MLS__PEAK_DATA, i);
             }
             mls__emit(net, MLS__CONV_BEGIN, i);
-            if (node->data_of == i) {
+            if (node->data_of == i && net->training) {
                 int serial = mls__codes_serial(node->conv.in);
                 mls__emit(net, serial ? MLS__CODES_ALL : MLS__CODES_DATA, i);
             }
@@ -1785,6 +1881,9 @@ static void mls__plan_buffers(mls_net *net, int32_t i)
         mls_shape s = mls__operand_shape(net, node, role);
         if (!mls__quantized(node->format[role]) || (role == 1 && node->data_of != i)) continue;
         node->buffer[MLS__QW + role].size = mls_tensor_size(node->format[role], s);
+        if (role == 1 && batch * mls__image_tensor_size(node) > node->buffer[MLS__QA].size) {
+            node->buffer[MLS__QA].size = batch * mls__image_tensor_size(node);
+        }
         if (mls__turned_back(node, role)) {
             node->buffer[MLS__FW + role].size = mls__elements(s) * sizeof(float);
         }
@@ -1947,6 +2046,7 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
         plan->parameters = net->values_at;
         plan->values = values;
         plan->scratch = at - net->slots_at;
+        plan->threads = net->threads;
         for (int32_t i = 0; i < net->count; i++) {
             mls_layer layer;
             mls_net_layer(net, i, &layer);
@@ -1956,6 +2056,15 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
         }
     }
     return MLS_OK;
+}
+
+/* Refuses to compute where the answer would be another one. */
+static mls_status mls__net_floats(mls_net *net)
+{
+    if (mls__floats_good(net->threads)) return MLS_OK;
+    return mls__fail(net, MLS_ERROR_FLOATS, -1,
+                     "the host changed how floats behave in a thread: they must round to nearest "
+                     "and keep small numbers");
 }
 
 MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
@@ -1969,6 +2078,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     if (size < net->arena_size) {
         return mls__fail(net, MLS_ERROR_MEMORY, -1, "the arena is smaller than the plan says");
     }
+    if (mls__net_floats(net) != MLS_OK) return net->status;
     net->arena = p + (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
     net->step = net->updates = net->images_pending = 0;
@@ -2049,6 +2159,7 @@ static mls_status mls__call(mls_net *net, const float *images, const int32_t *la
             return net->status;
         }
     }
+    if (mls__net_floats(net) != MLS_OK) return net->status;
     net->x = images, net->labels = labels, net->images = count;
     net->failed = net->check = 0;
     return MLS_OK;
@@ -2066,10 +2177,23 @@ static void mls__name_step(mls_net *net)
     mls__say(net->text, sizeof net->text, text);
 }
 
+/* A layer that meets something that is not finite is not to blame where the call brought it. */
+static void mls__blame_images(mls_net *net)
+{
+    for (int32_t n = 0; n < net->images; n++) {
+        if (mls__finite(mls__value(net, 0, n), mls__image(net->nodes[0].shape))) continue;
+        mls__fail(net, MLS_ERROR_NONFINITE, -1, "image ");
+        mls__say_int(net->text, sizeof net->text, n);
+        mls__say(net->text, sizeof net->text, " of the input is not finite");
+        return;
+    }
+}
+
 static mls_status mls__forward(mls_net *net, int training, mls_result *result)
 {
     const float *losses = mls__floats(net, net->losses_at);
     const uint8_t *correct = (const uint8_t *)(losses + net->desc.batch);
+    size_t logits = (size_t)net->images * (size_t)net->nodes[net->count - 1].shape.c;
     double loss = 0;
     int32_t right = 0;
     net->training = training;
@@ -2078,7 +2202,8 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
         loss += (double)losses[n];
         right += correct[n];
     }
-    if (net->status == MLS_OK && !(loss - loss == 0)) {
+    if (net->status == MLS_OK &&
+        (!(loss - loss == 0) || (!net->labels && !mls__finite(mls_net_logits(net), logits)))) {
         /* Walk again and look at every output. */
         net->check = 1;
         mls__walk_forward(net);
@@ -2089,6 +2214,7 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
         net->check = net->failed = 0;
     }
     if (net->status != MLS_OK) {
+        if (net->status == MLS_ERROR_NONFINITE) mls__blame_images(net);
         mls__name_step(net);
         return net->status;
     }
@@ -2154,6 +2280,7 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
     if (net->planned != 2 || !net->images_pending) {
         return mls__fail(net, MLS_ERROR_STATE, -1, "there is no gradient to apply");
     }
+    if (mls__net_floats(net) != MLS_OK) return net->status;
     share = 1.0f / (float)net->images_pending;
     blocks = (int64_t)((net->parameters + MLS__BLOCK - 1) / MLS__BLOCK);
     w = mls__floats(net, 0), g = w + net->parameters, v = g + net->parameters;
@@ -2373,6 +2500,7 @@ MLS_DEF mls_status mls_data_normalise(const mls_data *data, mls_augment *augment
 {
     size_t pixels;
     if (!mls__data_ok(data) || !augment) return MLS_ERROR_ARGUMENT;
+    if (!mls__floats_here()) return MLS_ERROR_FLOATS;
     pixels = (size_t)data->count * (size_t)data->h * (size_t)data->w;
     for (size_t ch = 0; ch < (size_t)data->c; ch++) {
         uint64_t sum = 0, square = 0;
@@ -2421,6 +2549,7 @@ MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augme
         a.crop > 1 << 20 || count > data->count || first > data->count - count) {
         return MLS_ERROR_ARGUMENT;
     }
+    if (!mls__floats_good(count > 16 ? MLS__THREADS() : 1)) return MLS_ERROR_FLOATS;
     for (int ch = 0; ch < 4; ch++) {
         if (a.scale[ch] == 0) a.mean[ch] = 128, a.scale[ch] = 1.0f / 128;
     }

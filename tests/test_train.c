@@ -8,7 +8,11 @@ static void test_free(void *memory);
 #define MLS_IMPLEMENTATION
 #include "../mls_train.h"
 #include "t.h"
+#include <fenv.h>
 #include <math.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <signal.h>
@@ -522,6 +526,9 @@ static void logits_after_training(void)
         if (!rig_make(&r, &desc, nets[i])) return;
         T_CHECK(mls_net_logits(&r.net) == NULL);
         make_images(16, SMALL_IMAGE, 10, 3);
+        for (int n = 1; i == 3 && n < 16; n++) { /* S_t of the batch is that of an image */
+            memcpy(some_images + (size_t)n * SMALL_IMAGE, some_images, sizeof(float) * SMALL_IMAGE);
+        }
         if (i == 1) { /* batch norm that does the same in evaluation and training */
             T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 16, NULL), MLS_OK);
             for (int n = 0; n < 16; n++) {
@@ -1559,12 +1566,14 @@ static void nonfinite_images(void)
         make_images(4, SMALL_IMAGE, 10, 1);
         some_images[2 * SMALL_IMAGE + 77] = bad[i % 3];
         T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 4, NULL), MLS_ERROR_NONFINITE);
-        T_CHECK(text_names(&r.net, "step 2, "));
+        T_CHECK(strstr(r.net.text, "step 2, image 2 of the input is not finite") != NULL);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 4, NULL), MLS_ERROR_NONFINITE);
+        T_CHECK(strstr(r.net.text, "step 2, image 2 of the input is not finite") != NULL);
         T_CHECK(mls_net_digest(&r.net) == digest);
         T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 4, &plain_sgd, NULL),
                  MLS_ERROR_NONFINITE);
         T_EQ_INT(r.net.status, MLS_ERROR_NONFINITE);
-        T_CHECK(text_names(&r.net, "step 2, "));
+        T_CHECK(strstr(r.net.text, "step 2, image 2 of the input is not finite") != NULL);
         T_EQ_INT(rig_weights(&r, after), count);
         T_EQ_MEM(after, before, count * sizeof(float));
         T_EQ_INT(r.net.step, 2), T_EQ_INT(r.net.updates, 2);
@@ -1651,6 +1660,247 @@ static void nonfinite_gradient(void)
     T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
     rig_free(&a), rig_free(&b);
 }
+
+/* ---- evaluation image by image */
+
+/* Odd sizes: neither images nor rows fill a byte of codes. */
+static const char odd_net[] = "i5 7 3|c0 5 3 1 1|n1|r2|c3 6 3 2 1|n4|r5|c6 7 1 1 0|g7|l8 10|z9";
+
+enum {
+    ALONE = 10
+};
+
+/* Images of very different magnitudes, one of zeros, one of next to zeros. */
+static void make_uneven_images(size_t each)
+{
+    static const float scale[ALONE] = {1, 1000, 1e-3f, 0, 0.5f, 3, 1e-30f, 40, 1, 2};
+    make_images(ALONE, each, 10, 99);
+    for (int i = 0; i < ALONE; i++) {
+        for (size_t j = 0; j < each; j++) some_images[(size_t)i * each + j] *= scale[i];
+    }
+}
+
+/* A prediction does not depend on its batch mates: the logits alone are those in any batch, with every
+   kernel and number of threads. */
+static void check_alone(const char *text, const char *w, const char *a, const char *e, size_t image)
+{
+    static float alone[ALONE * 10];
+    mls_net_desc desc = desc_of(ALONE, w, a, e);
+    mls_result all, sum = {0, 0, 0};
+    rig r;
+    desc.quantize_first = desc.quantize_last = 1;
+    T_EQ_INT(mls_kernel_use("scalar"), MLS_OK);
+    threads(1);
+    if (!rig_make(&r, &desc, text)) return;
+    train(&r, 0, 2, 6, image, 10);
+    make_uneven_images(image);
+    for (int i = 0; i < ALONE; i++) {
+        mls_result one;
+        T_EQ_INT(
+            mls_net_evaluate(&r.net, some_images + (size_t)i * image, some_labels + i, 1, &one),
+            MLS_OK);
+        sum.loss += one.loss, sum.correct += one.correct;
+        memcpy(alone + i * 10, mls_net_logits(&r.net), 10 * sizeof(float));
+    }
+    rig_free(&r);
+    for (int k = 0; k < 2 * mls_kernel_count(); k++) {
+        T_EQ_INT(mls_kernel_use(mls_kernel_name(k / 2)), MLS_OK);
+        threads(1 + k % 2 * 2);
+        t_note("%s, w=%s a=%s e=%s, %s", text, w, a, e, mls_kernel_used());
+        if (!rig_make(&r, &desc, text)) return;
+        train(&r, 0, 2, 6, image, 10);
+        make_uneven_images(image);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, ALONE, &all), MLS_OK);
+        T_EQ_MEM(mls_net_logits(&r.net), alone, sizeof alone);
+        T_CHECK(all.correct == sum.correct && fabs(all.loss - sum.loss / ALONE) < 1e-6);
+        for (int first = 0; first < ALONE; first += 4) { /* 4, 4, 2; labels are not needed */
+            int count = ALONE - first < 4 ? ALONE - first : 4;
+            T_EQ_INT(
+                mls_net_evaluate(&r.net, some_images + (size_t)first * image, NULL, count, NULL),
+                MLS_OK);
+            T_EQ_MEM(mls_net_logits(&r.net), alone + first * 10,
+                     (size_t)count * 10 * sizeof(float));
+        }
+        rig_free(&r);
+    }
+    threads(1);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+static void evaluation_alone(void)
+{
+    static const char *const formats[][3] = {
+        {"fp32", "fp32", "fp32"},
+        {"2,1:nc:2,0", "2,1:nc:2,0", "2,1:nc:2,0:stochastic"},
+        {"2,4:nc:8,1", "2,4:nc:8,1", "2,4:nc:8,1:stochastic"},
+        {"2,1:nc:8,1:clipped:paper", "2,1:nc:8,1:clipped:paper", "2,1:nc:8,1:clipped:paper"},
+        {"0,4:none", "0,4:none:stochastic", "0,4:none:stochastic"},
+        {"2,1:c:3,1", "2,1:c:3,1", "2,1:c:3,1"},
+        {"2,1:n:2,0", "5,2:n:4,1", "2,1:n:2,0"},
+        {"5,10:nc:8,1", "5,10:nc:8,1", "5,10:nc:8,1"},
+        {"fp32", "2,1:nc:2,0", "2,1:nc:2,0"},
+        {"2,1:nc:2,0", "fp32", "2,1:nc:2,0"}};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        const char *const *f = formats[i];
+        if (T_SLOW && i % 3 != 1) continue;
+        check_alone(small_net, f[0], f[1], f[2], SMALL_IMAGE);
+        check_alone(odd_net, f[0], f[1], f[2], (size_t)5 * 7 * 3);
+    }
+}
+
+/* ---- hosts that change how floats behave */
+
+static void set_floats(int mode)
+{
+    static const int rounding[] = {
+#ifdef FE_UPWARD
+        FE_UPWARD,
+#endif
+#ifdef FE_DOWNWARD
+        FE_DOWNWARD,
+#endif
+#ifdef FE_TOWARDZERO
+        FE_TOWARDZERO,
+#endif
+        FE_TONEAREST};
+    const int count = (int)(sizeof rounding / sizeof *rounding);
+    fesetround(rounding[mode >= 0 && mode < count ? mode : count - 1]);
+#if defined(__SSE2__) /* flush to zero, denormals are zero */
+    _mm_setcsr((_mm_getcsr() & ~0x8040u) | (mode == 3 ? 0x8000u : mode == 4 ? 0x40u : 0));
+#elif defined(__aarch64__)
+    {
+        uint64_t control;
+        __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+        control = (control & ~(1ull << 24)) | (mode == 3 ? 1ull << 24 : 0);
+        __asm__ volatile("msr fpcr, %0" : : "r"(control));
+    }
+#endif
+}
+
+/* Whether the host has such a mode. */
+static int floats_changed(void)
+{
+    volatile float one = 1, some = 0x1p-25f, more = 0x1.8p-24f, tiny = 0x1p-126f, least = 0x1p-149f;
+    volatile float half = tiny * 0.5f, grown = least * 0x1p24f, up = one + more;
+    uint32_t bits[2];
+    float kept = half;
+    memcpy(&bits[0], &kept, 4);
+    kept = grown;
+    memcpy(&bits[1], &kept, 4);
+    return one + some != 1 || up == 1 || !bits[0] || !bits[1];
+}
+
+/* Every entry point that computes refuses, says why, and leaves all as it is. */
+static void floats_refused(void)
+{
+    static float x[64], out[64], weights[8192], after[8192];
+    mls_net_desc desc = desc_low(4);
+    mls_format format = desc.weight;
+    mls_shape shape = {1, 4, 4, 4}, square = {4, 1, 1, 4};
+    mls_conv conv;
+    mls_tensor t, w;
+    mls_report report;
+    mls_data data;
+    mls_augment augment;
+    static uint8_t pixels[2 * 3072], labels[2];
+    unsigned char memory[2][2048];
+    size_t count;
+    uint64_t digest;
+    int seen = 0;
+    rig r;
+    threads(1);
+    memset(&conv, 0, sizeof conv), memset(&data, 0, sizeof data),
+        memset(&augment, 0, sizeof augment);
+    conv.in = shape, conv.c_out = 4, conv.kh = conv.kw = 1;
+    data.pixels = pixels, data.labels = labels;
+    T_EQ_INT(mls_data_synthetic(&data, 2, 1, 0), MLS_OK);
+    for (int i = 0; i < 64; i++) x[i] = (float)i - 30;
+    T_EQ_INT(mls_tensor_init(&t, format, shape, memory[0], sizeof memory[0]), MLS_OK);
+    T_EQ_INT(mls_tensor_init(&w, format, square, memory[1], sizeof memory[1]), MLS_OK);
+    T_EQ_INT(mls_quantize(&t, x, 0), MLS_OK);
+    T_EQ_INT(mls_quantize(&w, x, 0), MLS_OK);
+    if (!rig_make(&r, &desc, small_net)) return;
+    train(&r, 0, 2, 4, SMALL_IMAGE, 10);
+    digest = mls_net_digest(&r.net);
+    count = rig_weights(&r, weights);
+    make_images(4, SMALL_IMAGE, 10, 3);
+    for (int mode = 0; mode < 5; mode++) {
+        size_t size = mls_conv_workspace(&conv, format, format);
+        void *work = t_alloc(size);
+        mls_status status[10];
+        int changed;
+        set_floats(mode);
+        changed = floats_changed();
+        status[0] = mls_quantize(&t, x, 0);
+        status[1] = mls_dequantize(&t, out);
+        status[2] = mls_measure(&t, x, &report);
+        status[3] = mls_conv_forward(&conv, &w, &t, out, work, size);
+        status[4] = mls_conv_forward_fp32(&conv, x, x, out, work, size);
+        status[5] = mls_net_step(&r.net, some_images, some_labels, 4, &plain_sgd, NULL);
+        status[6] = mls_net_evaluate(&r.net, some_images, some_labels, 4, NULL);
+        status[7] = mls_data_normalise(&data, &augment);
+        status[8] = mls_data_batch(&data, NULL, 0, 0, 0, 2, some_images, some_labels);
+        status[9] = mls_net_bind(&r.net, r.arena, r.plan.arena);
+        set_floats(-1);
+        t_free(work);
+        if (!changed) continue;
+        seen++;
+        for (int i = 0; i < 10; i++) {
+            t_note("mode %d, call %d", mode, i);
+            T_EQ_INT(status[i], MLS_ERROR_FLOATS);
+        }
+        T_CHECK(strstr(r.net.text, "round to nearest") != NULL);
+        T_CHECK(mls_net_digest(&r.net) == digest);
+    }
+    T_CHECK(rig_weights(&r, after) == count && memcmp(weights, after, count * sizeof(float)) == 0);
+    make_images(4, SMALL_IMAGE, 10, 3); /* the gradient is there, then the mode changes */
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 4, NULL), MLS_OK);
+    set_floats(0);
+    if (floats_changed()) {
+        mls_status status = mls_net_update(&r.net, &plain_sgd);
+        set_floats(-1);
+        T_EQ_INT(status, MLS_ERROR_FLOATS);
+    }
+    set_floats(-1);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_OK);
+    rig_free(&r);
+    if (!seen) T_SKIP("this host has no other mode");
+}
+
+#if defined(_OPENMP) && !defined(MLS_NO_THREADS)
+/* The mode belongs to a thread: one of the team is enough. */
+static void floats_of_a_thread(void)
+{
+    mls_net_desc desc = desc_low(4);
+    int changed = 0;
+    uint64_t digest;
+    rig r;
+    threads(3);
+    if (!rig_make(&r, &desc, small_net)) return;
+    digest = mls_net_digest(&r.net);
+    make_images(4, SMALL_IMAGE, 10, 3);
+#pragma omp parallel num_threads(3)
+    if (omp_get_thread_num() == 2) {
+        set_floats(0);
+        changed = floats_changed();
+    }
+    if (changed) {
+        T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 4, &plain_sgd, NULL),
+                 MLS_ERROR_FLOATS);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 4, NULL), MLS_ERROR_FLOATS);
+    }
+#pragma omp parallel num_threads(3)
+    set_floats(-1);
+    T_CHECK(mls_net_digest(&r.net) == digest);
+    T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 4, &plain_sgd, NULL), MLS_OK);
+    rig_free(&r);
+    threads(1);
+    if (!changed) T_SKIP("this host has no other mode");
+}
+#define FLOAT_TESTS T_TEST(floats_of_a_thread),
+#else
+#define FLOAT_TESTS
+#endif
 
 /* ---- checkpoints */
 
@@ -2600,8 +2850,9 @@ T_MAIN(T_TEST(square_root), T_TEST(gradients_of_layers), T_TEST(gradients_of_ran
        T_TEST(networks_refused), T_TEST(begin_refused), T_TEST(formats_refused),
        T_TEST(calls_out_of_order), T_TEST(wrong_arguments), T_TEST(nonfinite_images),
        T_TEST(nonfinite_weights), T_TEST(nonfinite_logit), T_TEST(nonfinite_gradient),
-       T_TEST(checkpoint_resumes), T_TEST(checkpoint_accumulated), T_TEST(checkpoint_note),
-       T_TEST(checkpoint_damaged), T_TEST(checkpoint_foreign), T_TEST(checkpoint_while_pending),
-       T_TEST(checkpoint_bytes), FILE_TESTS T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces),
-       T_TEST(batch_recomputed), T_TEST(batch_refused), T_TEST(batch_far_away),
-       T_TEST(normalise_recomputed), T_TEST(golden_data_streams))
+       T_TEST(evaluation_alone), T_TEST(floats_refused), FLOAT_TESTS T_TEST(checkpoint_resumes),
+       T_TEST(checkpoint_accumulated), T_TEST(checkpoint_note), T_TEST(checkpoint_damaged),
+       T_TEST(checkpoint_foreign), T_TEST(checkpoint_while_pending), T_TEST(checkpoint_bytes),
+       FILE_TESTS T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces), T_TEST(batch_recomputed),
+       T_TEST(batch_refused), T_TEST(batch_far_away), T_TEST(normalise_recomputed),
+       T_TEST(golden_data_streams))
