@@ -1,4 +1,4 @@
-# MLS: `make help` lists the targets. CC, CXX, CFLAGS and OPENMP can be set on the command line, and what
+# MLS: `make` builds the programs, `make help` lists the targets. CC, CXX, CFLAGS and OPENMP can be set on the command line, and what
 # the programs are called with: RUN (make run), BENCH (make bench-conv), CELLS (make matrix).
 
 CC       ?= cc
@@ -20,10 +20,13 @@ PROGRAMS = $(BUILD)/cifar10
 # Waiting threads sleep: two hardware threads often share one core.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help
+.PHONY: all check help
+all: build
+check: test
 help:
+	@echo 'make            the programs, in $(BUILD)/ (also: make all, make build)'
 	@echo 'make run        train ResNet-20 with MLS <2,1> integers and in fp32, side by side (2 minutes)'
-	@echo 'make test       all tests; the last line counts them'
+	@echo 'make test       all tests; the last line counts them (also: make check)'
 	@echo 'make bench      kernels, quantizer and training speed on this machine'
 	@echo 'make bench-conv the convolutions beside oneDNN and the processor (8 minutes)'
 	@echo 'make cifar10    fetch CIFAR-10 to data/, check it, and say how to train on it'
@@ -32,9 +35,8 @@ help:
 	@echo 'make kill-test  kills a training N=200 times, resumes it, compares the digests'
 	@echo 'make fuzz       the fuzzers, SECONDS=60 each'
 	@echo 'make mutants    breaks the code in many ways; the tests must notice (an hour)'
-	@echo 'make build      the programs only, in $(BUILD)/'
 	@echo 'make format     clang-format everything'
-	@echo 'make install    headers to $$(PREFIX)/include (PREFIX=/usr/local)'
+	@echo 'make install    headers, for pkg-config and CMake too, to PREFIX=/usr/local'
 	@echo 'make clean      remove $(BUILD)/'
 
 .PHONY: setup setup-test
@@ -132,9 +134,15 @@ format:
 	clang-format -i $(HEADERS) examples/*.c bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
 
 PREFIX ?= /usr/local
+VERSION = $(shell sed -n 's/.*MLS_VERSION_STRING "\(.*\)"/\1/p' mls.h)
+SHARE   = $(DESTDIR)$(PREFIX)/share
 install:
-	install -d $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/include $(SHARE)/pkgconfig $(SHARE)/cmake/mls
 	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
+	for to in pkgconfig/mls.pc cmake/mls/mlsConfig.cmake cmake/mls/mlsConfigVersion.cmake; do \
+	    sed 's/@VERSION@/$(VERSION)/; s/@INCLUDEDIR@/include/' \
+	        scripts/package/$${to##*/}.in >$(SHARE)/$$to && chmod 644 $(SHARE)/$$to || exit 1; \
+	done
 
 clean:
 	rm -rf $(BUILD)

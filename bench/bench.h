@@ -221,34 +221,53 @@ static inline int bench_flag(int count, char **words, const char *name)
     return 0;
 }
 
-static inline void bench_usage(const char *const *known)
+/* An option, "--name VALUE", "--name [VALUE]" or "--name", and what it means. */
+typedef struct bench_word {
+    const char *name, *meaning;
+} bench_word;
+
+static inline void bench_help(const char *about, const bench_word *known, FILE *to)
 {
-    fprintf(stderr, "the options are");
-    for (; *known; known++) fprintf(stderr, " [%s]", *known);
-    fprintf(stderr, "\n");
-    exit(2);
+    fprintf(to, "%s\n\n", about);
+    for (; known->name; known++) fprintf(to, "  %-16s %s\n", known->name, known->meaning);
+    fprintf(to, "  %-16s %s\n", "--help", "this text");
 }
 
-/* Ends the program unless all words are options, written "--name VALUE", "--name [VALUE]" or
-   "--name", with their values. */
-static inline void bench_words(int count, char **words, const char *const *known)
+/* Ends the program unless all words are options with their values; on --help it says what they
+   are. The list ends with a null name. */
+static inline void bench_words(int count, char **words, const char *about, const bench_word *known)
 {
     for (int i = 1; i < count; i++) {
         size_t size = strlen(words[i]);
-        const char *const *o = known;
+        const bench_word *o = known;
+        const char *end;
         int value = i + 1 < count && strncmp(words[i + 1], "--", 2) != 0;
-        while (*o && (strncmp(*o, words[i], size) != 0 || ((*o)[size] && (*o)[size] != ' '))) o++;
-        if (!*o) {
-            fprintf(stderr, "%s: no such option; ", words[i]);
-            bench_usage(known);
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0) {
+            bench_help(about, known, stdout);
+            exit(0);
         }
-        if (!(*o)[size]) continue;
-        if (!value && (*o)[size + 1] != '[') {
-            fprintf(stderr, "%s: its value is missing; ", words[i]);
-            bench_usage(known);
+        while (o->name &&
+               (strncmp(o->name, words[i], size) != 0 || (o->name[size] && o->name[size] != ' '))) {
+            o++;
         }
-        i += value;
+        end = o->name ? o->name + size : "";
+        if (!o->name || (*end && !value && end[1] != '[')) {
+            fprintf(stderr, "%s: %s (see --help)\n", words[i],
+                    o->name ? "its value is missing" : "no such option");
+            exit(2);
+        }
+        if (*end) i += value;
     }
+}
+
+/* Uses the kernel of that name; ends the program with a list of those that are here. */
+static inline void bench_kernel(const char *name)
+{
+    if (mls_kernel_use(name) == MLS_OK) return;
+    fprintf(stderr, "--kernel %s: not here; there are auto", name);
+    for (int i = 0; i < mls_kernel_count(); i++) fprintf(stderr, " %s", mls_kernel_name(i));
+    fprintf(stderr, "\n");
+    exit(2);
 }
 
 /* The threads to use: 1 unless an option says more. */

@@ -1,9 +1,6 @@
 /* conv.c - speed of the three convolutions in GMAC/s: our integer classes and fp32, and oneDNN.
 
-   bench_conv [--set resnet20|resnet18|other|all] [--shape n128c16h32k16r3s1[,SHAPE...]]
-              [--direction forward|backward-data|backward-weight|all]
-              [--class int8|int16|wide|fp32|all] [--kernel NAME|auto|all] [--threads N]
-              [--rounds N] [--tensors] [--peer yes|no] [--cold] [--json [FILE]] [--plot FILE]
+   bench_conv --help lists the options.
 
    A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
    s, r / 2 zeros on every side. Operands are prepared before the clock starts, as the reorders of
@@ -236,10 +233,7 @@ static void list_series(options *o, int which, const char *kernel, int peers)
     static const char *const forced[] = {"avx512vnni", "avx2"};
     int all = strcmp(kernel, "all") == 0, first = which == CLASSES ? 0 : which;
     int last = which == CLASSES ? FP32 : which;
-    if (mls_kernel_use(all ? "auto" : kernel) != MLS_OK) {
-        fprintf(stderr, "--kernel %s: not here\n", kernel);
-        exit(2);
-    }
+    bench_kernel(all ? "auto" : kernel);
     for (int i = first; i <= last; i++) {
         add_series(o, mls_kernel_used(), i, o->threads, 0);
         add_series(o, mls_kernel_used(), i, 1, 0);
@@ -259,23 +253,24 @@ static void list_series(options *o, int which, const char *kernel, int peers)
 
 static void read_options(options *o, int count, char **words)
 {
-    static const char *const known[] = {"--set NAME",
-                                        "--shape SHAPES",
-                                        "--direction NAME",
-                                        "--class NAME",
-                                        "--kernel NAME",
-                                        "--threads N",
-                                        "--rounds N",
-                                        "--tensors",
-                                        "--peer yes|no",
-                                        "--cold",
-                                        "--json [FILE]",
-                                        "--plot FILE",
-                                        0};
+    static const bench_word known[] = {
+        {"--set NAME", "layers of resnet20, resnet18, other or all (all)"},
+        {"--shape SHAPES", "instead of a set, or beside it: n128c16h32k16r3s1,..."},
+        {"--direction NAME", "forward, backward-data, backward-weight or all (all)"},
+        {"--class NAME", "int8, int16, wide, fp32 or all (all)"},
+        {"--kernel NAME", "one of those that are here, or all (auto)"},
+        {"--threads N", "OpenMP threads (1)"},
+        {"--rounds N", "measurements of each, whose median counts (15)"},
+        {"--tensors", "start from packed tensors, not from operands"},
+        {"--peer yes|no", "measure oneDNN, too, if it was built in (yes)"},
+        {"--cold", "the first call after others, not one of many"},
+        {"--json [FILE]", "also as lines of JSON (to standard output)"},
+        {"--plot FILE", "also as a table for bench/conv.gp"},
+        {0, 0}};
     static const char *const answers[] = {"no", "yes"};
     int set, which, peers, only_shapes;
     memset(o, 0, sizeof *o);
-    bench_words(count, words, known);
+    bench_words(count, words, "bench_conv - speed of the three convolutions in GMAC/s", known);
     set = bench_choice("--set", bench_option(count, words, "--set", "all"), sets, SETS + 1);
     which =
         bench_choice("--class", bench_option(count, words, "--class", "all"), classes, CLASSES + 1);

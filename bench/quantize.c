@@ -1,7 +1,6 @@
 /* quantize.c - speed of the quantizer in million elements and GB a second, beside a plain copy.
 
-   bench_quantize [--elements N] [--format FORMAT] [--kernel NAME|all] [--threads N] [--rounds N]
-                  [--json [FILE]]
+   bench_quantize --help lists the options.
 
    Without --elements there are two sizes: 512 KiB of fp32, which the caches of a core hold with
    what becomes of it, and 256 MiB, which is beyond most caches. GB are bytes of fp32, and the copy
@@ -178,19 +177,21 @@ static void run(int images, const char *only, int rounds, int threads, FILE *tex
 
 int main(int count, char **words)
 {
-    static const char *const known[] = {"--elements N",
-                                        "--format FORMAT",
-                                        "--kernel NAME",
-                                        "--threads N",
-                                        "--rounds N",
-                                        "--json [FILE]",
-                                        0};
+    static const bench_word known[] = {
+        {"--elements N", "quantize so many (131072, then 67108864)"},
+        {"--format FORMAT", "only this one, as 2,1:nc:2,0:nearest (eight of a study)"},
+        {"--kernel NAME", "one of those that are here, or all (auto)"},
+        {"--threads N", "OpenMP threads (1)"},
+        {"--rounds N", "measurements of each, whose median counts (9)"},
+        {"--json [FILE]", "also as lines of JSON (to standard output)"},
+        {0, 0}};
     const char *kernel = bench_option(count, words, "--kernel", "auto");
     const char *format = bench_option(count, words, "--format", 0);
     int all = strcmp(kernel, "all") == 0, sizes[2] = {IN_CACHE, BEYOND}, size_count = 2;
     int rounds, threads;
     FILE *json, *text;
-    bench_words(count, words, known);
+    bench_words(count, words, "bench_quantize - speed of the quantizer, beside a plain copy",
+                known);
     rounds = bench_number(count, words, "--rounds", 9);
     threads = bench_thread_option(count, words);
     json = bench_file(count, words, "--json"), text = json == stdout ? stderr : stdout;
@@ -208,10 +209,7 @@ int main(int count, char **words)
     bench_threads(threads);
     for (int i = 0; i < size_count; i++) {
         for (int j = 0; j < (all ? mls_kernel_count() : 1); j++) {
-            if (mls_kernel_use(all ? mls_kernel_name(j) : kernel) != MLS_OK) {
-                fprintf(stderr, "--kernel %s: not here\n", kernel);
-                return 2;
-            }
+            bench_kernel(all ? mls_kernel_name(j) : kernel);
             run(sizes[i] / IMAGE, format, rounds, threads, text, json);
         }
     }

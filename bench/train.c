@@ -1,6 +1,6 @@
 /* train.c - training speed of number formats, interleaved step by step with fp32.
 
-   bench_train [--rounds N] [--model NAME] [--batch N] [--threads N] [--kernel NAME]
+   bench_train --help lists the options.
 
    Each round trains one step of every format on the same pictures; the ratio is the median over the
    rounds of fp32's time to the format's. */
@@ -13,6 +13,13 @@ int main(int count, char **words)
 {
     static const char *const specs[] = {"fp32",       "2,1:nc:2,0", "2,1:nc:3,1",
                                         "2,4:nc:3,1", "0,4:none",   "paper-2,1"};
+    static const bench_word known[] = {
+        {"--model NAME", "as cifar10 has them (resnet20)"},
+        {"--batch N", "pictures of a step (128)"},
+        {"--kernel NAME", "one of those that are here (auto)"},
+        {"--threads N", "OpenMP threads (all processors)"},
+        {"--rounds N", "steps of each format, whose median counts (15)"},
+        {0, 0}};
     enum {
         SPECS = sizeof specs / sizeof specs[0]
     };
@@ -20,18 +27,20 @@ int main(int count, char **words)
     static bench_times times[SPECS];
     static job j;
     failure f = {0};
-    int rounds = bench_number(count, words, "--rounds", 15);
+    int rounds;
+    bench_words(count, words, "bench_train - training speed of number formats, beside fp32", known);
+    rounds = bench_number(count, words, "--rounds", 15);
     default_options(&j.o);
     j.o.model = bench_option(count, words, "--model", "resnet20");
     j.o.batch = bench_number(count, words, "--batch", 128);
 #ifdef _OPENMP
     omp_set_num_threads(bench_number(count, words, "--threads", omp_get_max_threads()));
 #endif
-    if (mls_kernel_use(bench_option(count, words, "--kernel", "auto")) != MLS_OK ||
-        !parse_model(&j.model, &j.o, &f) || !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
+    bench_kernel(bench_option(count, words, "--kernel", "auto"));
+    if (!parse_model(&j.model, &j.o, &f) || !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
         !load_synthetic(&j.test, j.o.batch, 1, &f) ||
         mls_data_normalise(&j.train, &j.augment) != MLS_OK) {
-        fprintf(stderr, "bench_train: %s\n", f.text[0] ? f.text : "no such kernel here");
+        fprintf(stderr, "bench_train: %s\n", f.text);
         return 2;
     }
     for (int i = 0; i < SPECS; i++) {

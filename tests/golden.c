@@ -1,7 +1,5 @@
 /* golden.c - the digests that every build, kernel, thread count and machine must reach.
-
-       golden [--kernel NAME] [--threads N] [NAME ...]     names choose, by a part of them
-       golden --kernels                                    lists the kernels here
+   golden --help lists the options.
 
    Twenty steps of ResNet-8 on the synthetic set in five formats; one evaluation; one stream of
    augmented pictures; a network small enough for a microcontroller, which is all there is with
@@ -183,23 +181,39 @@ static int chosen(const char *name, int count, char **words)
     return count == 0;
 }
 
+static int wrong(const char *word, const char *why)
+{
+    fprintf(stderr, "golden: %s: %s (see --help)\n", word, why);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t pixels[2][PICTURES * PIXELS], classes[2][PICTURES];
     int at = 1;
-    if (argc == 2 && strcmp(argv[1], "--kernels") == 0) {
-        for (int i = 0; i < mls_kernel_count(); i++) puts(mls_kernel_name(i));
-        return 0;
-    }
-    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
-        if (strcmp(argv[at], "--kernel") == 0) {
-            if (mls_kernel_use(argv[at + 1]) == MLS_OK) continue;
-            fprintf(stderr, "golden: there is no kernel %s here\n", argv[at + 1]);
+    for (; at < argc && argv[at][0] == '-'; at += 2) {
+        const char *word = argv[at], *value = at + 1 < argc ? argv[at + 1] : NULL;
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            puts("golden [--kernel NAME] [--threads N] [NAME ...]   NAMEs choose, by a part\n"
+                 "golden --kernels                                  lists the kernels here");
+            return 0;
+        }
+        if (strcmp(word, "--kernels") == 0) {
+            for (int i = 0; i < mls_kernel_count(); i++) puts(mls_kernel_name(i));
+            return 0;
+        }
+        if (strcmp(word, "--kernel") != 0 && strcmp(word, "--threads") != 0) {
+            return wrong(word, "no such option");
+        }
+        if (!value) return wrong(word, "its value is missing");
+        if (strcmp(word, "--kernel") == 0 && mls_kernel_use(value) != MLS_OK) {
+            fprintf(stderr, "golden: --kernel %s: not here; there are auto", value);
+            for (int i = 0; i < mls_kernel_count(); i++) fprintf(stderr, " %s", mls_kernel_name(i));
+            fprintf(stderr, "\n");
             return 2;
         }
-        if (strcmp(argv[at], "--threads") != 0) return 2;
 #if defined(_OPENMP)
-        omp_set_num_threads(atoi(argv[at + 1]));
+        if (strcmp(word, "--threads") == 0) omp_set_num_threads(atoi(value));
 #endif
     }
     for (int part = 0; part < 2; part++) {

@@ -35,6 +35,7 @@ run 'golden digests' "$BUILD/golden"
 run 'cifar10' tests/cifar10.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'headers alone' tests/alone.sh
+    run 'installed' tests/install.sh
 fi
 rm -f "$out"
 [ -z "$kernels" ] || echo "$kernels"

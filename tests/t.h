@@ -116,6 +116,14 @@ static inline void t_eq_mem(const char *file, int line, const char *what, const 
 static inline int t_run(const t_test *tests, int count, int argc, char **argv)
 {
     int passed = 0, failed = 0, skipped = 0, list = argc > 1 && strcmp(argv[1], "-l") == 0;
+    if (argc > 1 && !list && argv[1][0] == '-') {
+        int help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+        if (help)
+            puts("usage: test [-l] [NAME ...]    NAMEs choose tests by a part, -l lists them");
+        else
+            fprintf(stderr, "%s: no such option (see --help)\n", argv[1]);
+        return help ? 0 : 2;
+    }
     for (int i = 0; i < count; i++) {
         int chosen = argc < 2 || list;
         for (int j = 1; j < argc; j++) chosen |= strstr(tests[i].name, argv[j]) != NULL;
