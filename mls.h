@@ -526,6 +526,11 @@ MLS__INLINE size_t mls__image(mls_shape s)
     return (size_t)s.h * (size_t)s.w * (size_t)s.c;
 }
 
+static MLS__UNUSED int mls__same_shape(mls_shape a, mls_shape b)
+{
+    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
 /* Distance between the group codes of neighbouring n and c: 0 where they share one. */
 MLS__INLINE size_t mls__group_step_n(mls_format f, mls_shape s)
 {

@@ -80,6 +80,16 @@ typedef struct mls_conv {
 /* Shape of the output, h = (in.h + 2 pad - kh) / stride + 1; all zero if the convolution is bad. */
 MLS_DEF mls_shape mls_conv_output(const mls_conv *conv);
 
+/* Shape of the weights. */
+MLS_DEF mls_shape mls_conv_weight_shape(const mls_conv *conv);
+
+/* The first image of one of the blocks into which n images are cut where floats are summed: there are
+   min(n, MLS_CONV_BLOCKS). */
+enum {
+    MLS_CONV_BLOCKS = 8
+};
+MLS_DEF int32_t mls_conv_block_first(int32_t block, int32_t n);
+
 typedef enum {
     MLS_FORWARD,
     MLS_BACKWARD_DATA,
@@ -188,6 +198,56 @@ MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction directi
                                      const mls_operand *first, const mls_operand *second,
                                      float *output, void *workspace, size_t size);
 
+/* The convolutions in stages, for those who have the images of a batch one by one, from threads of
+   their own: begin, then each image once, then end. The functions above are these.
+
+   Where an operand comes from; one of the pointers is not null. */
+typedef struct mls_source {
+    const mls_tensor *tensor; /* packed */
+    size_t step;     /* 0: one tensor. Otherwise each image of the second operand is a tensor
+                                 of its own with n = 1, so many bytes after the one before. Not in
+                                 MLS_BACKWARD_WEIGHT */
+    int32_t pending; /* 1: tensor->peak, scale and groups are there, the codes of an image
+                                 follow before mls_conv_image needs them */
+    const mls_operand *operand; /* prepared: both operands, or none */
+    const float *fp32;          /* both, or none */
+} mls_source;
+
+/* Where the result goes. */
+typedef struct mls_sink {
+    float
+        *out; /* may be null in MLS_FORWARD and MLS_BACKWARD_DATA, if each image is told its own */
+} mls_sink;
+
+typedef struct mls_conv_call mls_conv_call; /* in the memory that mls_conv_begin is given */
+
+/* Bytes that mls_conv_begin needs, at any alignment, for operands of these formats (all-zero: fp32),
+   whatever they will hold, with any kernel; 0 for a bad argument. */
+MLS_DEF size_t mls_conv_call_size(const mls_conv *conv, mls_direction direction, mls_format first,
+                                  mls_format second, int32_t threads);
+
+/* Chooses how, packs the weights. first and second as in mls_conv_prepared; what they point to, and
+   work, must stay until mls_conv_end, after which nothing is left to release. Errors: as of
+   mls_conv_forward, and of mls_conv_prepared for operands; *call is null then. */
+MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
+                                  mls_direction direction, const mls_source *first,
+                                  const mls_source *second, const mls_sink *sink, int32_t threads,
+                                  void *work, size_t size);
+
+/* Image n of the batch, by thread 0 .. threads - 1, of which no two may be at work under one number.
+   Images may come in any order; but in MLS_BACKWARD_WEIGHT in fp32 those of one block (see
+   mls_conv_backward_weight_fp32) come in theirs, from one thread. out: where the image goes; null: to
+   its place in the sink. */
+MLS_DEF void mls_conv_image(const mls_conv_call *call, int32_t n, int32_t thread, float *out);
+
+/* A thread that goes on with something else says so, as often as it likes, and so does each one after
+   its last image: what it has gathered is summed, registers are given back. */
+MLS_DEF void mls_conv_leave(const mls_conv_call *call, int32_t thread);
+
+/* When all images are done and all threads have left: in MLS_BACKWARD_WEIGHT writes the sums to the
+   sink, in a team of OpenMP threads. */
+MLS_DEF void mls_conv_end(const mls_conv_call *call);
+
 /* Kernels that this build and CPU can run, from "scalar", the reference, to the best. The choice
    holds for all functions of the three headers; results never depend on it. */
 MLS_DEF int mls_kernel_count(void);
@@ -262,10 +322,26 @@ MLS_DEF mls_shape mls_conv_output(const mls_conv *conv)
     return mls__elements(out) ? out : none;
 }
 
-static mls_shape mls__weight_shape(const mls_conv *c)
+MLS_DEF mls_shape mls_conv_weight_shape(const mls_conv *c)
 {
     mls_shape s = {c->c_out, c->kh, c->kw, c->in.c};
     return s;
+}
+
+static int32_t mls__blocks(int32_t n)
+{
+    return n < MLS_CONV_BLOCKS ? n : (int32_t)MLS_CONV_BLOCKS;
+}
+
+MLS_DEF int32_t mls_conv_block_first(int32_t block, int32_t n)
+{
+    return (int32_t)((int64_t)block * n / mls__blocks(n));
+}
+
+/* And the other way around. */
+static int32_t mls__block_of(int32_t image, int32_t n)
+{
+    return (int32_t)((((int64_t)image + 1) * mls__blocks(n) - 1) / n);
 }
 
 /* Terms of one output. */
@@ -928,8 +1004,8 @@ typedef struct mls__run {
     size_t image_plane; /* bytes to the second plane of an image, forward and backward-data */
     /* scratch of a thread */
     int32_t slots;
-    int packed_before; /* the weights are prepared */
-    int32_t together;  /* images at a time */
+    const uint8_t *packed_before; /* where the weights are prepared */
+    int32_t together;             /* images at a time */
     size_t image_bytes, error_bytes, slot_bytes;
     uint8_t *slot;
 } mls__run;
@@ -979,7 +1055,7 @@ static void mls__weight_size(mls__run *r)
         r->e.image = r->error_bytes, r->a.image = r->image_bytes;
         if (r->kind == MLS__F32 && r->sum_bytes > 4 * MLS__GATHER) {
             /* sums that do not stay in the cache: as many images of a block as a strip takes */
-            int32_t block = (c->in.n + MLS__BLOCKS - 1) / MLS__BLOCKS;
+            int32_t block = (c->in.n + MLS_CONV_BLOCKS - 1) / MLS_CONV_BLOCKS;
             int64_t fit = 4 * MLS__STRIP / ((int64_t)r->out.h * r->out.w);
             if (fit > block) fit = block;
             if (fit > 1) r->gather = r->together = (int32_t)fit;
@@ -1199,8 +1275,8 @@ static size_t mls__run_size(mls__run *r, int slots)
                                                       : r->kind == MLS__S8 ? 12
                                                                            : 8),
                                   MLS__ALIGN);
-        r->sums = r->kind == MLS__F32 ? MLS__BLOCKS : slots;
-        if (r->sums > c->in.n) r->sums = c->in.n;
+        r->sums = slots;
+        if (r->kind == MLS__F32) r->sums = mls__blocks(c->in.n);
         total += (size_t)r->sums * r->sum_bytes;
         /* E as it is, or as two planes, and zeros that stand for the pixels beyond its rows */
         r->error_bytes =
@@ -1274,7 +1350,7 @@ static int64_t mls__group_max(mls_format f)
 /* Whether a pair of groups is the whole sum. */
 static int mls__merged(const mls_conv *c, mls_direction direction, mls_format f, mls_format g)
 {
-    mls_shape w = mls__weight_shape(c), out = mls_conv_output(c);
+    mls_shape w = mls_conv_weight_shape(c), out = mls_conv_output(c);
     if (direction == MLS_FORWARD) return !mls__group_step_c(f) && !mls__group_step_c(g);
     if (direction == MLS_BACKWARD_DATA) {
         return !mls__group_step_n(f, w) && !mls__group_step_c(g);
@@ -1330,7 +1406,7 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
                                        int threads)
 {
     size_t most = 0;
-    int worst = MLS__F32, images = conv->in.n;
+    int worst = MLS__F32;
     if (first) {
         worst = mls__class(conv, direction, *first, *second,
                            mls__folded_max(*first, mls__k_max(*first)),
@@ -1347,7 +1423,7 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
             if (kind == MLS__S32 && direction == MLS_BACKWARD_WEIGHT) continue; /* never so */
             mls__run_begin(&r, conv, direction, kind);
             r.kernel = &mls__kernels[unit];
-            size = mls__run_size(&r, threads < images ? threads : images);
+            size = mls__run_size(&r, threads);
             if (size > most) most = size;
         }
     }
@@ -1359,15 +1435,16 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
     size_t most = 1;
     mls_format zero;
     mls_conv c;
-    int fp32;
+    int fp32, threads = MLS__THREADS();
     memset(&zero, 0, sizeof zero);
     if (!conv || !mls_conv_output(conv).n) return 0;
     c = mls__conv_defaults(conv);
+    if (threads > c.in.n) threads = c.in.n;
     fp32 = memcmp(&weight, &zero, sizeof zero) == 0 && memcmp(&data, &zero, sizeof zero) == 0;
     if (!fp32 && (mls_format_check(weight) != MLS_OK || mls_format_check(data) != MLS_OK)) return 0;
     for (int d = 0; d < 3; d++) {
         size_t size = mls__direction_workspace(&c, (mls_direction)d, fp32 ? 0 : &weight,
-                                               fp32 ? 0 : &data, MLS__THREADS());
+                                               fp32 ? 0 : &data, threads);
         if (size > most) most = size;
     }
     return most;
@@ -1382,20 +1459,20 @@ static void mls__place_packed(mls__run *r, uint8_t *p)
     r->wide_m = r->wide_k + (size_t)r->data.c * (size_t)r->blocks * MLS__LANE;
 }
 
-/* Takes the workspace; with too little for all threads fewer slots. */
-static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int threads)
+/* Takes the workspace; with too little for most slots fewer, not below least. */
+static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int least, int most)
 {
     uint8_t *p = (uint8_t *)memory;
-    int slots = threads < r->out.n ? threads : r->out.n;
-    if (r->kind == MLS__REFERENCE) return MLS_OK;
+    int slots = most;
     if (!p) return MLS_ERROR_ARGUMENT;
     while (mls__run_size(r, slots) > size) {
-        if (--slots < 1) return MLS_ERROR_MEMORY;
+        if (--slots < least) return MLS_ERROR_MEMORY;
     }
     p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     r->slot = p, p += (size_t)r->slots * r->slot_bytes;
     r->sum = p, p += (size_t)r->sums * r->sum_bytes;
-    if (r->direction != MLS_BACKWARD_WEIGHT) mls__place_packed(r, p);
+    if (r->direction == MLS_BACKWARD_WEIGHT) return MLS_OK;
+    mls__place_packed(r, r->packed_before ? (uint8_t *)(uintptr_t)r->packed_before : p);
     return MLS_OK;
 }
 
@@ -2906,14 +2983,6 @@ static mls_status mls__run_class(mls__run *r, const mls_conv *conv, mls_directio
     return mls__run_scale(r, k1, k2);
 }
 
-/* The same from what the tensors really hold. */
-static mls_status mls__run_choose(mls__run *r, const mls_conv *conv, mls_direction direction,
-                                  const mls_tensor *first, const mls_tensor *second, int by_peak)
-{
-    return mls__run_class(r, conv, direction, first, second, mls__k_used(first, by_peak),
-                          mls__k_used(second, by_peak));
-}
-
 /* Work before the first image and after the last. */
 static void mls__run_first(mls__run *r)
 {
@@ -2933,113 +3002,271 @@ static void mls__run_first(mls__run *r)
     }
 }
 
-/* The block of images that image n belongs to, in n images. */
-MLS__INLINE int32_t mls__block_first(int32_t block, int32_t blocks, int32_t n)
+struct mls_conv_call {
+    mls__run run;
+    size_t step; /* of the second operand's tensors */
+    int32_t threads;
+};
+
+static int mls__same_format(mls_format a, mls_format b)
 {
-    return (int32_t)((int64_t)block * n / blocks);
+    return memcmp(&a, &b, sizeof a) == 0;
 }
 
-static mls_status mls__run_all(mls__run *r)
+/* The tensor of image n, and which of its own images that is. */
+static const mls_tensor *mls__image_of(const mls_conv_call *k, int32_t *n)
 {
-    int32_t n = r->out.n;
-    size_t image = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
-    /* below about a tenth of a millisecond threads cost more than they give */
-    int many = mls__elements(r->out) * mls__image(mls__weight_shape(&r->c)) > 1 << 22;
-    if (!mls__floats_good(many ? r->slots : 1)) return MLS_ERROR_FLOATS;
-    mls__run_first(r);
-    (void)many; /* without OpenMP */
-    if (r->direction != MLS_BACKWARD_WEIGHT) {
-        int32_t share = (n + r->slots - 1) / r->slots;
-        int32_t some = r->together < share ? r->together : share;
-        MLS__OMP(omp parallel num_threads(r->slots) if (many))
-        {
-            MLS__OMP(omp for schedule(static))
-            for (int32_t i = 0; i < n; i += some)
-                mls__run_images(r, i, n - i < some ? n - i : some, MLS__THREAD(),
-                                r->output + (size_t)i * image);
-            mls__run_release(r);
-        }
-    } else {
-        /* fp32 sums a block on its own; integers may take any share */
-        int32_t blocks = n < MLS__BLOCKS ? n : MLS__BLOCKS;
-        if (r->kind != MLS__F32) blocks = r->slots;
-        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
-        for (int32_t b = 0; b < blocks; b++) {
-            int32_t last = mls__block_first(b + 1, blocks, n);
-            for (int32_t i = mls__block_first(b, blocks, n); i < last; i++) {
-                mls__run_weight_image(r, i, MLS__THREAD(), r->kind == MLS__F32 ? b : MLS__THREAD());
-            }
-            mls__run_weight_flush(r, MLS__THREAD());
-            mls__run_release(r);
-        }
-        MLS__OMP(omp parallel for schedule(static) num_threads(r->slots) if (many))
-        for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
+    const uint8_t *at = (const uint8_t *)(const void *)k->run.second;
+    if (!k->step) return k->run.second;
+    at += k->step * (size_t)*n, *n = 0;
+    return (const mls_tensor *)(const void *)at;
+}
+
+/* Whether a tensor can be one of a convolution. */
+static mls_status mls__tensor_fits(const mls_tensor *t, mls_shape shape, int pending)
+{
+    if (!t->group || !t->code || (pending && !t->peak)) return MLS_ERROR_ARGUMENT;
+    return mls__same_shape(t->shape, shape) ? MLS_OK : MLS_ERROR_SHAPE;
+}
+
+/* Tensors: checks all of them, and chooses by what they really hold. */
+static mls_status mls__open_tensors(mls_conv_call *k, const mls_conv *c, mls_direction direction,
+                                    const mls_source *first, const mls_source *second)
+{
+    mls_shape out = mls_conv_output(c), weight = mls_conv_weight_shape(c);
+    mls_shape s1 = direction == MLS_BACKWARD_WEIGHT ? out : weight;
+    mls_shape s2 = direction == MLS_BACKWARD_DATA ? out : c->in;
+    const mls_tensor *w = first->tensor, *t = second->tensor;
+    int32_t tensors = second->step ? out.n : 1;
+    int k1, k2 = 0;
+    mls_status status;
+    if (!w || !t || first->step || (second->step && direction == MLS_BACKWARD_WEIGHT)) {
+        return MLS_ERROR_ARGUMENT;
     }
+    if (second->step) s2.n = 1;
+    k->run.second = t, k->step = second->step;
+    status = mls__tensor_fits(w, s1, first->pending);
+    for (int32_t i = 0; i < tensors && status == MLS_OK; i++) {
+        int32_t n = i;
+        status = mls__tensor_fits(mls__image_of(k, &n), s2, second->pending);
+    }
+    if (status == MLS_OK) status = mls_conv_check(c, direction, w->format, t->format, 0, 0);
+    if (status != MLS_OK) return status;
+    k1 = mls__k_used(w, first->pending);
+    for (int32_t i = 0; i < tensors; i++) {
+        int32_t n = i;
+        const mls_tensor *one = mls__image_of(k, &n);
+        int used =
+            mls__same_format(one->format, t->format) ? mls__k_used(one, second->pending) : -1;
+        if (used < 0) return MLS_ERROR_FORMAT;
+        if (used > k2 && !(tensors > 1 && one->scale == 0)) k2 = used; /* of zeros any will do */
+    }
+    status = mls__run_class(&k->run, c, direction, w, t, k1, k2);
+    for (int32_t i = 1; i < tensors && status == MLS_OK; i++) { /* their scales */
+        mls__run one = k->run;
+        int32_t n = i;
+        status = mls__run_tensors(&one, w, mls__image_of(k, &n));
+    }
+    return status;
+}
+
+static mls_status mls__open_operands(mls_conv_call *k, const mls_conv *c, mls_direction direction,
+                                     const mls_operand *first, const mls_operand *second);
+
+/* Everything before the memory. */
+static mls_status mls__open(mls_conv_call *k, const mls_conv *conv, mls_direction direction,
+                            const mls_source *first, const mls_source *second, float *out)
+{
+    mls_status status = MLS_OK;
+    mls_conv c;
+    memset(k, 0, sizeof *k);
+    if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
+    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
+    c = mls__conv_defaults(conv);
+    if (first->operand || second->operand) {
+        status = mls__open_operands(k, &c, direction, first->operand, second->operand);
+    } else if (first->fp32 && second->fp32) {
+        mls__run_begin(&k->run, &c, direction, MLS__F32);
+        k->run.first32 = first->fp32, k->run.second32 = second->fp32;
+    } else {
+        status = mls__open_tensors(k, &c, direction, first, second);
+        k->step = second->step;
+    }
+    k->run.output = out;
+    return status;
+}
+
+MLS_DEF size_t mls_conv_call_size(const mls_conv *conv, mls_direction direction, mls_format first,
+                                  mls_format second, int32_t threads)
+{
+    mls_format none;
+    mls_conv c;
+    size_t work;
+    int fp32;
+    memset(&none, 0, sizeof none);
+    if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT || !mls_conv_output(conv).n) return 0;
+    fp32 = mls__same_format(first, none) && mls__same_format(second, none);
+    if (threads < 1 ||
+        (!fp32 && (mls_format_check(first) != MLS_OK || mls_format_check(second) != MLS_OK))) {
+        return 0;
+    }
+    c = mls__conv_defaults(conv);
+    work = mls__direction_workspace(&c, direction, fp32 ? 0 : &first, fp32 ? 0 : &second, threads);
+    return MLS__ALIGN + mls__align(sizeof(mls_conv_call), MLS__ALIGN) + work;
+}
+
+MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
+                                  mls_direction direction, const mls_source *first,
+                                  const mls_source *second, const mls_sink *sink, int32_t threads,
+                                  void *work, size_t size)
+{
+    const size_t head = mls__align(sizeof(mls_conv_call), MLS__ALIGN);
+    uint8_t *p = (uint8_t *)work;
+    size_t skip = (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    mls_status status;
+    mls_conv_call *k;
+    if (call) *call = 0;
+    if (!call || !first || !second || !sink || !work || threads < 1) return MLS_ERROR_ARGUMENT;
+    if (direction == MLS_BACKWARD_WEIGHT && !sink->out) return MLS_ERROR_ARGUMENT;
+    if (size < skip + head) return MLS_ERROR_MEMORY;
+    k = (mls_conv_call *)(void *)(p + skip);
+    status = mls__open(k, conv, direction, first, second, sink->out);
+    if (status != MLS_OK) return status;
+    if (k->run.kind != MLS__REFERENCE) {
+        status = mls__run_place(&k->run, p + skip + head, size - skip - head, threads, threads);
+        if (status != MLS_OK) return status;
+    }
+    if (!mls__floats_good(threads)) return MLS_ERROR_FLOATS;
+    k->threads = threads;
+    if (k->run.kind != MLS__REFERENCE) mls__run_first(&k->run);
+    *call = k;
     return MLS_OK;
 }
 
-static int mls__same_shape(mls_shape a, mls_shape b)
+/* Some images, at most run.together where they write some. */
+static void mls__some_images(const mls_conv_call *k, int32_t n, int32_t count, int32_t thread,
+                             float *out)
 {
-    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
+    const mls__run *r = &k->run;
+    int32_t at = n;
+    mls__run one;
+    if (!out && r->direction != MLS_BACKWARD_WEIGHT) {
+        out = r->output + (size_t)n * mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
+    }
+    if (k->step) { /* with a scale of its own */
+        one = *r, r = &one;
+        mls__run_tensors(&one, k->run.first, mls__image_of(k, &at));
+    }
+    if (r->kind == MLS__REFERENCE) {
+        if (r->direction == MLS_FORWARD) mls__forward_image(&r->c, r->first, r->second, at, out);
+        if (r->direction == MLS_BACKWARD_DATA) {
+            mls__backward_data_image(&r->c, r->first, r->second, at, out);
+        }
+    } else if (r->direction == MLS_BACKWARD_WEIGHT) {
+        mls__run_weight_image(r, n, thread,
+                              r->kind == MLS__F32 ? mls__block_of(n, r->out.n) : thread);
+    } else {
+        mls__run_images(r, at, count, thread, out);
+    }
+}
+
+MLS_DEF void mls_conv_image(const mls_conv_call *k, int32_t n, int32_t thread, float *out)
+{
+    mls__some_images(k, n, 1, thread, out);
+}
+
+MLS_DEF void mls_conv_leave(const mls_conv_call *k, int32_t thread)
+{
+    const mls__run *r = &k->run;
+    if (r->kind == MLS__REFERENCE) return;
+    if (r->direction == MLS_BACKWARD_WEIGHT) mls__run_weight_flush(r, thread);
+    mls__run_release(r);
+}
+
+/* Below about a tenth of a millisecond threads cost more than they give. */
+static int mls__worth_threads(const mls__run *r)
+{
+    return mls__elements(r->out) * mls__image(mls_conv_weight_shape(&r->c)) > 1 << 22;
+}
+
+MLS_DEF void mls_conv_end(const mls_conv_call *k)
+{
+    const mls__run *r = &k->run;
+    int many = mls__worth_threads(r);
+    (void)many; /* without OpenMP */
+    if (r->direction != MLS_BACKWARD_WEIGHT) return;
+    if (r->kind == MLS__REFERENCE) {
+        mls__backward_weight_reference(&r->c, r->first, r->second, r->output);
+        return;
+    }
+    MLS__OMP(omp parallel for schedule(static) num_threads(k->threads) if (many))
+    for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
+}
+
+/* A whole convolution. With less memory than all threads need fewer are used. */
+static mls_status mls__convolve_all(const mls_conv *conv, mls_direction direction,
+                                    const mls_source *first, const mls_source *second, float *out,
+                                    void *work, size_t size)
+{
+    mls_conv_call k;
+    const mls__run *r = &k.run;
+    int32_t n, some = 1, blocks, many;
+    mls_status status;
+    if (!first || !second || !out) return MLS_ERROR_ARGUMENT;
+    status = mls__open(&k, conv, direction, first, second, out);
+    if (status != MLS_OK) return status;
+    n = r->out.n, k.threads = MLS__THREADS();
+    if (k.threads > n) k.threads = n;
+    many = mls__worth_threads(r) || r->kind == MLS__REFERENCE;
+    if (r->kind != MLS__REFERENCE) {
+        status = mls__run_place(&k.run, work, size, 1, k.threads);
+        if (status != MLS_OK) return status;
+        k.threads = r->slots;
+    }
+    if (!mls__floats_good(many ? k.threads : 1)) return MLS_ERROR_FLOATS;
+    if (r->kind != MLS__REFERENCE) mls__run_first(&k.run);
+    blocks = k.threads;
+    if (direction == MLS_BACKWARD_WEIGHT && r->kind == MLS__F32) {
+        blocks = mls__blocks(n);
+    } else if (direction != MLS_BACKWARD_WEIGHT && r->kind != MLS__REFERENCE) {
+        int32_t share = (n + k.threads - 1) / k.threads;
+        some = r->together < share ? r->together : share;
+        blocks = (n + some - 1) / some;
+    }
+    MLS__OMP(omp parallel for schedule(static) num_threads(k.threads) if (many))
+    for (int32_t b = 0; b < blocks; b++) {
+        int32_t i = (int32_t)((int64_t)b * n / blocks);
+        int32_t last = (int32_t)(((int64_t)b + 1) * n / blocks);
+        if (some > 1) i = b * some, last = i + some < n ? i + some : n;
+        for (; i < last; i += some) {
+            mls__some_images(&k, i, some < last - i ? some : last - i, MLS__THREAD(), 0);
+        }
+        mls_conv_leave(&k, MLS__THREAD());
+    }
+    mls_conv_end(&k);
+    return MLS_OK;
 }
 
 static mls_status mls__conv_integer(const mls_conv *conv, mls_direction direction,
                                     const mls_tensor *first, const mls_tensor *second,
                                     float *output, void *workspace, size_t size)
 {
-    mls__run r;
-    mls_shape out, weight, s1, s2;
-    mls_status status;
-    mls_conv c;
-    if (!conv || !first || !second || !output) return MLS_ERROR_ARGUMENT;
-    if (!first->code || !first->group || !second->code || !second->group) return MLS_ERROR_ARGUMENT;
-    c = mls__conv_defaults(conv);
-    out = mls_conv_output(&c);
-    if (!out.n) return MLS_ERROR_SHAPE;
-    weight = mls__weight_shape(&c);
-    s1 = direction == MLS_BACKWARD_WEIGHT ? out : weight;
-    s2 = direction == MLS_BACKWARD_DATA ? out : c.in;
-    if (!mls__same_shape(first->shape, s1) || !mls__same_shape(second->shape, s2)) {
-        return MLS_ERROR_SHAPE;
-    }
-    status = mls_conv_check(&c, direction, first->format, second->format, 0, 0);
-    if (status != MLS_OK) return status;
-    status = mls__run_choose(&r, &c, direction, first, second, 0);
-    if (status != MLS_OK) return status;
-    r.output = output;
-    if (r.kind == MLS__REFERENCE) {
-        int32_t n = out.n;
-        size_t image = mls__image(direction == MLS_FORWARD ? out : c.in);
-        if (!mls__floats_good(MLS__THREADS())) return MLS_ERROR_FLOATS;
-        if (direction == MLS_BACKWARD_WEIGHT) {
-            mls__backward_weight_reference(&c, first, second, output);
-            return MLS_OK;
-        }
-        MLS__OMP(omp parallel for schedule(static))
-        for (int32_t i = 0; i < n; i++) {
-            float *to = output + (size_t)i * image;
-            if (direction == MLS_FORWARD)
-                mls__forward_image(&c, first, second, i, to);
-            else
-                mls__backward_data_image(&c, first, second, i, to);
-        }
-        return MLS_OK;
-    }
-    status = mls__run_place(&r, workspace, size, MLS__THREADS());
-    return status == MLS_OK ? mls__run_all(&r) : status;
+    mls_source a, b;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    a.tensor = first, b.tensor = second;
+    return mls__convolve_all(conv, direction, &a, &b, output, workspace, size);
 }
 
 static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, const float *first,
                                  const float *second, float *output, void *workspace, size_t size)
 {
-    mls__run r;
-    mls_status status;
-    if (!conv || !first || !second || !output) return MLS_ERROR_ARGUMENT;
-    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
-    mls__run_begin(&r, conv, direction, MLS__F32);
-    r.first32 = first, r.second32 = second, r.output = output;
-    status = mls__run_place(&r, workspace, size, MLS__THREADS());
-    return status == MLS_OK ? mls__run_all(&r) : status;
+    mls_source a, b;
+    if (!first || !second) return MLS_ERROR_ARGUMENT;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    a.fp32 = first, b.fp32 = second;
+    return mls__convolve_all(conv, direction, &a, &b, output, workspace, size);
 }
 
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
@@ -3177,7 +3404,7 @@ typedef struct mls__layout {
 
 static mls_shape mls__role_shape(const mls_conv *c, mls_role role)
 {
-    return role == MLS_WEIGHT  ? mls__weight_shape(c)
+    return role == MLS_WEIGHT  ? mls_conv_weight_shape(c)
            : role == MLS_INPUT ? c->in
                                : mls_conv_output(c);
 }
@@ -3368,61 +3595,66 @@ static int mls__same_conv(const mls_conv *a, const mls_conv *b)
            a->kw == b->kw && a->stride == b->stride && a->pad == b->pad;
 }
 
-MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
-                                     const mls_operand *first, const mls_operand *second,
-                                     float *output, void *workspace, size_t size)
+static mls_status mls__open_operands(mls_conv_call *k, const mls_conv *c, mls_direction direction,
+                                     const mls_operand *first, const mls_operand *second)
 {
     static const mls_role roles[3][2] = {
         {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
     const mls_operand *both[2];
     mls__layout l;
     mls_status status;
-    mls__run r;
-    mls_conv c;
+    mls__run *r = &k->run;
     int kind;
     both[0] = first, both[1] = second;
-    if (!conv || !first || !second || !output || (unsigned)direction > MLS_BACKWARD_WEIGHT) {
-        return MLS_ERROR_ARGUMENT;
-    }
-    c = mls__conv_defaults(conv);
     for (int i = 0; i < 2; i++) {
-        if (!both[i]->data || both[i]->role != roles[direction][i]) return MLS_ERROR_ARGUMENT;
-        if (!mls__same_conv(&both[i]->conv, &c)) return MLS_ERROR_SHAPE;
+        if (!both[i] || !both[i]->data || both[i]->role != roles[direction][i]) {
+            return MLS_ERROR_ARGUMENT;
+        }
+        if (!mls__same_conv(&both[i]->conv, c)) return MLS_ERROR_SHAPE;
         if (both[i]->kernel != mls__unit()) return MLS_ERROR_KERNEL;
     }
     if (first->bits != second->bits) return MLS_ERROR_FORMAT;
     kind = first->bits == 8 ? MLS__S8 : MLS__S16;
-    status = mls_conv_check(&c, direction, first->tensor.format, second->tensor.format, 0, 0);
+    status = mls_conv_check(c, direction, first->tensor.format, second->tensor.format, 0, 0);
     if (status != MLS_OK) return status;
-    if (kind == MLS__S8 && mls__class(&c, direction, first->tensor.format, second->tensor.format,
+    if (kind == MLS__S8 && mls__class(c, direction, first->tensor.format, second->tensor.format,
                                       127, 127) != MLS__S8) {
         return MLS_ERROR_RANGE; /* 16 bits go by parts */
     }
-    mls__run_begin(&r, &c, direction, kind);
-    r.first = &first->tensor, r.second = &second->tensor, r.output = output;
-    status =
-        mls__run_scale(&r, mls__k_max(first->tensor.format), mls__k_max(second->tensor.format));
+    mls__run_begin(r, c, direction, kind);
+    r->first = &first->tensor, r->second = &second->tensor;
+    status = mls__run_scale(r, mls__k_max(first->tensor.format), mls__k_max(second->tensor.format));
     if (status != MLS_OK) return status;
-    if (r.planes == 2) { /* they are not split */
-        r.planes = 1;
-        r.segment = INT32_MAX / (r.largest * mls__folded_max(r.first->format, r.k1));
+    if (r->planes == 2) { /* they are not split */
+        r->planes = 1;
+        r->segment = INT32_MAX / (r->largest * mls__folded_max(r->first->format, r->k1));
     }
-    status = mls__run_place(&r, workspace, size, MLS__THREADS());
-    if (status != MLS_OK) return status;
-    mls__layout_make(&l, &c, second->role, second->tensor.format, second->bits);
-    r.images = second->data, r.images_step = l.step;
-    mls__layout_make(&l, &c, first->role, first->tensor.format, first->bits);
+    mls__layout_make(&l, c, second->role, second->tensor.format, second->bits);
+    r->images = second->data, r->images_step = l.step;
+    mls__layout_make(&l, c, first->role, first->tensor.format, first->bits);
     if (direction == MLS_BACKWARD_WEIGHT) {
         const mls__run *e = &l.run[0];
         size_t pixel = (size_t)e->data.c * (size_t)e->size;
-        r.errors_row = (size_t)e->cols * pixel, r.errors_step = l.step;
-        r.errors = first->data + (size_t)e->top * r.errors_row + (size_t)e->left * pixel;
+        r->errors_row = (size_t)e->cols * pixel, r->errors_step = l.step;
+        r->errors = first->data + (size_t)e->top * r->errors_row + (size_t)e->left * pixel;
     } else {
         int which = direction == MLS_BACKWARD_DATA;
-        mls__place_packed(&r, first->data + l.packed[which]);
-        r.packed_before = 1, r.row_largest = first->row_largest[which];
+        r->packed_before = first->data + l.packed[which];
+        r->row_largest = first->row_largest[which];
     }
-    return mls__run_all(&r);
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
+                                     const mls_operand *first, const mls_operand *second,
+                                     float *output, void *workspace, size_t size)
+{
+    mls_source a, b;
+    if (!first || !second) return MLS_ERROR_ARGUMENT;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    a.operand = first, b.operand = second;
+    return mls__convolve_all(conv, direction, &a, &b, output, workspace, size);
 }
 
 #endif /* MLS__CONV_IMPLEMENTED */

@@ -113,8 +113,9 @@ typedef struct mls_net {
     int32_t threads;
     uint8_t *arena;
     size_t arena_size, parameters, states, constants; /* numbers of floats */
-    size_t values_at, losses_at, runs_at, slots_at, slot_size, work_at[2], work_size[2];
-    const float *x; /* of the call in progress */
+    size_t values_at, losses_at, slots_at, slot_size, work_at[2], work_size[2];
+    mls_conv_call *calls[2]; /* one that writes images, one for the gradient of weights */
+    const float *x;          /* of the call in progress */
     const int32_t *labels;
     int32_t images, training, check, failed;
     int32_t phase, queued, deferred; /* see >>program */
@@ -606,7 +607,7 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
     node->conv.pad = desc->pad;
     node->shape = mls_conv_output(&node->conv);
     node->bias = desc->bias;
-    node->weights = mls__elements(mls__weight_shape(&node->conv));
+    node->weights = mls__elements(mls_conv_weight_shape(&node->conv));
     node->seconds = desc->bias ? (size_t)desc->c_out : 0;
     mls__node_formats(net, node, desc,
                       desc->fp32 ||
@@ -704,7 +705,7 @@ MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs)
     node->conv.c_out = outputs, node->conv.kh = node->conv.kw = node->conv.stride = 1;
     node->shape = mls_conv_output(&node->conv);
     node->bias = 1;
-    node->weights = mls__elements(mls__weight_shape(&node->conv));
+    node->weights = mls__elements(mls_conv_weight_shape(&node->conv));
     node->seconds = outputs > 0 ? (size_t)outputs : 0;
     mls__node_formats(net, node, &desc, !net->desc.quantize_last);
     return mls__node_done(net, node);
@@ -1006,10 +1007,6 @@ static double *mls__stats(const mls_net *net, int32_t i, int32_t n)
     return (double *)mls__buffer_at(net, i, MLS__STATS) +
            (size_t)n * 2 * (size_t)net->nodes[i].shape.c;
 }
-static mls__run *mls__net_run(const mls_net *net, int which)
-{
-    return (mls__run *)(void *)(net->arena + net->runs_at) + which;
-}
 static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int role)
 {
     uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
@@ -1040,7 +1037,7 @@ static mls_shape mls__shape_now(const mls_net *net, mls_shape s)
 
 static mls_shape mls__operand_shape(const mls_net *net, const mls_node *node, int role)
 {
-    if (role == 0) return mls__weight_shape(&node->conv);
+    if (role == 0) return mls_conv_weight_shape(&node->conv);
     return mls__shape_now(net, role == 1 ? node->conv.in : node->shape);
 }
 
@@ -1138,86 +1135,45 @@ static void mls__operand_codes(mls_net *net, int32_t i, int role, const float *x
     }
 }
 
-/* A forward run for images that are tensors of their own: folded alike, scaled one by one. */
-static mls_status mls__choose_images(const mls_net *net, int32_t i, const mls_conv *conv,
-                                     mls__run *r)
-{
-    const mls_tensor *w = mls__operand(net, i, 0), *a;
-    int32_t owner = net->nodes[i].data_of;
-    int k = 0;
-    mls_status status;
-    for (int32_t n = 0; n < net->images; n++) {
-        a = mls__image_tensor(net, owner, n);
-        if (a->scale > 0 && mls__k_used(a, 1) > k) k = mls__k_used(a, 1);
-    }
-    a = mls__image_tensor(net, owner, 0);
-    status = mls__run_class(r, conv, MLS_FORWARD, w, a, mls__k_used(w, 1), k);
-    for (int32_t n = 1; n < net->images && status == MLS_OK; n++) {
-        mls__run one = *r;
-        status = mls__run_tensors(&one, w, mls__image_tensor(net, owner, n));
-    }
-    return status;
-}
-
-/* Prepares one of the two convolution runs. */
+/* Begins one of the two convolutions. */
 static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, int which)
 {
     mls_node *node = &net->nodes[i];
-    mls__run *r = mls__net_run(net, which);
-    int a = mls__roles[direction][0], b = mls__roles[direction][1];
+    int roles[2];
     mls_conv conv = node->conv;
-    mls_status status = MLS_OK;
+    mls_source source[2];
+    mls_sink sink;
+    mls_status status;
+    memset(source, 0, sizeof source);
+    for (int j = 0; j < 2; j++) {
+        roles[j] = mls__roles[direction][j];
+        if (mls__integer(node, direction)) {
+            source[j].tensor = mls__operand(net, i, roles[j]), source[j].pending = 1;
+        } else {
+            source[j].fp32 = mls__operand_fp32(net, i, roles[j]);
+        }
+    }
+    if (source[1].tensor && !net->training) {
+        source[1].tensor = mls__image_tensor(net, node->data_of, 0);
+        source[1].step = mls__image_tensor_size(&net->nodes[node->data_of]);
+    }
     conv.in.n = net->images;
-    if (mls__integer(node, direction) && !net->training) {
-        status = mls__choose_images(net, i, &conv, r);
-    } else if (mls__integer(node, direction)) {
-        const mls_tensor *first = mls__operand(net, i, a), *second = mls__operand(net, i, b);
-        status = mls__run_choose(r, &conv, direction, first, second, 1);
-    } else {
-        mls__run_begin(r, &conv, direction, MLS__F32);
-        r->first32 = mls__operand_fp32(net, i, a), r->second32 = mls__operand_fp32(net, i, b);
-    }
-    if (status == MLS_OK) {
-        status = mls__run_place(r, net->arena + net->work_at[which], net->work_size[which],
-                                net->threads);
-    }
+    sink.out = which ? mls__floats(net, net->slots_at) : 0; /* see mls__weight_finish */
+    status = mls_conv_begin(&net->calls[which], &conv, direction, &source[0], &source[1], &sink,
+                            net->threads, net->arena + net->work_at[which], net->work_size[which]);
     if (status != MLS_OK) {
         mls__fail(net, status, i,
                   status == MLS_ERROR_NONFINITE ? "the product of its scales is not finite" : 0);
-        return;
     }
-    if (r->kind != MLS__REFERENCE) mls__run_first(r);
-}
-
-/* One image of a convolution; the reference leaves the weight gradient to mls__weight_finish. */
-static void mls__conv_image(const mls__run *r, int32_t n, int slot, int32_t part, float *to)
-{
-    if (r->kind == MLS__REFERENCE) {
-        if (r->direction == MLS_FORWARD) mls__forward_image(&r->c, r->first, r->second, n, to);
-        if (r->direction == MLS_BACKWARD_DATA) {
-            mls__backward_data_image(&r->c, r->first, r->second, n, to);
-        }
-    } else if (r->direction == MLS_BACKWARD_WEIGHT) {
-        mls__run_weight_image(r, n, slot, r->kind == MLS__F32 ? part : slot);
-    } else {
-        mls__run_images(r, n, 1, slot, to);
-    }
-    if (r->kind != MLS__REFERENCE) mls__run_release(r);
 }
 
 /* Image n of a forward convolution. */
-static void mls__convolve(const mls_net *net, int32_t i, int32_t n, int slot, int32_t part)
+static void mls__convolve(const mls_net *net, int32_t i, int32_t n, int slot)
 {
     const mls_node *node = &net->nodes[i];
-    const mls__run *r = mls__net_run(net, 0);
     float *to = mls__value(net, i, n);
-    if (net->training || !mls__integer(node, MLS_FORWARD)) {
-        mls__conv_image(r, n, slot, part, to);
-    } else {
-        mls__run one = *r;
-        mls__run_tensors(&one, r->first, mls__image_tensor(net, node->data_of, n));
-        mls__conv_image(&one, 0, slot, part, to);
-    }
+    mls_conv_image(net->calls[0], n, slot, to);
+    mls_conv_leave(net->calls[0], slot);
     if (node->bias) {
         size_t c = (size_t)node->shape.c;
         mls__bias_add(to, mls__image(node->shape) / c, c,
@@ -1315,8 +1271,8 @@ static void mls__simple_back_image(const mls_net *net, int32_t i, int32_t n, int
     }
 }
 
-/* Work on image n, done by thread slot, in block part. */
-static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int slot, int32_t part)
+/* Work on image n, done by thread slot. */
+static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int slot)
 {
     const mls_node *node = &net->nodes[i];
     const mls__layers *k = &mls__layer_kernels[mls__unit()];
@@ -1345,15 +1301,16 @@ static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int 
                            ((size_t)n + 1) * count);
         break;
     case MLS__CONVOLVE:
-        mls__convolve(net, i, n, slot, part);
+        mls__convolve(net, i, n, slot);
         break;
     case MLS__CONV_DATA:
         to = mls__give(net, i, 0, n, slot);
-        mls__conv_image(mls__net_run(net, 0), n, slot, part, to);
+        mls_conv_image(net->calls[0], n, slot, to);
+        mls_conv_leave(net->calls[0], slot);
         mls__gave(net, i, 0, n, to);
         break;
     case MLS__CONV_WEIGHT:
-        mls__conv_image(mls__net_run(net, 1), n, slot, part, 0);
+        mls_conv_image(net->calls[1], n, slot, 0);
         if (node->bias) {
             double *sums = mls__stats(net, i, n);
             k->stats(mls__grad(net, i, n), pixels, c, sums, sums + c);
@@ -1404,15 +1361,8 @@ static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int 
 static void mls__weight_finish(mls_net *net, int32_t i)
 {
     const mls_node *node = &net->nodes[i];
-    mls__run *r = mls__net_run(net, 1);
     float *fresh = mls__floats(net, net->slots_at), *grad = mls__gradients_at(net, node);
-    r->output = fresh;
-    if (r->kind == MLS__REFERENCE) {
-        mls__backward_weight_reference(&r->c, r->first, r->second, fresh);
-    } else {
-        MLS__OMP(omp parallel for schedule(static) num_threads(net->threads))
-        for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
-    }
+    mls_conv_end(net->calls[1]);
     mls__layer_kernels[mls__unit()].add(grad, fresh, node->weights, grad);
     for (size_t ch = 0; ch < node->seconds; ch++) {
         double sum = 0;
@@ -1661,16 +1611,16 @@ static int mls__finite(const float *x, size_t count)
 static void mls__flush(mls_net *net)
 {
     if (net->queued && net->planned == 2 && net->status == MLS_OK) {
-        int32_t parts = net->images < MLS__BLOCKS ? net->images : MLS__BLOCKS;
+        int32_t parts = net->images < MLS_CONV_BLOCKS ? net->images : (int32_t)MLS_CONV_BLOCKS;
         int threads = net->threads < parts ? net->threads : parts;
         if (net->check) threads = 1;
         MLS__OMP(omp parallel for schedule(static) num_threads(threads))
         for (int32_t part = 0; part < parts; part++) {
-            int32_t last = mls__block_first(part + 1, parts, net->images);
-            for (int32_t n = mls__block_first(part, parts, net->images); n < last; n++) {
+            int32_t last = mls_conv_block_first(part + 1, net->images);
+            for (int32_t n = mls_conv_block_first(part, net->images); n < last; n++) {
                 for (int32_t j = 0; j < net->queued; j++) {
                     int32_t op = net->queue_op[j], i = net->queue_node[j];
-                    mls__image_op(net, op, i, n, MLS__THREAD(), part);
+                    mls__image_op(net, op, i, n, MLS__THREAD());
                     if (net->check && !net->failed &&
                         (op == MLS__CONVOLVE || op == MLS__BN_APPLY || op == MLS__SIMPLE) &&
                         !mls__finite(mls__value(net, i, n), mls__image(net->nodes[i].shape))) {
@@ -1679,11 +1629,8 @@ static void mls__flush(mls_net *net)
                 }
             }
             for (int32_t j = 0; j < net->queued; j++) {
-                const mls__run *r = mls__net_run(net, 1);
-                if (net->queue_op[j] == MLS__CONV_WEIGHT && r->kind != MLS__REFERENCE) {
-                    mls__run_weight_flush(r, MLS__THREAD());
-                    mls__run_release(r);
-                }
+                if (net->queue_op[j] == MLS__CONV_WEIGHT)
+                    mls_conv_leave(net->calls[1], MLS__THREAD());
             }
         }
         (void)threads;
@@ -1958,7 +1905,9 @@ static size_t mls__plan_place(mls_net *net)
 static mls_status mls__plan_conv(mls_net *net, int32_t i)
 {
     mls_node *node = &net->nodes[i];
+    mls_format none;
     char text[200];
+    memset(&none, 0, sizeof none);
     for (int role = 0; role < 3; role++) {
         if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
             return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
@@ -1974,8 +1923,8 @@ static mls_status mls__plan_conv(mls_net *net, int32_t i)
             if (status != MLS_OK) return mls__fail(net, status, i, text);
         }
         /* A batch that is not full has fewer images for the same threads. */
-        size = mls__direction_workspace(&node->conv, direction, integer ? f : 0, integer ? g : 0,
-                                        net->threads);
+        size = mls_conv_call_size(&node->conv, direction, integer ? *f : none, integer ? *g : none,
+                                  net->threads);
         if (size > net->work_size[which]) net->work_size[which] = size;
     }
     return MLS_OK;
@@ -1991,7 +1940,7 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
         return mls__fail(net, MLS_ERROR_STATE, -1, "the last node must be a loss");
     }
     net->threads = MLS__THREADS();
-    if (net->threads > MLS__BLOCKS) net->threads = MLS__BLOCKS;
+    if (net->threads > MLS_CONV_BLOCKS) net->threads = MLS_CONV_BLOCKS;
     net->parameters = net->states = net->constants = 0;
     for (int32_t i = 0; i < net->count; i++) {
         mls_node *node = &net->nodes[i];
@@ -2025,8 +1974,6 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
                     MLS__ALIGN);
     net->losses_at = at;
     at += mls__align((size_t)net->desc.batch * (sizeof(float) + 1), MLS__ALIGN);
-    net->runs_at = at;
-    at += mls__align(2 * sizeof(mls__run), MLS__ALIGN);
     net->values_at = at;
     values = mls__plan_place(net);
     at += values;
