@@ -257,17 +257,33 @@ MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 /* 64-bit hash of weights, optimizer state, running statistics and step counts. */
 MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 
-/* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends
-   on but the network's description (formats, batch, momentum and epsilon of batch norm are the
-   caller's, and may change), and a note of the program's own (epoch, history ...), 0 bytes if it
-   needs none. Loading checks everything first: on an error (DATA: damaged, truncated, foreign,
-   another network or another note size; net->text says which) the network stays as it was. Saving
-   in the middle of an accumulated gradient is an error (STATE). */
+/* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends on,
+   the network's nodes and formats, and a note of the program's own (settings, epoch, history ...), 0
+   bytes if it needs none. Loading checks everything first: on an error (DATA: damaged, truncated,
+   foreign, another network or another note size; net->text says which and where) the network stays as
+   it was. Formats, batch, momentum and epsilon of batch norm are the caller's, and may differ from the
+   file's. note may be null, with size 0: then it is not wanted. Saving in the middle of an accumulated
+   gradient is an error (STATE). Written is format 2; format 1 is read, too. */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
                                             void *to, size_t size);
 MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
                                            size_t note_size);
+
+/* What a checkpoint says of itself, found without a network. */
+typedef struct mls_checkpoint {
+    int32_t version;       /* of the format: 1 or 2 */
+    int32_t nodes, batch;  /* of its network; 0 in format 1, which does not say */
+    uint64_t seed;         /* of the run */
+    int64_t step, updates; /* done */
+    const void *note;      /* the program's, inside the bytes of the checkpoint */
+    size_t note_size;
+} mls_checkpoint;
+
+/* Checks the size bytes of a checkpoint and says what it is. Errors: ARGUMENT, DATA (text, if not
+   null, says what is wrong). */
+MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkpoint *about,
+                                       char *text, size_t text_size);
 
 /* Pictures in memory, [count][h][w][c] bytes, and their labels. A view: fill it yourself, or with
    a loader below and give it back to mls_data_free. */
@@ -310,6 +326,12 @@ MLS_DEF void mls_data_free(mls_data *data);
 /* Writes to path.tmp, syncs, renames: path is always a whole checkpoint, old or new. */
 MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size);
 MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size_t note_size);
+
+/* A whole file in new memory, for mls_checkpoint_look and mls_net_checkpoint_read; mls_file_free takes
+   it back. text, if not null, names the file. Errors: ARGUMENT, IO, MEMORY. */
+MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, char *text,
+                                 size_t text_size);
+MLS_DEF void mls_file_free(void *bytes);
 
 /* CIFAR-10's binary files in folder: data_batch_1.bin .. 5 (part 0) or test_batch.bin (part 1).
    text, if not null, names the offending file. Errors: IO, DATA, MEMORY. */
@@ -2302,12 +2324,17 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 }
 
 /* ----------------------------------------------------------------------------- >>checkpoint
-   magic 8, version 4, note size 4, network 8, parameters 8, states 8, seed 8, step 8, updates 8,
-   note, weights, momentum, states as fp32, checksum 8; all little-endian. */
+   All little-endian. Format 2: magic 8, version 4, note size 4, network 8, parameters 8, states 8,
+   seed 8, step 8, updates 8, nodes 4, bytes of a node 4, batch 4, 0 4, batch norm's momentum and
+   epsilon 4 each, 0 8, the nodes, note, weights, momentum, states as fp32, checksum 8. A node: its facts
+   of 4 bytes, see below, and three formats of 8. Format 1 has the first 64 bytes and no nodes. */
 
 enum {
-    MLS__CHECKPOINT_HEAD = 64,
-    MLS__CHECKPOINT_VERSION = 1
+    MLS__CHECKPOINT_VERSION = 2,
+    MLS__CHECKPOINT_HEAD_1 = 64,
+    MLS__CHECKPOINT_HEAD = 96,
+    MLS__FACTS = 14,
+    MLS__NODE_BYTES = 4 * MLS__FACTS + 3 * 8
 };
 
 static void mls__put(uint8_t *p, uint64_t value, int bytes)
@@ -2322,19 +2349,27 @@ static uint64_t mls__get(const uint8_t *p, int bytes)
     return value;
 }
 
-/* What makes a network the same: its nodes, but neither batch nor formats. */
+/* What makes a network the same: neither batch nor formats. */
+static const char *const mls__fact_names[MLS__FACTS] = {
+    "kind",         "input",  "second input", "height", "width",  "channels", "kernel height",
+    "kernel width", "stride", "padding",      "window", "stride", "padding",  "bias"};
+
+static void mls__node_facts(const mls_node *node, int32_t *to)
+{
+    const int32_t facts[MLS__FACTS] = {
+        node->kind,    node->in[0],   node->in[1],   node->shape.h,     node->shape.w,
+        node->shape.c, node->conv.kh, node->conv.kw, node->conv.stride, node->conv.pad,
+        node->size,    node->stride,  node->pad,     node->bias};
+    memcpy(to, facts, sizeof facts);
+}
+
 static uint64_t mls__net_identity(const mls_net *net)
 {
     uint64_t h = 0;
     for (int32_t i = 0; i < net->count; i++) {
-        const mls_node *node = &net->nodes[i];
-        const int32_t facts[] = {node->kind,        node->in[0],    node->in[1],   node->shape.h,
-                                 node->shape.w,     node->shape.c,  node->conv.kh, node->conv.kw,
-                                 node->conv.stride, node->conv.pad, node->size,    node->stride,
-                                 node->pad,         node->bias};
-        for (size_t j = 0; j < sizeof facts / sizeof facts[0]; j++) {
-            h = mls__hash(h, (uint64_t)(int64_t)facts[j]);
-        }
+        int32_t facts[MLS__FACTS];
+        mls__node_facts(&net->nodes[i], facts);
+        for (int j = 0; j < MLS__FACTS; j++) h = mls__hash(h, (uint64_t)(int64_t)facts[j]);
     }
     return mls__mix(h);
 }
@@ -2342,7 +2377,42 @@ static uint64_t mls__net_identity(const mls_net *net)
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
 {
     if (!net || net->planned != 2 || note_size > UINT32_MAX) return 0;
-    return MLS__CHECKPOINT_HEAD + note_size + 4 * (2 * net->parameters + net->states) + 8;
+    return MLS__CHECKPOINT_HEAD + (size_t)net->count * MLS__NODE_BYTES + note_size +
+           4 * (2 * net->parameters + net->states) + 8;
+}
+
+/* The head and the nodes; returns what comes after them. */
+static uint8_t *mls__put_head(const mls_net *net, size_t note_size, uint8_t *p)
+{
+    memset(p, 0, MLS__CHECKPOINT_HEAD + (size_t)net->count * MLS__NODE_BYTES);
+    memcpy(p, "MLSCKPT\n", 8);
+    mls__put(p + 8, MLS__CHECKPOINT_VERSION, 4);
+    mls__put(p + 12, note_size, 4);
+    mls__put(p + 16, mls__net_identity(net), 8);
+    mls__put(p + 24, net->parameters, 8);
+    mls__put(p + 32, net->states, 8);
+    mls__put(p + 40, net->desc.seed, 8);
+    mls__put(p + 48, (uint64_t)net->step, 8);
+    mls__put(p + 56, (uint64_t)net->updates, 8);
+    mls__put(p + 64, (uint64_t)net->count, 4);
+    mls__put(p + 68, MLS__NODE_BYTES, 4);
+    mls__put(p + 72, (uint64_t)net->desc.batch, 4);
+    mls__put(p + 80, mls__bits(net->desc.bn_momentum), 4);
+    mls__put(p + 84, mls__bits(net->desc.bn_epsilon), 4);
+    p += MLS__CHECKPOINT_HEAD;
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        int32_t facts[MLS__FACTS];
+        mls__node_facts(node, facts);
+        for (int j = 0; j < MLS__FACTS; j++, p += 4) mls__put(p, (uint32_t)facts[j], 4);
+        for (int role = 0; role < 3; role++, p += 8) {
+            const mls_format *f = &node->format[role];
+            const uint8_t bytes[7] = {f->ex,       f->mx,       f->eg,   f->mg,
+                                      f->grouping, f->rounding, f->range};
+            memcpy(p, bytes, sizeof bytes);
+        }
+    }
+    return p;
 }
 
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
@@ -2360,16 +2430,7 @@ MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size
     if (net->images_pending) {
         return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is pending: mls_net_update first");
     }
-    memcpy(p, "MLSCKPT\n", 8);
-    mls__put(p + 8, MLS__CHECKPOINT_VERSION, 4);
-    mls__put(p + 12, note_size, 4);
-    mls__put(p + 16, mls__net_identity(net), 8);
-    mls__put(p + 24, net->parameters, 8);
-    mls__put(p + 32, net->states, 8);
-    mls__put(p + 40, net->desc.seed, 8);
-    mls__put(p + 48, (uint64_t)net->step, 8);
-    mls__put(p + 56, (uint64_t)net->updates, 8);
-    q = p + MLS__CHECKPOINT_HEAD;
+    q = mls__put_head(net, note_size, p);
     if (note_size) memcpy(q, note, note_size);
     q += note_size;
     w = mls__floats(net, 0);
@@ -2382,44 +2443,138 @@ MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size
     return MLS_OK;
 }
 
+MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkpoint *about,
+                                       char *text, size_t text_size)
+{
+    const uint8_t *p = (const uint8_t *)from;
+    const char *wrong = 0;
+    uint64_t head = MLS__CHECKPOINT_HEAD_1, note = 0, floats = 0, nodes = 0, node = 0, need = 0;
+    uint64_t version = 0;
+    if (text && text_size) text[0] = 0;
+    if (!p || !about) return MLS_ERROR_ARGUMENT;
+    if (size < 8 || memcmp(p, "MLSCKPT\n", 8) != 0) {
+        wrong = "not a checkpoint";
+    } else if (size < head) {
+        wrong = "truncated";
+    } else if ((version = mls__get(p + 8, 4)) < 1 || version > MLS__CHECKPOINT_VERSION) {
+        wrong = "a checkpoint of another version of the library";
+    } else if (version > 1 && size < MLS__CHECKPOINT_HEAD) {
+        wrong = "truncated";
+    } else {
+        const uint64_t parameters = mls__get(p + 24, 8), states = mls__get(p + 32, 8);
+        note = mls__get(p + 12, 4);
+        if (version > 1) {
+            head = MLS__CHECKPOINT_HEAD, nodes = mls__get(p + 64, 4), node = mls__get(p + 68, 4);
+        }
+        if (parameters > size / 8 || states > size / 4 || nodes * node > size) {
+            wrong = "truncated";
+        } else {
+            floats = 2 * parameters + states;
+            need = head + nodes * node + note + 4 * floats + 8;
+        }
+    }
+    if (!wrong && size != need) {
+        wrong = size < need ? "truncated" : "longer than a checkpoint: something follows it";
+    }
+    if (!wrong && mls__get(p + size - 8, 8) != mls__mix(mls__hash_bytes(0, p, size - 8))) {
+        wrong = "damaged: its checksum does not match";
+    }
+    if (!wrong && (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62 || nodes > INT32_MAX ||
+                   (version > 1 && node < MLS__NODE_BYTES))) {
+        wrong = "damaged";
+    }
+    if (wrong) {
+        mls__say(text, text_size, wrong);
+        return MLS_ERROR_DATA;
+    }
+    about->version = (int32_t)version;
+    about->nodes = (int32_t)nodes;
+    about->batch = version > 1 ? (int32_t)mls__get(p + 72, 4) : 0;
+    about->seed = mls__get(p + 40, 8);
+    about->step = (int64_t)mls__get(p + 48, 8);
+    about->updates = (int64_t)mls__get(p + 56, 8);
+    about->note = p + head + nodes * node;
+    about->note_size = (size_t)note;
+    return MLS_OK;
+}
+
+/* "WORD A there, B here" */
+static void mls__say_both(mls_net *net, const char *word, int64_t there, int64_t here)
+{
+    mls__say(net->text, sizeof net->text, word);
+    mls__say(net->text, sizeof net->text, " ");
+    mls__say_int(net->text, sizeof net->text, there);
+    mls__say(net->text, sizeof net->text, " there, ");
+    mls__say_int(net->text, sizeof net->text, here);
+    mls__say(net->text, sizeof net->text, " here");
+}
+
+/* Refuses the checkpoint of another network, and says where they differ first. */
+static mls_status mls__other_network(mls_net *net, const mls_checkpoint *about, const uint8_t *p)
+{
+    const int32_t kinds = (int32_t)(sizeof mls__kind_names / sizeof *mls__kind_names);
+    size_t step = (size_t)mls__get(p + 68, 4);
+    mls__fail(net, MLS_ERROR_DATA, -1, "a checkpoint of another network");
+    if (about->version < 2) return MLS_ERROR_DATA;
+    for (int32_t i = 0; i < net->count && i < about->nodes; i++) {
+        const uint8_t *there = p + MLS__CHECKPOINT_HEAD + (size_t)i * step;
+        int32_t facts[MLS__FACTS], first = 0, kind = (int32_t)mls__get(there, 4);
+        mls__node_facts(&net->nodes[i], facts);
+        while (first < MLS__FACTS && (int32_t)mls__get(there + 4 * first, 4) == facts[first])
+            first++;
+        if (first == MLS__FACTS) continue;
+        mls__say(net->text, sizeof net->text, ": node ");
+        mls__say_int(net->text, sizeof net->text, i);
+        if (first == 0) {
+            mls__say(net->text, sizeof net->text, ": ");
+            mls__say(net->text, sizeof net->text,
+                     kind >= 0 && kind < kinds ? mls__kind_names[kind]
+                                               : "an unknown kind of layer");
+            mls__say(net->text, sizeof net->text, " there, ");
+            mls__say(net->text, sizeof net->text, mls__kind_names[facts[0]]);
+            mls__say(net->text, sizeof net->text, " here");
+        } else {
+            mls__say(net->text, sizeof net->text, " (");
+            mls__say(net->text, sizeof net->text, mls__kind_names[facts[0]]);
+            mls__say(net->text, sizeof net->text, "): ");
+            mls__say_both(net, mls__fact_names[first], (int32_t)mls__get(there + 4 * first, 4),
+                          facts[first]);
+        }
+        return MLS_ERROR_DATA;
+    }
+    if (net->count != about->nodes) mls__say_both(net, ": nodes", about->nodes, net->count);
+    return MLS_ERROR_DATA;
+}
+
 MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
                                            size_t note_size)
 {
     const uint8_t *p = (const uint8_t *)from, *q;
-    const char *wrong = 0;
-    size_t need, count[2];
+    mls_checkpoint about;
+    mls_status status;
+    size_t count[2];
     float *w, *to[2];
     if (!net) return MLS_ERROR_ARGUMENT;
     mls__clear(net);
-    need = mls_net_checkpoint_size(net, note_size);
-    if (!need) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (net->planned != 2) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
-    if (size < MLS__CHECKPOINT_HEAD)
-        wrong = "too short for a checkpoint";
-    else if (memcmp(p, "MLSCKPT\n", 8) != 0)
-        wrong = "not a checkpoint";
-    else if (mls__get(p + 8, 4) != MLS__CHECKPOINT_VERSION)
-        wrong = "a checkpoint of another version";
-    else if (mls__get(p + 12, 4) != note_size)
-        wrong = "a checkpoint of another program";
-    else if (mls__get(p + 16, 8) != mls__net_identity(net) ||
-             mls__get(p + 24, 8) != net->parameters || mls__get(p + 32, 8) != net->states) {
-        wrong = "a checkpoint of another network";
-    } else if (size < need)
-        wrong = "truncated";
-    else if (size > need)
-        wrong = "longer than a checkpoint of this network";
-    else if (mls__get(p + need - 8, 8) != mls__mix(mls__hash_bytes(0, p, need - 8))) {
-        wrong = "damaged: its checksum does not match";
-    } else if (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62)
-        wrong = "damaged";
-    if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
-    q = p + MLS__CHECKPOINT_HEAD;
+    status = mls_checkpoint_look(from, size, &about, net->text, sizeof net->text);
+    if (status != MLS_OK) return net->status = status;
+    if (mls__get(p + 16, 8) != mls__net_identity(net) || mls__get(p + 24, 8) != net->parameters ||
+        mls__get(p + 32, 8) != net->states) {
+        return mls__other_network(net, &about, p);
+    }
+    if (note && note_size != about.note_size) {
+        mls__fail(net, MLS_ERROR_DATA, -1, "another note: ");
+        mls__say_both(net, "bytes", (int64_t)about.note_size, (int64_t)note_size);
+        return MLS_ERROR_DATA;
+    }
+    q = (const uint8_t *)about.note;
     if (note_size) memcpy(note, q, note_size);
-    q += note_size;
-    net->desc.seed = mls__get(p + 40, 8);
-    net->step = (int64_t)mls__get(p + 48, 8);
-    net->updates = (int64_t)mls__get(p + 56, 8);
+    q += about.note_size;
+    net->desc.seed = about.seed;
+    net->step = about.step;
+    net->updates = about.updates;
     net->images_pending = 0;
     w = mls__floats(net, 0);
     memset(w + net->parameters, 0, net->parameters * sizeof(float));
@@ -2613,14 +2768,25 @@ extern
 #define MLS__POSIX 0
 #endif
 
-/* text = what: name */
+/* Appends a path; of a long one its end, so that half of the text is left for what is wrong. */
+static void mls__say_path(char *text, size_t size, const char *path)
+{
+    size_t length = strlen(path);
+    if (length > size / 2) {
+        mls__say(text, size, "...");
+        path += length - size / 2;
+    }
+    mls__say(text, size, path);
+}
+
+/* text = what: path */
 static mls_status mls__file_error(char *text, size_t size, mls_status status, const char *what,
-                                  const char *name)
+                                  const char *path)
 {
     if (text && size) text[0] = 0;
     mls__say(text, size, what);
     mls__say(text, size, ": ");
-    mls__say(text, size, name);
+    mls__say_path(text, size, path);
     return status;
 }
 
@@ -2742,29 +2908,52 @@ MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note
     return status;
 }
 
+MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, char *text,
+                                 size_t text_size)
+{
+    uint8_t *read;
+    mls_status status;
+    if (text && text_size) text[0] = 0;
+    if (!path || !bytes || !size) return MLS_ERROR_ARGUMENT;
+    errno = 0;
+    status = mls__file_read(path, SIZE_MAX / 4, &read, size);
+    *bytes = read;
+    if (status != MLS_OK) {
+        int reason = errno;
+        mls__file_error(text, text_size, status,
+                        status == MLS_ERROR_MEMORY ? "no memory for" : "cannot read", path);
+        if (status == MLS_ERROR_IO && reason) {
+            mls__say(text, text_size, ": ");
+            mls__say(text, text_size, strerror(reason));
+        }
+    }
+    return status;
+}
+
+MLS_DEF void mls_file_free(void *bytes)
+{
+    if (bytes) MLS_FREE(bytes);
+}
+
 MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size_t note_size)
 {
-    uint8_t *bytes;
+    void *bytes;
     size_t size;
-    mls_status status;
     if (!net || !path) return MLS_ERROR_ARGUMENT;
     mls__clear(net);
-    size = mls_net_checkpoint_size(net, note_size);
-    if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
-    status = mls__file_read(path, SIZE_MAX / 4, &bytes, &size);
-    if (status != MLS_OK) {
-        net->status = status;
-        return mls__file_error(net->text, sizeof net->text, status,
-                               status == MLS_ERROR_MEMORY ? "no memory for" : "cannot read", path);
-    }
-    status = mls_net_checkpoint_read(net, bytes, size, note, note_size);
-    if (status != MLS_OK) {
+    if (net->planned != 2) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    net->status = mls_file_load(path, &bytes, &size, net->text, sizeof net->text);
+    if (net->status != MLS_OK) return net->status;
+    if (mls_net_checkpoint_read(net, bytes, size, note, note_size) != MLS_OK) {
         char text[sizeof net->text];
         memcpy(text, net->text, sizeof text);
-        mls__file_error(net->text, sizeof net->text, status, path, text);
+        net->text[0] = 0;
+        mls__say_path(net->text, sizeof net->text, path);
+        mls__say(net->text, sizeof net->text, ": ");
+        mls__say(net->text, sizeof net->text, text);
     }
-    MLS_FREE(bytes);
-    return status;
+    mls_file_free(bytes);
+    return net->status;
 }
 
 /* Memory for count pictures. */

@@ -2002,6 +2002,10 @@ static void checkpoint_note(void)
     T_EQ_INT(mls_net_checkpoint_write(NULL, note, 21, checkpoint, size), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_net_checkpoint_read(&r.net, NULL, size, back, 21), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 21), MLS_ERROR_ARGUMENT);
+    checkpoint[size - 20] ^= 1;
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, back, 20), MLS_ERROR_DATA);
+    T_CHECK(strstr(r.net.text, "bytes 21 there, 20 here") != NULL);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_OK); /* not wanted */
     T_EQ_INT(mls_net_checkpoint_read(NULL, checkpoint, size, back, 21), MLS_ERROR_ARGUMENT);
     rig_free(&r);
 }
@@ -2053,11 +2057,17 @@ static void checkpoint_damaged(void)
 
 static void checkpoint_foreign(void)
 {
-    static const char *const others[] = {
-        "i4 4 1|c0 2 3 1 1 1|n1|r2|g3|l4 2|z5", "i4 4 1|c0 3 3 1 1|n1|r2|g3|l4 2|z5",
-        "i4 4 1|c0 2 1 1 0|n1|r2|g3|l4 2|z5",   "i4 4 1|c0 2 3 2 1|n1|r2|g3|l4 2|z5",
-        "i4 4 1|c0 2 3 1 1|n1|r2|g3|l4 3|z5",   "i5 4 1|c0 2 3 1 1|n1|r2|g3|l4 2|z5",
-        "i4 4 1|c0 2 3 1 1|r1|n2|g3|l4 2|z5",   "i4 4 1|c0 2 3 1 1|n1|r2|v3 4|l4 2|z5"};
+    static const char *const others[][2] = {
+        {"i4 4 1|c0 2 3 1 1 1|n1|r2|g3|l4 2|z5", "node 1 (convolution): bias 0 there, 1 here"},
+        {"i4 4 1|c0 3 3 1 1|n1|r2|g3|l4 2|z5", "node 1 (convolution): channels 2 there, 3 here"},
+        {"i4 4 1|c0 2 1 1 0|n1|r2|g3|l4 2|z5", "kernel height 3 there, 1 here"},
+        {"i4 4 1|c0 2 3 2 1|n1|r2|g3|l4 2|z5", "node 1 (convolution): height 4 there, 2 here"},
+        {"i4 4 1|c0 2 3 1 1|n1|r2|g3|l4 3|z5", "node 5 (linear): channels 2 there, 3 here"},
+        {"i5 4 1|c0 2 3 1 1|n1|r2|g3|l4 2|z5", "node 0 (input): height 4 there, 5 here"},
+        {"i4 4 1|c0 2 3 1 1|r1|n2|g3|l4 2|z5", "node 2: batch norm there, relu here"},
+        {"i4 4 1|c0 2 3 1 1|n1|r2|v3 4|l4 2|z5", "node 4: global pool there, average pool here"},
+        {"i4 4 1|c0 2 3 1 1|n1|r2|g3|l4 2|l5 2|z6", "node 6: loss there, linear here"},
+        {"i4 4 1|c0 2 3 1 1|n1|l2 2|z3", "node 3: relu there, linear here"}};
     mls_net_desc desc = desc_fp32(2);
     size_t size;
     rig r;
@@ -2067,11 +2077,14 @@ static void checkpoint_foreign(void)
     rig_free(&r);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         uint64_t digest;
-        t_note("%s", others[i]);
-        if (!rig_make(&r, &desc, others[i])) return;
+        t_note("%s", others[i][0]);
+        if (!rig_make(&r, &desc, others[i][0])) return;
         digest = mls_net_digest(&r.net);
         T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
         T_CHECK(strstr(r.net.text, "another network") != NULL);
+        if (!strstr(r.net.text, others[i][1])) {
+            t_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", r.net.text, others[i][1]);
+        }
         T_CHECK(mls_net_digest(&r.net) == digest);
         rig_free(&r);
     }
@@ -2141,7 +2154,63 @@ static void checkpoint_bytes(void)
     train(&r, 0, 3, 2, 16, 2);
     size = mls_net_checkpoint_size(&r.net, 5);
     T_EQ_INT(mls_net_checkpoint_write(&r.net, "note\n", 5, checkpoint, size), MLS_OK);
-    EQ_HASH(hash_bytes(checkpoint, size), 0xe63bd0969383a217u);
+    EQ_HASH(hash_bytes(checkpoint, size), 0x3244a45cd4597549u);
+    rig_free(&r);
+}
+
+/* The same as format 1 has it: the head without its end, and no nodes. */
+static size_t as_format_1(const unsigned char *from, size_t size, size_t nodes, unsigned char *to)
+{
+    size_t rest = size - 96 - nodes * 80;
+    uint64_t sum;
+    memcpy(to, from, 64);
+    to[8] = 1;
+    memcpy(to + 64, from + 96 + nodes * 80, rest - 8);
+    sum = mls__mix(mls__hash_bytes(0, to, 64 + rest - 8));
+    for (int i = 0; i < 8; i++) to[64 + rest - 8 + (size_t)i] = (unsigned char)(sum >> (8 * i));
+    return 64 + rest;
+}
+
+/* Files of the first release are read as they were; the hash is that of the bytes that it wrote. */
+static void checkpoint_format_1(void)
+{
+    static unsigned char old[4096];
+    mls_net_desc desc = desc_low(2);
+    mls_checkpoint about;
+    char note[5], text[100];
+    uint64_t digest;
+    size_t size;
+    rig r;
+    desc.quantize_first = 1;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    train(&r, 0, 3, 2, 16, 2);
+    digest = mls_net_digest(&r.net);
+    size = mls_net_checkpoint_size(&r.net, 5);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, "note\n", 5, checkpoint, size), MLS_OK);
+    T_EQ_INT(mls_checkpoint_look(checkpoint, size, &about, text, sizeof text), MLS_OK);
+    T_CHECK(about.version == 2 && about.nodes == 7 && about.batch == 2 && about.seed == 7);
+    T_CHECK(about.step == 3 && about.updates == 3 && about.note_size == 5 && text[0] == 0);
+    T_CHECK(memcmp(about.note, "note\n", 5) == 0);
+    size = as_format_1(checkpoint, size, 7, old);
+    EQ_HASH(hash_bytes(old, size), 0xe63bd0969383a217u);
+    T_EQ_INT(mls_checkpoint_look(old, size, &about, NULL, 0), MLS_OK);
+    T_CHECK(about.version == 1 && about.nodes == 0 && about.batch == 0 && about.seed == 7);
+    T_CHECK(about.step == 3 && about.note_size == 5 && memcmp(about.note, "note\n", 5) == 0);
+    train(&r, 3, 1, 2, 16, 2);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, old, size, note, 5), MLS_OK);
+    T_CHECK(mls_net_digest(&r.net) == digest && memcmp(note, "note\n", 5) == 0);
+    old[size - 9] ^= 4;
+    T_EQ_INT(mls_checkpoint_look(old, size, &about, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "checksum") != NULL);
+    T_EQ_INT(mls_checkpoint_look(old, 63, &about, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strcmp(text, "truncated") == 0);
+    T_EQ_INT(mls_checkpoint_look(NULL, 63, &about, text, sizeof text), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_checkpoint_look(old, size, NULL, text, sizeof text), MLS_ERROR_ARGUMENT);
+    rig_free(&r);
+    if (!rig_make(&r, &desc, "i4 4 1|c0 2 1 1 0|n1|r2|g3|l4 2|z5")) return;
+    old[size - 9] ^= 4;
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, old, size, NULL, 0), MLS_ERROR_DATA);
+    T_CHECK(strstr(r.net.text, "another network") != NULL);
     rig_free(&r);
 }
 
@@ -2206,6 +2275,26 @@ static void save_and_load(void)
     T_EQ_INT(mls_net_save(&b.net, path_in("net"), note, 4), MLS_OK); /* over an old one */
     T_EQ_INT(mls_net_load(&a.net, path_in("net"), back, 4), MLS_OK);
     T_CHECK(mls_net_digest(&a.net) == expected);
+    { /* the note of a file, without knowing what it is */
+        void *bytes;
+        char text[300];
+        mls_checkpoint about;
+        T_EQ_INT(mls_file_load(path_in("net"), &bytes, &size, text, sizeof text), MLS_OK);
+        T_EQ_INT(mls_checkpoint_look(bytes, size, &about, NULL, 0), MLS_OK);
+        T_CHECK(about.note_size == 4 && memcmp(about.note, note, 4) == 0);
+        mls_file_free(bytes);
+        T_EQ_INT(mls_file_load(path_in("nothing"), &bytes, &size, text, sizeof text), MLS_ERROR_IO);
+        T_CHECK(bytes == NULL && strstr(text, "nothing") && strchr(text, ':'));
+        mls_file_free(NULL);
+    }
+    { /* a path so long that it would push the reason out of the text */
+        char path[700];
+        snprintf(path, sizeof path, "%s", folder);
+        while (strlen(path) < 400) strcat(path, "/.");
+        strcat(path, "/net");
+        T_EQ_INT(mls_net_load(&a.net, path, back, 3), MLS_ERROR_DATA);
+        T_CHECK(strstr(a.net.text, "bytes 4 there, 3 here") && strstr(a.net.text, "/net: "));
+    }
     /* a missing file, a missing folder, a folder in place of the file */
     T_EQ_INT(mls_net_load(&a.net, path_in("nothing"), back, 4), MLS_ERROR_IO);
     T_CHECK(strstr(a.net.text, "nothing") != NULL && a.net.status == MLS_ERROR_IO);
@@ -2853,6 +2942,6 @@ T_MAIN(T_TEST(square_root), T_TEST(gradients_of_layers), T_TEST(gradients_of_ran
        T_TEST(evaluation_alone), T_TEST(floats_refused), FLOAT_TESTS T_TEST(checkpoint_resumes),
        T_TEST(checkpoint_accumulated), T_TEST(checkpoint_note), T_TEST(checkpoint_damaged),
        T_TEST(checkpoint_foreign), T_TEST(checkpoint_while_pending), T_TEST(checkpoint_bytes),
-       FILE_TESTS T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces), T_TEST(batch_recomputed),
-       T_TEST(batch_refused), T_TEST(batch_far_away), T_TEST(normalise_recomputed),
-       T_TEST(golden_data_streams))
+       T_TEST(checkpoint_format_1), FILE_TESTS T_TEST(order_is_a_permutation),
+       T_TEST(batch_in_pieces), T_TEST(batch_recomputed), T_TEST(batch_refused),
+       T_TEST(batch_far_away), T_TEST(normalise_recomputed), T_TEST(golden_data_streams))
