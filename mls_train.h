@@ -578,16 +578,29 @@ static mls_node *mls__node_new(mls_net *net, int32_t kind, int32_t x, int32_t y)
     return node;
 }
 
-/* Accepts the node under construction, or refuses its shape. */
-static int32_t mls__node_done(mls_net *net, mls_node *node)
+/* Accepts the node under construction, or refuses it: wrong says why, null: nothing is. */
+static int32_t mls__node_done(mls_net *net, mls_node *node, const char *wrong)
 {
     if (!node) return -1;
     net->count++;
-    if (!mls__elements(node->shape)) {
-        mls__fail(net, MLS_ERROR_SHAPE, net->count - 1, "its output would have no elements");
-        return -1;
+    if (!wrong && !mls__elements(node->shape)) wrong = "its output is too large to address";
+    if (!wrong) return net->count - 1;
+    mls__fail(net, MLS_ERROR_SHAPE, net->count - 1, wrong);
+    return -1;
+}
+
+/* What is wrong with a convolution's description or a pool's window; null: nothing. */
+static const char *mls__window_wrong(const mls_conv *c)
+{
+    if (c->c_out < 1) return "it needs at least one output channel";
+    if (c->kh < 1 || c->kw < 1) return "its window needs a height and a width of at least 1";
+    if (c->stride < 1) return "its stride must be positive";
+    if (c->pad < 0) return "its padding must not be negative";
+    if ((int64_t)c->in.h + 2 * (int64_t)c->pad < c->kh ||
+        (int64_t)c->in.w + 2 * (int64_t)c->pad < c->kw) {
+        return "its window is larger than its input with the padding";
     }
-    return net->count - 1;
+    return 0;
 }
 
 MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
@@ -600,7 +613,8 @@ MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
     }
     node->shape.n = net->desc.batch;
     node->shape.h = h, node->shape.w = w, node->shape.c = c;
-    return mls__node_done(net, node);
+    return mls__node_done(
+        net, node, h < 1 || w < 1 || c < 1 ? "height, width and channels must be positive" : 0);
 }
 
 /* Gives a node its formats: those of desc, or of the network where they are all zero. */
@@ -634,49 +648,47 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
     mls__node_formats(net, node, desc,
                       desc->fp32 ||
                           (net->nodes[x].kind == MLS__INPUT && !net->desc.quantize_first));
-    return mls__node_done(net, node);
+    return mls__node_done(net, node, mls__window_wrong(&node->conv));
 }
 
 MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
 {
     mls_node *node = mls__node_new(net, MLS__BATCH_NORM, x, -1);
     if (node) node->weights = node->seconds = (size_t)node->shape.c;
-    return mls__node_done(net, node);
+    return mls__node_done(net, node, 0);
 }
 
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
 {
-    return mls__node_done(net, mls__node_new(net, MLS__RELU, x, -1));
+    return mls__node_done(net, mls__node_new(net, MLS__RELU, x, -1), 0);
 }
 
 MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y)
 {
     mls_node *node = mls__node_new(net, MLS__ADD, x, y < 0 ? net ? net->count : 0 : y);
-    int32_t done;
     if (!node) return -1;
-    done = mls__node_done(net, node);
-    if (!mls__same_shape(net->nodes[x].shape, net->nodes[y].shape)) {
-        mls__fail(net, MLS_ERROR_SHAPE, done, "its inputs differ in shape");
-        return -1;
-    }
-    return done;
+    return mls__node_done(net, node,
+                          mls__same_shape(net->nodes[x].shape, net->nodes[y].shape)
+                              ? 0
+                              : "its inputs differ in shape");
 }
 
 static int32_t mls__pool(mls_net *net, int32_t kind, int32_t x, int32_t size, int32_t stride,
                          int32_t pad)
 {
     mls_node *node = mls__node_new(net, kind, x, -1);
+    const char *wrong;
     mls_conv window;
-    mls_shape out;
     if (!node) return -1;
     node->size = size, node->stride = stride ? stride : size, node->pad = pad;
     window.in = node->shape;
     window.c_out = 1, window.kh = window.kw = size, window.stride = node->stride, window.pad = pad;
-    out = mls_conv_output(&window);
-    if (size < 1 || size > 255 || pad < 0 || pad >= size) memset(&out, 0, sizeof out);
-    out.c = node->shape.c;
-    node->shape = out;
-    return mls__node_done(net, node);
+    wrong = mls__window_wrong(&window);
+    if (!wrong && size > 255) wrong = "its window is larger than 255";
+    if (!wrong && pad >= size) wrong = "its padding must be smaller than its window";
+    node->shape = mls_conv_output(&window);
+    node->shape.c = window.in.c;
+    return mls__node_done(net, node, wrong);
 }
 
 MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride, int32_t pad)
@@ -694,23 +706,24 @@ MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x)
 {
     mls_node *node = mls__node_new(net, MLS__GLOBAL_POOL, x, -1);
     if (node) node->shape.h = node->shape.w = 1;
-    return mls__node_done(net, node);
+    return mls__node_done(net, node, 0);
 }
 
 MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c)
 {
     mls_node *node = mls__node_new(net, MLS__SUBSAMPLE, x, -1);
+    const char *wrong = 0;
     if (!node) return -1;
+    if (stride < 1) wrong = "its stride must be positive";
+    if (c < node->shape.c) wrong = "it cannot have fewer channels than its input";
     node->stride = stride;
-    node->pad = c > node->shape.c ? (c - node->shape.c) / 2 : 0;
-    if (stride < 1 || c < node->shape.c) {
-        memset(&node->shape, 0, sizeof node->shape);
-    } else {
+    node->pad = wrong ? 0 : (c - node->shape.c) / 2;
+    if (!wrong) {
         node->shape.h = (node->shape.h - 1) / stride + 1;
         node->shape.w = (node->shape.w - 1) / stride + 1;
         node->shape.c = c;
     }
-    return mls__node_done(net, node);
+    return mls__node_done(net, node, wrong);
 }
 
 /* A 1 x 1 convolution of an image with one pixel. */
@@ -730,18 +743,21 @@ MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs)
     node->weights = mls__elements(mls_conv_weight_shape(&node->conv));
     node->seconds = outputs > 0 ? (size_t)outputs : 0;
     mls__node_formats(net, node, &desc, !net->desc.quantize_last);
-    return mls__node_done(net, node);
+    return mls__node_done(net, node, outputs < 1 ? "it needs at least one output" : 0);
 }
 
 MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
 {
     mls_node *node = mls__node_new(net, MLS__LOSS, x, -1);
+    const char *wrong = 0;
     if (!node) return -1;
-    if (mls__image(node->shape) != (size_t)node->shape.c || node->shape.c < 2 ||
-        net->nodes[x].kind == MLS__INPUT) {
-        memset(&node->shape, 0, sizeof node->shape); /* needs [n][1][1][classes], computed */
+    if (node->shape.c < 2) wrong = "it needs at least two classes";
+    if (mls__image(node->shape) != (size_t)node->shape.c) {
+        wrong =
+            "it needs one pixel of class scores: a linear layer or a global pool comes before it";
     }
-    return mls__node_done(net, node);
+    if (net->nodes[x].kind == MLS__INPUT) wrong = "it needs computed scores, not the input";
+    return mls__node_done(net, node, wrong);
 }
 
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *layer)
@@ -2479,8 +2495,9 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
     if (!wrong && mls__get(p + size - 8, 8) != mls__mix(mls__hash_bytes(0, p, size - 8))) {
         wrong = "damaged: its checksum does not match";
     }
-    if (!wrong && (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62 || nodes > INT32_MAX ||
-                   (version > 1 && node < MLS__NODE_BYTES))) {
+    if (!wrong &&
+        (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62 || nodes > INT32_MAX ||
+         (version > 1 && (node < MLS__NODE_BYTES || mls__get(p + 72, 4) - 1 >= INT32_MAX)))) {
         wrong = "damaged";
     }
     if (wrong) {
