@@ -155,9 +155,36 @@ MLS_DEF int32_t mls_format_bits(mls_format format);
 MLS_DEF int32_t mls_format_values(mls_format format, float *values, int32_t capacity);
 
 /* Reads "E,M[:GROUPING[:Eg,Mg]][:ROUNDING][:RANGE]" with GROUPING none|n|c|nc, ROUNDING
-   nearest|stochastic|clipped, RANGE fit|paper; "fp32" gives the all-zero format. What the text
-   does not say keeps the value that *format has on entry. On an error *format is untouched. */
+   nearest|stochastic|clipped, RANGE fit|paper. "mls-E,M..." is the same; "paper-E,M..." starts from the
+   paper's nc:8,1:clipped:paper; "fp32" gives the all-zero format. What the text does not say keeps the
+   value that *format has on entry, and where that is all zero is nc:2,0:nearest:fit. Errors: ARGUMENT,
+   FORMAT; then *format is untouched. */
 MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text);
+
+/* Writes a format as mls_format_parse reads it, all of it said. MLS_FORMAT_TEXT bytes are enough.
+   Errors: ARGUMENT, FORMAT, MEMORY (the text is cut). */
+enum {
+    MLS_FORMAT_TEXT = 40
+};
+MLS_DEF mls_status mls_format_text(mls_format format, char *text, size_t size);
+
+/* The formats of a convolution's operands by their roles: weights W, activations A, errors E. */
+typedef struct mls_formats {
+    mls_format weight, activation, error;
+} mls_formats;
+
+/* Reads one format for all roles, or "w=FORMAT a=FORMAT e=FORMAT" in any order; a role that is left
+   out has 2,1. What a format does not say is that of its role: nc:2,0:fit, W and A nearest, E stochastic
+   (errors must be rounded without bias, or gradients drift). On an error (ARGUMENT, FORMAT) *formats is
+   untouched, and wrong, if not null, says which word is not understood. */
+MLS_DEF mls_status mls_formats_parse(mls_formats *formats, const char *text, char *wrong,
+                                     size_t size);
+
+/* Writes them as mls_formats_parse reads them. MLS_FORMATS_TEXT bytes are enough. Errors: as above. */
+enum {
+    MLS_FORMATS_TEXT = 3 * MLS_FORMAT_TEXT + 8
+};
+MLS_DEF mls_status mls_formats_text(mls_formats formats, char *text, size_t size);
 
 /* Number of groups; 0 for a bad shape. */
 MLS_DEF size_t mls_group_count(mls_format format, mls_shape shape);
@@ -471,24 +498,45 @@ static int mls__pair(const char **text, uint8_t *a, uint8_t *b)
     return 1;
 }
 
+static const char *const mls__groupings[] = {"none", "n", "c", "nc"};
+static const char *const mls__roundings[] = {"nearest", "stochastic", "clipped"};
+static const char *const mls__ranges[] = {"fit", "paper"};
+
+/* What a word in front of a format starts from. */
+static const struct {
+    const char *word;
+    mls_format format;
+} mls__presets[] = {
+    {"mls-", {0, 0, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT}},
+    {"paper-", {0, 0, 8, 1, MLS_GROUP_NC, MLS_ROUND_STOCHASTIC_CLIPPED, MLS_RANGE_PAPER}}};
+
+static int mls__zero_format(mls_format f)
+{
+    return !(f.ex | f.mx | f.eg | f.mg | f.grouping | f.rounding | f.range);
+}
+
 MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text)
 {
-    static const char *const grouping[] = {"none", "n", "c", "nc"};
-    static const char *const rounding[] = {"nearest", "stochastic", "clipped"};
-    static const char *const range[] = {"fit", "paper"};
     mls_format f;
     if (!format || !text) return MLS_ERROR_ARGUMENT;
-    f = *format;
+    f = mls__zero_format(*format) ? mls__presets[0].format : *format;
     if (strcmp(text, "fp32") == 0) {
         memset(format, 0, sizeof *format);
         return MLS_OK;
+    }
+    for (size_t i = 0; i < sizeof mls__presets / sizeof *mls__presets; i++) {
+        size_t n = strlen(mls__presets[i].word);
+        if (strncmp(text, mls__presets[i].word, n) != 0) continue;
+        if (i) f = mls__presets[i].format; /* the first one says nothing new */
+        text += n;
+        break;
     }
     if (!mls__pair(&text, &f.ex, &f.mx)) return MLS_ERROR_FORMAT;
     while (*text == ':') {
         int known = 0;
         text++;
         for (uint8_t i = 0; i < 4 && !known; i++) {
-            if (!mls__word(&text, grouping[i])) continue;
+            if (!mls__word(&text, mls__groupings[i])) continue;
             f.grouping = i, known = 1;
             if (text[0] == ':' && text[1] >= '0' && text[1] <= '9') {
                 text++;
@@ -496,16 +544,128 @@ MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text)
             }
         }
         for (uint8_t i = 0; i < 3 && !known; i++) {
-            if (mls__word(&text, rounding[i])) f.rounding = i, known = 1;
+            if (mls__word(&text, mls__roundings[i])) f.rounding = i, known = 1;
         }
         for (uint8_t i = 0; i < 2 && !known; i++) {
-            if (mls__word(&text, range[i])) f.range = i, known = 1;
+            if (mls__word(&text, mls__ranges[i])) f.range = i, known = 1;
         }
         if (!known) return MLS_ERROR_FORMAT;
     }
     if (*text || mls_format_check(f) != MLS_OK) return MLS_ERROR_FORMAT;
     *format = f;
     return MLS_OK;
+}
+
+/* Appends a format; its size tells whether it was cut. */
+static void mls__say_format(mls_format f, char *text, size_t size)
+{
+    const uint8_t pairs[2][2] = {{f.ex, f.mx}, {f.eg, f.mg}};
+    if (mls__zero_format(f)) {
+        mls__say(text, size, "fp32");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        mls__say_int(text, size, pairs[i][0]);
+        mls__say(text, size, ",");
+        mls__say_int(text, size, pairs[i][1]);
+        mls__say(text, size, ":");
+        if (i) break;
+        mls__say(text, size, mls__groupings[f.grouping]);
+        mls__say(text, size, ":");
+    }
+    mls__say(text, size, mls__roundings[f.rounding]);
+    mls__say(text, size, ":");
+    mls__say(text, size, mls__ranges[f.range]);
+}
+
+MLS_DEF mls_status mls_format_text(mls_format format, char *text, size_t size)
+{
+    char whole[MLS_FORMAT_TEXT] = {0};
+    if (!text || !size) return MLS_ERROR_ARGUMENT;
+    text[0] = 0;
+    if (!mls__zero_format(format) && mls_format_check(format) != MLS_OK) return MLS_ERROR_FORMAT;
+    mls__say_format(format, whole, sizeof whole);
+    mls__say(text, size, whole);
+    return strlen(whole) < size ? MLS_OK : MLS_ERROR_MEMORY;
+}
+
+/* The roles in the order of mls_formats. */
+static const char mls__role_letters[] = "wae";
+
+static mls_status mls__formats_wrong(char *wrong, size_t size, const char *what, const char *word,
+                                     size_t length)
+{
+    char some[64] = {0};
+    if (wrong && size) wrong[0] = 0;
+    memcpy(some, word, length < sizeof some - 1 ? length : sizeof some - 1);
+    mls__say(wrong, size, "'");
+    mls__say(wrong, size, some);
+    mls__say(wrong, size, what);
+    return MLS_ERROR_FORMAT;
+}
+
+MLS_DEF mls_status mls_formats_parse(mls_formats *formats, const char *text, char *wrong,
+                                     size_t size)
+{
+    mls_format of[3];
+    int given = 0; /* bits of roles */
+    if (wrong && size) wrong[0] = 0;
+    if (!formats || !text) return MLS_ERROR_ARGUMENT;
+    for (int role = 0; role < 3; role++) {
+        of[role] = mls__presets[0].format;
+        of[role].ex = 2, of[role].mx = 1;
+        if (role == 2) of[role].rounding = MLS_ROUND_STOCHASTIC;
+    }
+    while (*text == ' ') text++;
+    do {
+        size_t length = strcspn(text, " "), start = 0;
+        char word[64] = {0};
+        const char *letter = text[0] && text[1] == '=' ? strchr(mls__role_letters, text[0]) : 0;
+        int first = 0, last = 2;
+        if (letter) first = last = (int)(letter - mls__role_letters), start = 2;
+        if (length >= sizeof word) {
+            return mls__formats_wrong(wrong, size, "...' is too long for a format", text, length);
+        }
+        memcpy(word, text, length);
+        for (int role = first; role <= last; role++) {
+            if (mls_format_parse(&of[role], word + start) != MLS_OK) {
+                return mls__formats_wrong(wrong, size,
+                                          "' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ...",
+                                          text, length);
+            }
+            if (given >> role & 1) {
+                return mls__formats_wrong(wrong, size, "' gives a role a second format", text,
+                                          length);
+            }
+            given |= 1 << role;
+        }
+        text += length;
+        while (*text == ' ') text++;
+    } while (*text);
+    formats->weight = of[0], formats->activation = of[1], formats->error = of[2];
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_formats_text(mls_formats formats, char *text, size_t size)
+{
+    const mls_format of[3] = {formats.weight, formats.activation, formats.error};
+    char whole[MLS_FORMATS_TEXT] = {0};
+    if (!text || !size) return MLS_ERROR_ARGUMENT;
+    text[0] = 0;
+    for (int role = 0; role < 3; role++) {
+        const char head[4] = {mls__role_letters[role], '=', 0, 0};
+        if (!mls__zero_format(of[role]) && mls_format_check(of[role]) != MLS_OK) {
+            return MLS_ERROR_FORMAT;
+        }
+        if (role) mls__say(whole, sizeof whole, " ");
+        mls__say(whole, sizeof whole, head);
+        mls__say_format(of[role], whole, sizeof whole);
+    }
+    if (mls__zero_format(of[0]) && mls__zero_format(of[1]) && mls__zero_format(of[2])) {
+        memcpy(whole, "fp32", 5);
+    }
+    mls__say(text, size, whole);
+    return strlen(whole) < size ? MLS_OK : MLS_ERROR_MEMORY;
 }
 
 /* --------------------------------------------------------------------------------- >>tensor */

@@ -418,6 +418,9 @@ static void parse_good(void)
         {"2,4:fit", {2, 4, 8, 1, 3, 1, 0}},
         {"2,4:nearest:fit", {2, 4, 8, 1, 3, 0, 0}},
         {"fp32", {0, 0, 0, 0, 0, 0, 0}},
+        {"mls-2,1", {2, 1, 8, 1, 3, 1, 1}},
+        {"paper-2,1", {2, 1, 8, 1, 3, 2, 1}},
+        {"paper-0,4:none:0,0:fit", {0, 4, 0, 0, 0, 2, 0}},
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         mls_format f = format_of(1, 7, 8, 1, 3, 1, 1);
@@ -468,7 +471,11 @@ static void parse_bad(void)
                                       "2,1nc",
                                       "2.0,1",
                                       "0x2,1",
-                                      "2,1:nearest:3,1"};
+                                      "2,1:nearest:3,1",
+                                      "mls-",
+                                      "paper-fp32",
+                                      "mls-paper-2,1",
+                                      "paper2,1"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         mls_format f = format_of(1, 7, 8, 1, 3, 1, 1), before = f;
         t_note("\"%s\"", bad[i]);
@@ -482,6 +489,104 @@ static void parse_bad(void)
         T_EQ_INT(mls_format_parse(&f, NULL), MLS_ERROR_ARGUMENT);
         T_EQ_MEM(&f, &before, sizeof f);
     }
+}
+
+/* One text means one thing: of an all-zero format what is not said is nc:2,0:nearest:fit. */
+static void parse_from_nothing(void)
+{
+    mls_format f = format_of(0, 0, 0, 0, 0, 0, 0), wanted = format_of(2, 1, 2, 0, 3, 0, 0);
+    T_EQ_INT(mls_format_parse(&f, "2,1"), MLS_OK);
+    T_EQ_MEM(&f, &wanted, sizeof f);
+}
+
+/* What is written is read again, for formats of every kind; a text that is too short is cut. */
+static void format_texts(void)
+{
+    uint64_t rng = 5;
+    for (int i = 0; i < 2000; i++) {
+        char text[MLS_FORMAT_TEXT], cut[8];
+        mls_format f = format_of(t_below(&rng, 7), t_below(&rng, 12), t_below(&rng, 9),
+                                 t_below(&rng, 2), t_below(&rng, 4), t_below(&rng, 3),
+                                 t_below(&rng, 2)),
+                   g = format_of(1, 7, 8, 1, 3, 1, 1);
+        if (f.ex + f.mx + f.eg + f.mg + f.grouping + f.rounding + f.range == 0) continue;
+        if (mls_format_check(f) != MLS_OK) {
+            T_EQ_INT(mls_format_text(f, text, sizeof text), MLS_ERROR_FORMAT);
+            continue;
+        }
+        T_EQ_INT(mls_format_text(f, text, sizeof text), MLS_OK);
+        t_note("\"%s\"", text);
+        T_EQ_INT(mls_format_parse(&g, text), MLS_OK);
+        T_EQ_MEM(&f, &g, sizeof f);
+        memset(cut, 'x', sizeof cut);
+        T_EQ_INT(mls_format_text(f, cut, sizeof cut), MLS_ERROR_MEMORY);
+        T_CHECK(strncmp(cut, text, 7) == 0 && cut[7] == 0);
+    }
+    {
+        char text[MLS_FORMAT_TEXT] = "x";
+        T_EQ_INT(mls_format_text(format_of(0, 0, 0, 0, 0, 0, 0), text, sizeof text), MLS_OK);
+        T_CHECK(strcmp(text, "fp32") == 0);
+        T_EQ_INT(mls_format_text(format_of(5, 10, 8, 1, 0, 1, 1), text, sizeof text), MLS_OK);
+        T_CHECK(strcmp(text, "5,10:none:8,1:stochastic:paper") == 0);
+        T_EQ_INT(mls_format_text(format_of(2, 1, 2, 0, 3, 0, 0), NULL, 9), MLS_ERROR_ARGUMENT);
+        T_EQ_INT(mls_format_text(format_of(2, 1, 2, 0, 3, 0, 0), text, 0), MLS_ERROR_ARGUMENT);
+    }
+}
+
+/* The defaults of the roles, and every way to say them. */
+static void formats_by_role(void)
+{
+    static const struct {
+        const char *text, *all;
+    } good[] = {
+        {"2,1", "w=2,1:nc:2,0:nearest:fit a=2,1:nc:2,0:nearest:fit e=2,1:nc:2,0:stochastic:fit"},
+        {"fp32", "fp32"},
+        {"  e=2,4:nc:3,1  w=fp32 ", "w=fp32 a=2,1:nc:2,0:nearest:fit e=2,4:nc:3,1:stochastic:fit"},
+        {"a=0,7:none:nearest",
+         "w=2,1:nc:2,0:nearest:fit a=0,7:none:2,0:nearest:fit e=2,1:nc:2,0:stochastic:fit"},
+        {"e=2,1:nearest",
+         "w=2,1:nc:2,0:nearest:fit a=2,1:nc:2,0:nearest:fit e=2,1:nc:2,0:nearest:fit"},
+        {"paper-1,2", "w=1,2:nc:8,1:clipped:paper a=1,2:nc:8,1:clipped:paper "
+                      "e=1,2:nc:8,1:clipped:paper"},
+        {"w=fp32 a=fp32 e=fp32", "fp32"},
+    };
+    static const struct {
+        const char *text, *wrong;
+    } bad[] = {
+        {"", "''"},
+        {"2,1:foo", "'2,1:foo' is not a format"},
+        {"w=2,1 q=2,1", "'q=2,1' is not a format"},
+        {"w=2,1 w=2,4", "'w=2,4' gives a role a second"},
+        {"2,1 2,4", "'2,4' gives a role a second"},
+        {"w=", "'w=' is not"},
+        {"w= 2,1", "'w=' is not"},
+        {"a=2,1:nc:2,0:nearest:fit:fit:fit:fit:fit:fit:fit:fit:fit:fit:fit:fit:fit", "too long"},
+    };
+    mls_formats f, g;
+    char text[MLS_FORMATS_TEXT], wrong[120];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        t_note("\"%s\"", good[i].text);
+        memset(&f, 1, sizeof f), memset(&g, 2, sizeof g);
+        T_EQ_INT(mls_formats_parse(&f, good[i].text, wrong, sizeof wrong), MLS_OK);
+        T_CHECK(wrong[0] == 0);
+        T_EQ_INT(mls_formats_text(f, text, sizeof text), MLS_OK);
+        if (strcmp(text, good[i].all) != 0) t_fail(__FILE__, __LINE__, "\"%s\"", text);
+        T_EQ_INT(mls_formats_parse(&g, text, NULL, 0), MLS_OK);
+        T_EQ_MEM(&f, &g, sizeof f);
+        T_EQ_INT(mls_formats_text(f, wrong, 3), MLS_ERROR_MEMORY);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        t_note("\"%s\"", bad[i].text);
+        memset(&f, 1, sizeof f), g = f;
+        T_EQ_INT(mls_formats_parse(&f, bad[i].text, wrong, sizeof wrong), MLS_ERROR_FORMAT);
+        T_EQ_MEM(&f, &g, sizeof f);
+        if (!strstr(wrong, bad[i].wrong)) t_fail(__FILE__, __LINE__, "\"%s\"", wrong);
+    }
+    T_EQ_INT(mls_formats_parse(NULL, "2,1", NULL, 0), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_formats_parse(&f, NULL, wrong, sizeof wrong), MLS_ERROR_ARGUMENT);
+    f.error = format_of(7, 7, 7, 7, 7, 7, 7);
+    T_EQ_INT(mls_formats_text(f, text, sizeof text), MLS_ERROR_FORMAT);
+    T_EQ_INT(mls_formats_text(f, NULL, 0), MLS_ERROR_ARGUMENT);
 }
 
 /* ---- tensors */
@@ -1497,7 +1602,8 @@ static void multiply_add(void)
 }
 
 T_MAIN(T_TEST(status_strings), T_TEST(format_check_is_exact), T_TEST(values_of_all_codes),
-       T_TEST(values_of_known_formats), T_TEST(parse_good), T_TEST(parse_bad), T_TEST(shapes),
+       T_TEST(values_of_known_formats), T_TEST(parse_good), T_TEST(parse_bad),
+       T_TEST(parse_from_nothing), T_TEST(format_texts), T_TEST(formats_by_role), T_TEST(shapes),
        T_TEST(init_stays_inside), T_TEST(packing_order), T_TEST(bad_arguments),
        T_TEST(golden_vectors), T_TEST(formats_against_oracle), T_TEST(rounding_of_every_cell),
        T_TEST(ties_to_even), T_TEST(documented_example), T_TEST(units_equal_scalar),
