@@ -43,7 +43,7 @@ help:
 setup:
 	@scripts/need.sh $(CC) stb/stb_image.h
 setup-test: setup
-	@scripts/need.sh $(CXX) clang libomp
+	@scripts/need.sh $(CXX) clang libomp tmux
 
 .PHONY: run
 run: setup

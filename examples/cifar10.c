@@ -5,8 +5,8 @@
        ./cifar10 --data cifar-10-batches-bin --epochs 160 --out run
        ./cifar10 --help
 
-   The file reads from top to bottom: options, formats, pictures, model, checkpoint, files,
-   training, main. Functions that can fail return false and leave a text in a failure; only main
+   The file reads from top to bottom: system, options, formats, pictures, model, checkpoint, files,
+   progress, training, main. Functions that can fail return false and leave a text in a failure; only main
    prints it. Results go to stdout, progress to stderr. Needs C11, POSIX and stb_image.h (Debian:
    libstb-dev); with -DNO_PICTURES it does without stb_image and reads no picture files.
 
@@ -19,6 +19,8 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
+#include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -80,6 +83,17 @@ __attribute__((format(printf, 3, 4))) static bool fail(failure *f, int status, c
     return false;
 }
 
+/* ---- system ---- */
+
+/* What is not C11, in functions so small that another system can have its own. */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* The only mutable global: a signal handler has nothing else to write to. */
 static volatile sig_atomic_t stop_requested;
 
@@ -89,11 +103,141 @@ static void request_stop(int number)
     stop_requested = 1;
 }
 
-static double now(void)
+/* From here on a signal is a request that training obeys between two steps, so that it can save
+   what it has; before, and where there is nothing to save, it ends the program at once. A second
+   Ctrl-C or TERM does so, too. HUP comes twice when a connection is lost, from the shell and from
+   the kernel, and XCPU every second: they may come again. A closed pipe must not end a training. */
+static void catch_signals(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    struct sigaction action = {0}, was;
+    action.sa_handler = request_stop;
+#ifdef SIGXCPU
+    sigaction(SIGXCPU, &action, NULL);
+#endif
+    /* nohup ignores it */
+    if (sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler != SIG_IGN) {
+        sigaction(SIGHUP, &action, NULL);
+    }
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* Whether the line of a stream can be written again and again. */
+static bool is_screen(FILE *stream)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(fileno(stream)) && terminal && *terminal && strcmp(terminal, "dumb") != 0;
+}
+
+/* How wide a line for people may be: as the terminal is, and no wider than COLUMNS; 80 without
+   either. */
+static int columns(FILE *stream)
+{
+    struct winsize size = {0};
+    const char *text = getenv("COLUMNS");
+    int said = text ? atoi(text) : 0, seen = 0;
+    if (isatty(fileno(stream)) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0) {
+        seen = size.ws_col;
+    }
+    if (said < 1 || said > 1000) said = seen ? seen : 80;
+    return seen && seen < said ? seen : said;
+}
+
+static bool make_directory(const char *path)
+{
+    return mkdir(path, 0777) == 0 || errno == EEXIST;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+    struct stat s, t;
+    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+/* Holds the file at path, made if need be, until the program ends in whatever way. False with the
+   process that holds it in holder, or with 0 and errno. A file system without locks has none to
+   give, and then nothing is held. */
+static bool hold_lock(const char *path, long *holder)
+{
+    struct flock lock = {0};
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    *holder = 0;
+    if (file < 0) return false;
+    lock.l_type = F_WRLCK, lock.l_whence = SEEK_SET;
+    if (fcntl(file, F_SETLK, &lock) == 0) return true; /* closing the file would let go */
+    if (errno != EACCES && errno != EAGAIN) return close(file) == 0;
+    if (fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) *holder = (long)lock.l_pid;
+    close(file);
+    if (*holder == 0) errno = EAGAIN;
+    return false;
+}
+
+static bool flush_to_disk(FILE *file)
+{
+    return fflush(file) == 0 && (fsync(fileno(file)) == 0 || errno == EINVAL);
+}
+
+/* Runs gnuplot on plot.gp in a folder: 0 when it could, 127 when there is none. */
+static int run_gnuplot(const char *folder)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        if (chdir(folder) != 0 || !freopen("/dev/null", "w", stderr)) _exit(126);
+        execlp("gnuplot", "gnuplot", "plot.gp", (char *)NULL);
+        _exit(127);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return 126;
+    return WEXITSTATUS(status);
+}
+
+/* ---- lines for people ---- */
+
+/* Parts with two spaces between them; those that would make the line too wide are left out. */
+typedef struct line {
+    char text[256];
+    int length, most;
+} line;
+
+__attribute__((format(printf, 2, 3))) static void add_part(line *l, const char *format, ...)
+{
+    char part[128];
+    va_list list;
+    va_start(list, format);
+    int length = vsnprintf(part, sizeof part, format, list), space = l->length ? 2 : 0;
+    va_end(list);
+    if (l->length + space + length > l->most) return;
+    if (l->length + space + length >= (int)sizeof l->text) return;
+    memcpy(l->text + l->length, "  ", (size_t)space);
+    memcpy(l->text + l->length + space, part, (size_t)length + 1);
+    l->length += space + length;
+}
+
+/* Breaks a text between words into lines that are not too wide. */
+__attribute__((format(printf, 2, 3))) static void say(FILE *to, const char *format, ...)
+{
+    char text[2048];
+    int at = 0, most = columns(to);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    for (const char *word = text; *word; word += strspn(word, " ")) {
+        int length = (int)strcspn(word, " ");
+        if (at && at + 1 + length > most) at = 0, fputc('\n', to);
+        at += fprintf(to, "%s%.*s", at ? " " : "", length, word);
+        word += length;
+    }
+    fputc('\n', to);
+}
+
+static line new_line(int most)
+{
+    line l = {.most = most};
+    return l;
 }
 
 /* ---- options ---- */
@@ -103,7 +247,8 @@ typedef struct options {
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
     uint64_t seed;
-    bool resize, dry_run, help;
+    bool resize, dry_run, version, help;
+    uint64_t given; /* a bit for each row of option_table */
 } options;
 
 typedef enum {
@@ -144,85 +289,83 @@ static const option option_table[] = {
     {"--dry-run", FLAG, offsetof(options, dry_run), 0, 0},
     {"--threads", COUNT, offsetof(options, threads), 1, 1024},
     {"--kernel", TEXT, offsetof(options, kernel), 0, 0},
+    {"--version", FLAG, offsetof(options, version), 0, 0},
     {"--help", FLAG, offsetof(options, help), 0, 0},
 };
 #define OPTIONS (sizeof option_table / sizeof *option_table)
+_Static_assert(OPTIONS <= 64, "a bit for each in options.given");
 
 static const char help_text[] =
     "cifar10 - trains a CIFAR-10 ResNet with low-bit integers\n\n"
-    "  --data DIR          CIFAR-10 binary files, or pictures DIR/train/CLASS/*.jpg|png and\n"
-    "                      DIR/test/CLASS/*; 'synthetic' (the default): ten built-in classes\n"
-    "  --resize            scale pictures to 32x32 instead of refusing other sizes\n"
-    "  --limit N           at most N training pictures, equally many of each class, the same\n"
-    "                      ones for every --seed (synthetic: 5000)\n"
-    "  --test-limit N      the same for test pictures (synthetic: 1000)\n"
-    "  --model NAME        resnet8, resnet14, resnet20 (default) ... with 6n+2 layers; a final b\n"
-    "                      takes 1x1 convolutions for shortcuts, not zero-padded channels\n"
-    "  --width N           channels of the first stage (16)\n"
-    "  --format SPEC       number formats, see below (2,1:nc:2,0)\n"
-    "  --beside SPEC       train with this format, too, and compare\n"
-    "  --epochs N          passes over the training pictures (10; the paper has 160)\n"
-    "  --batch N           pictures of a step (128)\n"
-    "  --lr X              learning rate at the top (0.1)\n"
-    "  --schedule NAME     paper (default): a tenth after 1/2 and 3/4 of the run; or cosine\n"
-    "  --warmup EPOCHS     rise linearly to the rate first (0)\n"
-    "  --seed N            of weights, order, crops and rounding (1)\n"
-    "  --seeds N           runs with N seeds from --seed on, and their mean (1)\n"
-    "  --out DIR           keep config.json, log.jsonl, last.mlsck, best.mlsck and a plot there\n"
-    "  --checkpoint-every N   epochs between checkpoints (1)\n"
-    "  --resume FILE       go on from a checkpoint, with the same options\n"
-    "  --eval FILE         only test a checkpoint\n"
-    "  --dry-run           only show layers, memory, and an estimate of the time\n"
-    "  --threads N         OpenMP threads (all processors)\n"
-    "  --kernel NAME       of the convolutions (auto)\n\n"
-    "SPEC is fp32, a FORMAT for all, or \"w=FORMAT a=FORMAT e=FORMAT\" for weights, activations\n"
-    "and errors; what is left out is 2,1. FORMAT is\n"
+    "  --data DIR       CIFAR-10 binary files, or pictures DIR/train/CLASS/*.jpg|png\n"
+    "                   and DIR/test/CLASS/*; 'synthetic' (the default): ten classes\n"
+    "                   that are built in\n"
+    "  --resize         scale pictures to 32x32 instead of refusing other sizes\n"
+    "  --limit N        at most N training pictures, equally many of each class, the\n"
+    "                   same ones for every --seed (synthetic: 5000)\n"
+    "  --test-limit N   the same for test pictures (synthetic: 1000)\n"
+    "  --model NAME     resnet8, resnet14, resnet20 (default) ... with 6n+2 layers; a\n"
+    "                   final b takes 1x1 convolutions for shortcuts instead of\n"
+    "                   zero-padded channels\n"
+    "  --width N        channels of the first stage (16)\n"
+    "  --format SPEC    number formats, see below (2,1:nc:2,0)\n"
+    "  --beside SPEC    train with this format, too, and compare\n"
+    "  --epochs N       passes over the training pictures (10; the paper has 160)\n"
+    "  --batch N        pictures of a step (128)\n"
+    "  --lr X           learning rate at the top (0.1)\n"
+    "  --schedule NAME  paper: a tenth after 1/2 and 3/4 of the run; cosine (paper)\n"
+    "  --warmup EPOCHS  rise linearly to the rate first (0)\n"
+    "  --seed N         of weights, order, crops and rounding (1)\n"
+    "  --seeds N        runs with N seeds from --seed on, and their mean (1)\n"
+    "  --out DIR        keep config.json, log.jsonl, last.mlsck, best.mlsck, a plot\n"
+    "  --checkpoint-every N  epochs between checkpoints (1)\n"
+    "  --resume FILE    go on from a checkpoint, with the same options\n"
+    "  --eval FILE      only test a checkpoint\n"
+    "  --dry-run        only show layers, memory, and an estimate of the time\n"
+    "  --threads N      OpenMP threads (all processors)\n"
+    "  --kernel NAME    of the convolutions (auto)\n"
+    "  --version, --help\n\n"
+    "SPEC is fp32, a FORMAT for all, or \"w=FORMAT a=FORMAT e=FORMAT\" for weights,\n"
+    "activations and errors; what is left out is 2,1. FORMAT is\n"
     "  E,M[:none|n|c|nc[:Eg,Mg]][:nearest|stochastic|clipped][:fit|paper]\n"
-    "  2,1         a sign, 2 exponent and 1 fraction bits; the rest, unless said otherwise, is\n"
-    "              :nc:2,0:fit, weights and activations :nearest, errors :stochastic\n"
-    "  mls-2,1     the same, spelled out\n"
-    "  paper-2,1   the rest as in the paper, :nc:8,1:clipped:paper; its rows are paper-2,1,\n"
-    "              paper-1,2, paper-0,4, paper-0,2, paper-2,1:none and so on\n\n"
-    "images_per_second counts training steps with their batches, over this whole process; with\n"
-    "--eval, tested pictures. Accuracies are in percent, those of the result of the last epoch.\n"
-    "With --seeds the result line has means and a digest of the digests. It is about --format;\n"
-    "--beside has its own lines.\n"
-    "On a machine shared with others set OMP_WAIT_POLICY=passive: waiting threads sleep.\n"
-    "Exit status: 0 done, 1 stopped (not a finite number, signal), 2 not started, or a file could\n"
-    "not be written (full disk). Then the last checkpoint is whole: --resume it.\n";
+    "  2,1        a sign, 2 exponent and 1 fraction bits; the rest, unless said\n"
+    "             otherwise, is :nc:2,0:fit, weights and activations :nearest,\n"
+    "             errors :stochastic\n"
+    "  mls-2,1    the same, spelled out\n"
+    "  paper-2,1  the rest as in the paper, :nc:8,1:clipped:paper; its rows are\n"
+    "             paper-2,1, paper-1,2, paper-0,4, paper-0,2, paper-2,1:none ...\n\n"
+    "The last line of the output is for programs. Its images_per_second counts\n"
+    "training steps with their batches, over this whole process; with --eval, tested\n"
+    "pictures. Accuracies are in percent, those of the last epoch. With --seeds it\n"
+    "has means and a digest of the digests. It is about --format.\n"
+    "On a machine shared with others set OMP_WAIT_POLICY=passive: waiting threads\n"
+    "sleep. Exit status: 0 done, 1 stopped (not a finite number, signal), 2 not\n"
+    "started, or a file could not be written (full disk); then the last checkpoint\n"
+    "is whole: --resume it. A signal before training ends the program at once.\n";
 
-/* Insertions, deletions and replacements from a to b; both shorter than 64. */
-static int edit_distance(const char *a, const char *b)
+/* Whether a letter too many, too few or another one, or two that changed places, is all that
+   keeps two names apart. */
+static bool one_slip(const char *a, const char *b)
 {
-    int row[64], length = (int)strlen(b);
-    for (int j = 0; j <= length; j++) row[j] = j;
-    for (int i = 0; a[i]; i++) {
-        int diagonal = row[0];
-        row[0] = i + 1;
-        for (int j = 1; j <= length; j++) {
-            int best = diagonal + (a[i] != b[j - 1]);
-            if (best > row[j] + 1) best = row[j] + 1;
-            if (best > row[j - 1] + 1) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[length];
+    size_t na = strlen(a), nb = strlen(b), i = 0, j = 0;
+    while (i < na && i < nb && a[i] == b[i]) i++;
+    while (j < na - i && j < nb - i && a[na - 1 - j] == b[nb - 1 - j]) j++;
+    na -= i + j, nb -= i + j; /* letters between the common beginning and end */
+    return (na < 2 && nb < 2) || (na == 2 && nb == 2 && a[i] == b[i + 1] && a[i + 1] == b[i]);
 }
 
+/* Advice only where it is hardly wrong: wrong advice is worse than none. */
 static bool unknown_option(const char *name, failure *f)
 {
-    size_t nearest = 0;
-    int distance = 64;
+    char word[32];
+    int length = (int)strcspn(name, "=");
     if (name[0] != '-') return fail(f, 2, "unexpected argument '%s' (see --help)", name);
-    for (size_t i = 0; i < OPTIONS && strlen(name) < 64; i++) {
-        int d = edit_distance(name, option_table[i].name);
-        if (d < distance) distance = d, nearest = i;
+    snprintf(word, sizeof word, "%.*s", length, name);
+    for (size_t i = 0; i < OPTIONS && length > 5 && length < (int)sizeof word; i++) {
+        if (!one_slip(word, option_table[i].name)) continue;
+        return fail(f, 2, "unknown option '%s': did you mean %s?", word, option_table[i].name);
     }
-    if (distance > (int)strlen(name) / 2) {
-        return fail(f, 2, "unknown option '%s' (see --help)", name);
-    }
-    return fail(f, 2, "unknown option '%s': did you mean %s?", name, option_table[nearest].name);
+    return fail(f, 2, "unknown option '%.*s' (see --help)", length, name);
 }
 
 /* The whole text must be a value in range. */
@@ -263,33 +406,52 @@ static void default_options(options *o)
     o->rate = 0.1;
 }
 
+static const option *find_option(const char *word)
+{
+    size_t length = strcspn(word, "=");
+    if (strcmp(word, "-h") == 0) word = "--help", length = strlen(word);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const char *name = option_table[i].name;
+        if (strlen(name) == length && memcmp(name, word, length) == 0) return &option_table[i];
+    }
+    return NULL;
+}
+
+static bool given(const options *o, const option *which)
+{
+    return o->given >> (which - option_table) & 1;
+}
+
 /* Both "--name value" and "--name=value". */
-static bool parse_options(options *to, int count, char **words, failure *f)
+static bool read_words(options *to, int count, char **words, failure *f)
 {
     const bool yes = true;
     for (int i = 1; i < count; i++) {
-        const char *word = words[i], *equals = strchr(word, '=');
-        size_t length = equals ? (size_t)(equals - word) : strlen(word);
-        const option *o = NULL;
-        for (size_t k = 0; k < OPTIONS; k++) {
-            const char *name = option_table[k].name;
-            if (strlen(name) == length && memcmp(name, word, length) == 0) o = &option_table[k];
-        }
-        if (strcmp(word, "-h") == 0) o = &option_table[OPTIONS - 1]; /* --help */
-        if (!o) return unknown_option(word, f);
+        const option *o = find_option(words[i]);
+        const char *value = strchr(words[i], '=');
+        if (!o) return unknown_option(words[i], f);
+        if (given(to, o)) return fail(f, 2, "%s is given twice", o->name);
+        to->given |= (uint64_t)1 << (o - option_table);
         if (o->kind == FLAG) {
-            if (equals) return fail(f, 2, "%s takes no value", o->name);
+            if (value) return fail(f, 2, "%s takes no value", o->name);
             memcpy((char *)to + o->at, &yes, sizeof yes);
             continue;
         }
-        if (!equals && i + 1 == count) return fail(f, 2, "%s needs a value", o->name);
-        if (!set_option(to, o, equals ? equals + 1 : words[++i], f)) return false;
+        if (!value && i + 1 == count) return fail(f, 2, "%s needs a value", o->name);
+        if (!set_option(to, o, value ? value + 1 : words[++i], f)) return false;
     }
+    return true;
+}
+
+static bool parse_options(options *to, int count, char **words, failure *f)
+{
+    if (!read_words(to, count, words, f)) return false;
     if (to->seeds > 1 || to->beside) {
         if (to->resume) return fail(f, 2, "--resume is for one run: no --seeds, no --beside");
         if (to->eval) return fail(f, 2, "--eval is for one run: no --seeds, no --beside");
     }
     if (to->resume && to->eval) return fail(f, 2, "--resume and --eval exclude each other");
+    if (to->dry_run && to->eval) return fail(f, 2, "--dry-run and --eval exclude each other");
     if (strcmp(to->schedule, "paper") != 0 && strcmp(to->schedule, "cosine") != 0) {
         return fail(f, 2, "--schedule %s: not paper or cosine", to->schedule);
     }
@@ -662,7 +824,6 @@ typedef struct job {
     mls_data train, test;
     uint64_t train_hash;
     mls_augment augment;
-    int threads;
 } job;
 
 /* Where a run is. Checkpoints hold it as 64-bit words. */
@@ -695,6 +856,7 @@ typedef struct run {
     int64_t trained; /* pictures in this process, */
     double seconds;  /* and the time for them */
     double shown;    /* when the progress line last changed */
+    bool warned;
     FILE *log;
 } run;
 
@@ -775,10 +937,15 @@ static void announce(const run *r)
 {
     const job *j = r->job;
     const char *verbose = getenv("MLS_VERBOSE");
-    fprintf(stderr, "%s, %s, seed %llu; kernel %s, %d thread%s; ", j->o.model, r->spec,
-            (unsigned long long)r->seed, mls_kernel_used(), j->threads, j->threads == 1 ? "" : "s");
-    if (!j->o.eval) fprintf(stderr, "%d training and ", (int)j->train.count);
-    fprintf(stderr, "%d test pictures\n", (int)j->test.count);
+    int threads = (int)r->net.threads;
+    char asked[32] = "", training[32] = "";
+    if (j->o.threads && j->o.threads != threads) {
+        snprintf(asked, sizeof asked, " (not %lld)", (long long)j->o.threads);
+    }
+    if (!j->o.eval) snprintf(training, sizeof training, "%d training and ", (int)j->train.count);
+    say(stderr, "%s, %s, seed %llu; kernel %s, %d thread%s%s; %s%d test pictures", j->o.model,
+        r->spec, (unsigned long long)r->seed, mls_kernel_used(), threads, threads == 1 ? "" : "s",
+        asked, training, (int)j->test.count);
     if (verbose && strcmp(verbose, "0") != 0) explain(&r->net);
 }
 
@@ -870,7 +1037,7 @@ static bool make_folder(const char *name, failure *f)
     for (size_t i = 1; i <= length; i++) {
         if (name[i] != '/' && name[i]) continue;
         snprintf(path, sizeof path, "%.*s", (int)i, name);
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        if (!make_directory(path)) {
             return fail(f, 2, "--out: cannot create %s: %s", path, strerror(errno));
         }
     }
@@ -881,18 +1048,27 @@ static bool make_folder(const char *name, failure *f)
 
 static bool in_folder(const char *file, const char *folder)
 {
-    struct stat a, b;
     char path[PATH_SIZE];
     const char *slash = strrchr(file, '/');
     snprintf(path, sizeof path, "%.*s.", slash ? (int)(slash - file) + 1 : 0, file);
-    if (stat(path, &a) != 0 || stat(folder, &b) != 0) return false;
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return same_directory(path, folder);
+}
+
+/* A folder belongs to the process that trains into it, for as long as that lives. */
+static bool lock_folder(const char *folder, failure *f)
+{
+    char path[PATH_SIZE + 16];
+    long holder;
+    snprintf(path, sizeof path, "%s/lock", folder);
+    if (hold_lock(path, &holder)) return true;
+    if (holder == 0) return fail(f, 2, "--out: %s: %s", path, strerror(errno));
+    return fail(f, 2, "--out: another run, process %ld, is at work in %s", holder, folder);
 }
 
 /* Never overwrites the checkpoints of another run. */
 static bool claim_folder(const char *folder, const char *resume, failure *f)
 {
-    if (!make_folder(folder, f)) return false;
+    if (!make_folder(folder, f) || !lock_folder(folder, f)) return false;
     if (!exists(folder, "last.mlsck") || (resume && in_folder(resume, folder))) return true;
     return fail(f, 2, "--out: %s/last.mlsck is there: --resume it, or take another folder", folder);
 }
@@ -910,7 +1086,7 @@ static bool replace(const char *path, const char *copy, FILE *to, bool good, fai
 /* Drops what comes after an epoch, and a line that a crash cut off. */
 static bool trim_log(const char *path, int64_t epoch, failure *f)
 {
-    char copy[PATH_SIZE + 32], *line = NULL;
+    char copy[PATH_SIZE + 32], *text = NULL;
     size_t size = 0;
     long long number;
     FILE *to = NULL, *from = fopen(path, "r");
@@ -918,12 +1094,12 @@ static bool trim_log(const char *path, int64_t epoch, failure *f)
     snprintf(copy, sizeof copy, "%s.tmp", path);
     if (from) to = fopen(copy, "w");
     bool good = to != NULL;
-    for (ssize_t length; good && (length = getline(&line, &size, from)) > 0;) {
-        if (line[length - 1] != '\n') break;
-        if (sscanf(line, "{\"epoch\":%lld", &number) == 1 && number > epoch) break;
-        good = fputs(line, to) >= 0;
+    for (ssize_t length; good && (length = getline(&text, &size, from)) > 0;) {
+        if (text[length - 1] != '\n') break;
+        if (sscanf(text, "{\"epoch\":%lld", &number) == 1 && number > epoch) break;
+        good = fputs(text, to) >= 0;
     }
-    free(line);
+    free(text);
     if (from && ferror(from)) good = false;
     if (from) fclose(from);
     return replace(path, copy, to, good, f);
@@ -953,7 +1129,7 @@ static bool open_log(run *r, failure *f)
     return r->log || fail(f, 2, "%s: %s", path, strerror(errno));
 }
 
-/* ---- training ---- */
+/* ---- progress ---- */
 
 static double percent(int64_t part, int64_t whole)
 {
@@ -965,33 +1141,142 @@ static double ratio(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
-/* The line on a terminal, ten times a second; on a pipe, one line for each epoch. */
-static void show_progress(run *r, bool epoch_done)
+static void add_time_left(line *l, const run *r)
 {
     const progress *p = &r->at;
-    const options *o = &r->job->o;
-    int64_t pictures = (o->epochs - p->epoch) * r->job->train.count - (epoch_done ? 0 : p->images);
     double speed = ratio((double)r->trained, r->seconds);
+    int64_t pictures = (r->job->o.epochs - p->epoch) * r->job->train.count - p->images;
     int64_t left = (int64_t)ratio((double)pictures, speed);
-    bool terminal = isatty(STDERR_FILENO);
-    if (terminal ? epoch_done || now() - r->shown < 0.1 : !epoch_done) return;
+    if (pictures == 0) return;
+    add_part(l, "%lld:%02lld:%02lld left", (long long)left / 3600, (long long)left / 60 % 60,
+             (long long)left % 60);
+}
+
+/* On a screen, one line that changes ten times a second. */
+static void show_progress(run *r)
+{
+    const progress *p = &r->at;
+    line l = new_line(columns(stderr) - 1); /* some terminals wrap a full line */
+    if (!is_screen(stderr) || now() - r->shown < 0.1) return;
     r->shown = now();
-    if (terminal) {
-        fprintf(stderr, "\r\033[Kepoch %lld/%lld  batch %lld/%lld  loss %.4f  accuracy %.2f",
-                (long long)p->epoch + 1, (long long)o->epochs, (long long)p->batch,
-                (long long)r->batches, ratio(p->loss, (double)p->images),
-                percent(p->correct, p->images));
-    } else {
-        fprintf(stderr, "epoch %lld/%lld", (long long)p->epoch, (long long)o->epochs);
-    }
-    fprintf(stderr, "  %.0f images/s  %lld:%02lld:%02lld left%s", speed, (long long)left / 3600,
-            (long long)left / 60 % 60, (long long)left % 60, terminal ? "" : "\n");
+    add_part(&l, "epoch %lld/%lld (%.0f%%)", (long long)p->epoch + 1, (long long)r->job->o.epochs,
+             floor(percent(p->batch, r->batches)));
+    add_time_left(&l, r);
+    add_part(&l, "loss %.3f", ratio(p->loss, (double)p->images));
+    add_part(&l, "right %.1f%%", percent(p->correct, p->images));
+    add_part(&l, "%.0f images/s", ratio((double)r->trained, r->seconds));
+    fprintf(stderr, "\r\033[K%s", l.text);
 }
 
 static void clear_progress(void)
 {
-    if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
+    if (is_screen(stderr)) fprintf(stderr, "\r\033[K");
 }
+
+/* What an epoch ended with; losses are means over pictures, accuracies in percent. */
+typedef struct figures {
+    double rate, loss, accuracy, test_loss, test_accuracy, speed;
+    uint64_t digest;
+} figures;
+
+/* One line for people; the log has every figure in full. */
+static void show_epoch(const run *r, const figures *e)
+{
+    line l = new_line(columns(stdout));
+    add_part(&l, "epoch %lld/%lld", (long long)r->at.epoch, (long long)r->job->o.epochs);
+    add_part(&l, "loss %.3f", e->loss);
+    add_part(&l, "train %.2f%%", e->accuracy);
+    add_part(&l, "test %.2f%%", e->test_accuracy);
+    add_time_left(&l, r);
+    add_part(&l, "%.0f images/s", e->speed);
+    clear_progress();
+    puts(l.text);
+    fflush(stdout);
+}
+
+static bool log_epoch(const run *r, const figures *e, failure *f)
+{
+    if (!r->folder[0]) return true;
+    fprintf(r->log,
+            "{\"epoch\":%lld,\"rate\":%g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
+            "\"test_accuracy\":%.4f,\"test_loss\":%.9g,\"images_per_second\":%.1f,"
+            "\"digest\":\"%016llx\"}\n",
+            (long long)r->at.epoch, e->rate, e->loss, e->accuracy, e->test_accuracy, e->test_loss,
+            e->speed, (unsigned long long)e->digest);
+    return flush_to_disk(r->log) || fail(f, 2, "%s/log.jsonl: %s", r->folder, strerror(errno));
+}
+
+/* ---- warnings ---- */
+
+/* The share of pictures, in percent, that always answering the most frequent class gets right. */
+static double guessing(const mls_data *data)
+{
+    int64_t count[256] = {0}, most = 0;
+    for (int32_t i = 0; i < data->count; i++) {
+        int64_t n = ++count[data->labels[i]];
+        if (n > most) most = n;
+    }
+    return percent(most, data->count);
+}
+
+/* Within two standard deviations of guessing. */
+static bool as_by_guessing(const mls_data *data, int64_t correct, int64_t images)
+{
+    double p = guessing(data) / 100;
+    return (double)correct <= (double)images * p + 2 * sqrt((double)images * p * (1 - p));
+}
+
+/* What guessing has: the logarithm of the number of classes. */
+static double guessing_loss(const run *r)
+{
+    return log((double)r->job->test.classes);
+}
+
+/* As early as it can be told, and once: training that gets worse than guessing will not come back.
+   times: how far above guessing the loss has to be. */
+static void warn_early(run *r, double loss, int64_t correct, int64_t images, double times)
+{
+    const job *j = r->job;
+    if (r->warned || loss < times * guessing_loss(r) || !as_by_guessing(&j->train, correct, images))
+        return;
+    r->warned = true;
+    clear_progress();
+    say(stderr,
+        "warning: in epoch %lld the loss is %.4g, far above the %.2f of guessing, and %.2f %% of "
+        "the pictures are right, as by guessing. This looks like a learning rate that is too high "
+        "(--lr %g).",
+        (long long)r->at.epoch + 1, loss, guessing_loss(r), percent(correct, images), j->o.rate);
+}
+
+/* What a finished run looks like, if it learnt nothing. */
+static void warn_late(const run *r)
+{
+    const job *j = r->job;
+    const progress *p = &r->at;
+    double accuracy = percent(p->last_correct, j->test.count);
+    if (!as_by_guessing(&j->test, p->last_correct, j->test.count)) return;
+    if (p->last_loss > 1.5 * guessing_loss(r)) {
+        say(stderr,
+            "warning: training ended at a loss of %.4g, far above the %.2f of guessing, with "
+            "%.2f %% of the test pictures right, as by guessing. This looks like a learning rate "
+            "that is too high (--lr %g).",
+            p->last_loss, guessing_loss(r), accuracy, j->o.rate);
+    } else if (p->last_loss < 0.8 * guessing_loss(r)) {
+        say(stderr,
+            "warning: %.2f %% of the test pictures are right, which is no more than guessing gets "
+            "(%.2f %%), although the training pictures were learnt (loss %.4g). This looks like "
+            "test pictures or labels of another kind, or too few pictures.",
+            accuracy, guessing(&j->test), p->last_loss);
+    } else {
+        say(stderr,
+            "warning: training ended with %.2f %% of the test pictures right, which is no more "
+            "than guessing gets (%.2f %%). This looks like too few steps (%lld) or a learning rate "
+            "that does not fit (--lr %g).",
+            accuracy, guessing(&j->test), (long long)(j->o.epochs * r->batches), j->o.rate);
+    }
+}
+
+/* ---- training ---- */
 
 /* Between steps: the checkpoint holds the batch, too. */
 static bool interrupted(run *r, failure *f)
@@ -1003,6 +1288,19 @@ static bool interrupted(run *r, failure *f)
                 "interrupted in epoch %lld after batch %lld of %lld; go on with the same "
                 "options and --resume %s/last.mlsck",
                 (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches, r->folder);
+}
+
+/* Numbers that are not finite after steps that went well are the rate's doing. */
+static bool stopped(const run *r, const char *when, mls_status status, failure *f)
+{
+    const progress *p = &r->at;
+    char rate[64] = "";
+    if ((status == MLS_OK || status == MLS_ERROR_NONFINITE) && p->epoch + p->batch > 0) {
+        snprintf(rate, sizeof rate, "; the learning rate looks too high (--lr %g)", r->job->o.rate);
+    }
+    return fail(f, 1, "stopped %s epoch %lld, after batch %lld of %lld: %s%s", when,
+                (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches,
+                status == MLS_OK ? "the loss is not finite" : r->net.text, rate);
 }
 
 static bool train_batch(run *r, failure *f)
@@ -1018,38 +1316,35 @@ static bool train_batch(run *r, failure *f)
     mls_status status = mls_data_batch(&j->train, &j->augment, r->seed, p->epoch, first, count,
                                        r->images, r->labels);
     if (status != MLS_OK) return fail(f, 1, "batch: %s", mls_status_string(status));
-    if (mls_net_step(&r->net, r->images, r->labels, count, &sgd, &result) != MLS_OK) {
-        return fail(f, 1, "training stopped in epoch %lld, batch %lld: %s", (long long)p->epoch + 1,
-                    (long long)p->batch + 1, r->net.text);
-    }
-    if (!isfinite(result.loss)) {
-        return fail(f, 1, "training stopped in epoch %lld, batch %lld: the loss is %g",
-                    (long long)p->epoch + 1, (long long)p->batch + 1, result.loss);
-    }
+    status = mls_net_step(&r->net, r->images, r->labels, count, &sgd, &result);
+    if (status != MLS_OK || !isfinite(result.loss)) return stopped(r, "in", status, f);
     r->seconds += now() - start, r->trained += count;
     p->loss += result.loss * count, p->correct += result.correct, p->images += count, p->batch++;
+    if (p->batch > 9) warn_early(r, p->loss / (double)p->images, p->correct, p->images, 3);
     return true;
 }
 
-static bool test_net(run *r, int64_t *correct, failure *f)
+/* The mean loss of the test pictures, and how many are right. */
+static bool test_net(run *r, double *loss, int64_t *correct, failure *f)
 {
     const mls_data *test = &r->job->test;
     mls_augment plain = {0};
     for (int c = 0; c < CHANNELS; c++) {
         plain.mean[c] = (float)r->at.mean[c], plain.scale[c] = (float)r->at.scale[c];
     }
-    *correct = 0;
+    *correct = 0, *loss = 0;
     for (int64_t first = 0; first < test->count; first += r->job->o.batch) {
         int64_t left = test->count - first;
         int32_t count = (int32_t)(left < r->job->o.batch ? left : r->job->o.batch);
         mls_result result;
         if (stop_requested) return interrupted(r, f);
-        if (mls_data_batch(test, &plain, 0, 0, first, count, r->images, r->labels) != MLS_OK ||
-            mls_net_evaluate(&r->net, r->images, r->labels, count, &result) != MLS_OK) {
-            return fail(f, 1, "test after epoch %lld: %s", (long long)r->at.epoch + 1, r->net.text);
-        }
-        *correct += result.correct;
+        mls_status status = mls_data_batch(test, &plain, 0, 0, first, count, r->images, r->labels);
+        if (status != MLS_OK) return fail(f, 1, "test: %s", mls_status_string(status));
+        status = mls_net_evaluate(&r->net, r->images, r->labels, count, &result);
+        if (status != MLS_OK) return stopped(r, "in the test of", status, f);
+        *correct += result.correct, *loss += result.loss * count;
     }
+    *loss = isfinite(*loss) ? *loss / (double)test->count : DBL_MAX; /* a number in the log */
     return true;
 }
 
@@ -1059,30 +1354,21 @@ static bool finish_epoch(run *r, double speed, failure *f)
 {
     const options *o = &r->job->o;
     progress *p = &r->at;
+    figures e = {.speed = speed};
     int64_t correct;
-    if (!test_net(r, &correct, f)) return false;
-    double rate = (double)mls_schedule_rate(&r->schedule, p->epoch * r->batches);
-    double loss = p->loss / (double)p->images, accuracy = percent(p->correct, p->images);
-    double tested = percent(correct, r->job->test.count);
-    unsigned long long digest = mls_net_digest(&r->net);
+    if (!test_net(r, &e.test_loss, &correct, f)) return false;
+    e.rate = (double)mls_schedule_rate(&r->schedule, p->epoch * r->batches);
+    e.loss = p->loss / (double)p->images, e.accuracy = percent(p->correct, p->images);
+    e.test_accuracy = percent(correct, r->job->test.count);
+    e.digest = mls_net_digest(&r->net);
+    warn_early(r, e.loss, p->correct, p->images, 1.5);
     bool best = correct > p->best || p->epoch == 0;
     p->epoch++, p->batch = 0, p->loss = 0, p->correct = 0, p->images = 0;
-    p->last_loss = loss, p->last_correct = correct;
+    p->last_loss = e.loss, p->last_correct = correct;
     if (best) p->best = correct;
-    clear_progress();
-    printf("epoch %lld/%lld rate %g train_loss %.6f train_accuracy %.2f test_accuracy %.2f "
-           "images_per_second %.1f digest %016llx\n",
-           (long long)p->epoch, (long long)o->epochs, rate, loss, accuracy, tested, speed, digest);
-    fflush(stdout);
-    show_progress(r, true);
+    show_epoch(r, &e);
+    if (!log_epoch(r, &e, f)) return false;
     if (!r->folder[0]) return true;
-    fprintf(r->log,
-            "{\"epoch\":%lld,\"rate\":%g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
-            "\"test_accuracy\":%.4f,\"images_per_second\":%.1f,\"digest\":\"%016llx\"}\n",
-            (long long)p->epoch, rate, loss, accuracy, tested, speed, digest);
-    if (fflush(r->log) != 0 || (fsync(fileno(r->log)) != 0 && errno != EINVAL)) {
-        return fail(f, 2, "%s/log.jsonl: %s", r->folder, strerror(errno));
-    }
     if (best && !save_run(r, "best.mlsck", f)) return false;
     if (p->epoch % o->every != 0 && p->epoch != o->epochs) return true;
     return save_run(r, "last.mlsck", f);
@@ -1096,7 +1382,7 @@ static bool train(run *r, failure *f)
         while (r->at.batch < r->batches) {
             if (stop_requested) return interrupted(r, f);
             if (!train_batch(r, f)) return false;
-            show_progress(r, false);
+            show_progress(r);
         }
         double speed = ratio((double)(r->trained - trained), r->seconds - seconds);
         if (!finish_epoch(r, speed, f)) return false;
@@ -1110,7 +1396,7 @@ typedef struct entry {
     const char *spec;
     uint64_t seed;
     char name[32], folder[PATH_SIZE]; /* "" in DIR for a single run, else DIR/name */
-    double accuracy, loss, speed;
+    double accuracy, loss, speed;     /* speed 0: not known, nothing was trained here */
     uint64_t digest;
 } entry;
 
@@ -1137,6 +1423,7 @@ static bool run_entry(const job *j, entry *e, failure *f)
     if (good) announce(&r);
     good = good && train(&r, f);
     if (good) {
+        warn_late(&r);
         e->accuracy = percent(r.at.last_correct, j->test.count), e->loss = r.at.last_loss;
         e->speed = ratio((double)r.trained, r.seconds), e->digest = mls_net_digest(&r.net);
     }
@@ -1144,14 +1431,15 @@ static bool run_entry(const job *j, entry *e, failure *f)
     return good;
 }
 
-static void print_entry(const char *word, const entry *e)
+/* The last line of the output, for programs. */
+static void print_result(const entry *e)
 {
     char spec[256];
     snprintf(spec, sizeof spec, "%s", e->spec);
     for (char *c = spec; *c; c++) *c = *c == ' ' ? '/' : *c; /* one word for programs */
-    printf("%s test_accuracy=%.2f train_loss=%.6f images_per_second=%.1f digest=%016llx "
+    printf("result test_accuracy=%.2f train_loss=%.6f images_per_second=%.1f digest=%016llx "
            "format=%s seed=%llu\n",
-           word, e->accuracy, e->loss, e->speed, (unsigned long long)e->digest, spec,
+           e->accuracy, e->loss, e->speed, (unsigned long long)e->digest, spec,
            (unsigned long long)e->seed);
     fflush(stdout);
 }
@@ -1160,25 +1448,54 @@ static void print_entry(const char *word, const entry *e)
 static entry print_row(const entry *e, int64_t seeds)
 {
     entry mean = e[0];
-    double low = e->accuracy, high = e->accuracy;
+    double low = e->accuracy, high = e->accuracy, n = (double)seeds, timed = e->speed > 0;
     for (int64_t i = 1; i < seeds; i++) {
         mean.accuracy += e[i].accuracy, mean.loss += e[i].loss, mean.speed += e[i].speed;
         mean.digest = mls_seed(mean.digest, e[i].digest);
         low = e[i].accuracy < low ? e[i].accuracy : low;
         high = e[i].accuracy > high ? e[i].accuracy : high;
+        timed += e[i].speed > 0;
     }
-    double n = (double)seeds;
-    mean.accuracy /= n, mean.loss /= n, mean.speed /= n;
-    printf("%-24s %5lld %13.2f %7.2f %7.2f %10.4f %9.1f\n", e->spec, (long long)seeds,
-           mean.accuracy, low, high, mean.loss, mean.speed);
+    mean.accuracy /= n, mean.loss /= n, mean.speed = ratio(mean.speed, timed);
+    if (strlen(e->spec) > 27) printf("%s\n", e->spec);
+    printf("%5lld %9.2f %7.2f %7.2f %9.4f %9.1f  %s\n", (long long)seeds, mean.accuracy, low, high,
+           mean.loss, mean.speed, strlen(e->spec) > 27 ? "" : e->spec);
     return mean;
+}
+
+static const char *integers(const char *spec)
+{
+    return strcmp(spec, "fp32") == 0 ? "" : " integers";
+}
+
+/* What the table says, in a sentence. */
+static void compare_formats(const entry *a, const entry *b, int64_t seeds)
+{
+    char level[128], speed[128] = "", mean[64] = "";
+    double points = a->accuracy - b->accuracy, times = ratio(a->speed, b->speed);
+    if (fabs(points) < 0.05) {
+        snprintf(level, sizeof level, "level with");
+    } else {
+        snprintf(level, sizeof level, "%.1f points %s", fabs(points),
+                 points < 0 ? "below" : "above");
+    }
+    if (times >= 1) {
+        snprintf(speed, sizeof speed, " and trained %.1f times as fast", times);
+    } else if (times > 0) {
+        snprintf(speed, sizeof speed, " and took %.1f times as long", 1 / times);
+    }
+    if (seeds > 1) {
+        snprintf(mean, sizeof mean, ", in the mean of %lld seeds", (long long)seeds);
+    }
+    say(stdout, "%s%s ended %s %s%s%s%s.", a->spec, integers(a->spec), level, b->spec,
+        integers(b->spec), speed, mean);
 }
 
 /* Writes plot.gp, and plot.png where gnuplot is installed. A plot is no reason to fail. */
 static void plot(const char *folder, const entry *e, int64_t count)
 {
     char path[PATH_SIZE];
-    int status = 1;
+    int status;
     snprintf(path, sizeof path, "%s/plot.gp", folder);
     FILE *file = fopen(path, "w");
     if (!file) {
@@ -1199,16 +1516,36 @@ static void plot(const char *folder, const entry *e, int64_t count)
         fprintf(file, "\n");
     }
     if (fclose(file) != 0) return;
-    pid_t child = fork();
-    if (child == 0) {
-        if (chdir(folder) != 0 || !freopen("/dev/null", "w", stderr)) _exit(126);
-        execlp("gnuplot", "gnuplot", "plot.gp", (char *)NULL);
-        _exit(127);
+    status = run_gnuplot(folder);
+    if (status == 0) return;
+    say(stderr, "no plot.png, only %s: %s", path,
+        status == 127 ? "gnuplot is not installed" : "gnuplot failed");
+}
+
+/* The table of all runs; the result is about --format. */
+static entry print_table(const options *o, const entry *entries)
+{
+    printf("\n%5s %9s %7s %7s %9s %9s  %s\n", "seeds", "accuracy", "lowest", "highest", "loss",
+           "images/s", "format");
+    entry result = print_row(entries, o->seeds);
+    if (o->beside) {
+        entry other = print_row(entries + o->seeds, o->seeds);
+        printf("\n");
+        compare_formats(&result, &other, o->seeds);
     }
-    if (child > 0 && waitpid(child, &status, 0) == child && status == 0) return;
-    fprintf(stderr, "no plot.png, only %s: %s\n", path,
-            WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "gnuplot is not installed"
-                                                            : "gnuplot failed");
+    printf("\n");
+    return result;
+}
+
+/* Takes the folders of all runs, and the one around them, before the first begins. */
+static bool claim_folders(const options *o, entry *entries, int64_t count, failure *f)
+{
+    if (!o->out) return true;
+    if (count > 1 && (!make_folder(o->out, f) || !lock_folder(o->out, f))) return false;
+    for (int64_t i = 0; i < count; i++) {
+        if (!claim_folder(entries[i].folder, o->resume, f)) return false;
+    }
+    return true;
 }
 
 /* --format and then --beside, each with all seeds. */
@@ -1218,26 +1555,22 @@ static bool run_all(const job *j, failure *f)
     int64_t count = o->seeds * (o->beside ? 2 : 1);
     entry *entries = calloc((size_t)count, sizeof *entries);
     if (!entries) return fail(f, 1, "no memory for %lld runs", (long long)count);
-    bool good = true;
+    for (int64_t i = 0; i < count; i++) name_entry(&entries[i], o, i);
+    bool good = claim_folders(o, entries, count, f);
+    catch_signals();
     for (int64_t i = 0; good && i < count; i++) {
-        name_entry(&entries[i], o, i);
-        if (o->out) good = claim_folder(entries[i].folder, o->resume, f);
-    }
-    for (int64_t i = 0; good && i < count; i++) {
-        good = run_entry(j, &entries[i], f);
-        if (good && count > 1) print_entry("run", &entries[i]);
+        entry *e = &entries[i];
+        good = run_entry(j, e, f);
+        if (!good || count == 1) continue;
+        say(stdout, "seed %llu of %s: test %.2f%%, loss %.4f, digest %016llx",
+            (unsigned long long)e->seed, e->spec, e->accuracy, e->loss,
+            (unsigned long long)e->digest);
+        fflush(stdout);
     }
     if (good && o->out) plot(o->out, entries, count);
     if (good) {
-        entry result = entries[0];
-        if (count > 1) {
-            printf("\n%-24s %5s %13s %7s %7s %10s %9s\n", "format", "seeds", "mean accuracy",
-                   "lowest", "highest", "train_loss", "images/s");
-            result = print_row(entries, o->seeds);
-            if (o->beside) print_row(entries + o->seeds, o->seeds);
-            printf("\n");
-        }
-        print_entry("result", &result);
+        entry result = count > 1 ? print_table(o, entries) : entries[0];
+        print_result(&result);
     }
     free(entries);
     return good;
@@ -1250,39 +1583,63 @@ static bool evaluate(const job *j, failure *f)
     run r;
     entry e = {0};
     int64_t correct = 0;
+    double loss;
     bool good = open_run(&r, j, j->o.format, j->o.seed, f) && load_run(&r, j->o.eval, false, f);
     double start = now();
     if (good) announce(&r);
-    if (good) good = test_net(&r, &correct, f);
+    if (good) good = test_net(&r, &loss, &correct, f);
     if (good) {
         e.spec = j->o.format, e.seed = r.seed, e.loss = r.at.last_loss;
         e.accuracy = percent(correct, j->test.count), e.digest = mls_net_digest(&r.net);
         e.speed = ratio((double)j->test.count, now() - start);
-        print_entry("result", &e);
+        print_result(&e);
     }
     close_run(&r);
     return good;
 }
 
+/* A number format without what all layers share: fp32, or E,M. */
+static const char *short_format(mls_format f, char *text, size_t size)
+{
+    if (is_fp32(f)) return "fp32";
+    snprintf(text, size, "%d,%d", f.ex, f.mx);
+    return text;
+}
+
+/* A product is in integers when both of its operands are: that of weights and activations forward,
+   of weights and errors backward, of activations and errors for the gradient of the weights. */
 static void print_layers(const run *r)
 {
-    printf("%4s %-12s %-12s %8s %10s  %s\n", "node", "kind", "output", "weights", "MACs",
-           "weights, activations, errors");
+    double all = 0, low[3] = {0};
+    printf("%4s %-12s %-11s %9s %11s  %-5s %-5s %s\n", "node", "kind", "output", "weights", "MACs",
+           "W", "A", "E");
     for (int32_t i = 0; i < r->net.count; i++) {
         mls_layer l;
-        char shape[40], text[ROLES][SETTING_SIZE];
+        char shape[40], text[ROLES][8];
         if (mls_net_layer(&r->net, i, &l) != MLS_OK) continue;
+        bool w = !is_fp32(l.weight), a = !is_fp32(l.data), e = !is_fp32(l.error);
+        double macs = (double)l.macs;
+        all += macs, low[0] += w && a ? macs : 0, low[1] += w && e ? macs : 0;
+        low[2] += a && e ? macs : 0;
         snprintf(shape, sizeof shape, "%dx%dx%d", (int)l.shape.h, (int)l.shape.w, (int)l.shape.c);
-        printf("%4d %-12s %-12s", (int)i, l.kind, shape);
-        if (l.weights) printf(" %8lld", (long long)l.weights);
-        if (l.macs) printf(" %10lld", (long long)l.macs);
-        format_text(l.weight, text[0], sizeof text[0]);
-        format_text(l.data, text[1], sizeof text[1]);
-        format_text(l.error, text[2], sizeof text[2]);
-        if (l.macs && is_fp32(l.weight)) printf("  fp32");
-        if (l.macs && !is_fp32(l.weight)) printf("  %s, %s, %s", text[0], text[1], text[2]);
+        printf(l.weights || l.macs ? "%4d %-12s %-11s" : "%4d %-12s %s", (int)i, l.kind, shape);
+        if (l.weights) printf(" %9lld", (long long)l.weights);
+        if (l.macs) {
+            printf(" %11lld  %-5s %-5s %s", (long long)l.macs,
+                   short_format(l.weight, text[0], sizeof text[0]),
+                   short_format(l.data, text[1], sizeof text[1]),
+                   short_format(l.error, text[2], sizeof text[2]));
+        }
         printf("\n");
     }
+    for (int i = 0; i < ROLES; i++) {
+        static const char *const names[] = {"\nW, weights    ", "A, activations", "E, errors     "};
+        char text[SETTING_SIZE];
+        format_text(r->formats.of[i], text, sizeof text);
+        printf("%s  %s\n", names[i], text);
+    }
+    printf("in integers     %.1f %% of forward, %.1f %% of backward, %.1f %% of gradient MACs\n",
+           100 * ratio(low[0], all), 100 * ratio(low[1], all), 100 * ratio(low[2], all));
 }
 
 /* Seconds of the median of three steps on random numbers, after one to warm up; below 0: failed. */
@@ -1306,27 +1663,27 @@ static double time_step(run *r, failure *f)
     return t[1] + t[2] + t[3] - high - low;
 }
 
-static bool dry_run(const job *j, failure *f)
+static bool dry_run(const job *j, const char *spec, failure *f)
 {
     run r;
     const mls_plan *p = &r.plan;
-    bool good = open_run(&r, j, j->o.format, j->o.seed, f);
+    bool good = open_run(&r, j, spec, j->o.seed, f);
     if (good) {
         announce(&r);
         print_layers(&r);
-        printf("\ntrained numbers %lld\n", (long long)p->weights);
-        printf("MACs            %lld an image forward, %.1f %% of them low-bit\n",
-               (long long)p->macs, percent(p->macs_low, p->macs));
-        printf("arena           %zu bytes: parameters %zu, values %zu, scratch %zu\n", p->arena,
-               p->parameters, p->values, p->scratch);
+        printf("trained         %lld numbers\n", (long long)p->weights);
+        printf("MACs            %lld an image forward\n", (long long)p->macs);
+        printf("arena           %zu bytes:\n", p->arena);
+        printf("                parameters %zu, values %zu, scratch %zu\n", p->parameters,
+               p->values, p->scratch);
         printf("batch           %lld pictures, %lld batches an epoch\n", (long long)j->o.batch,
                (long long)r.batches);
         fflush(stdout);
         double seconds = time_step(&r, f), epoch = seconds * (double)r.batches;
         good = seconds >= 0;
         if (good) {
-            printf("estimated       %.0f images/s, %.1f s an epoch, %.1f min for %lld epochs "
-                   "(3 steps timed; without tests)\n",
+            printf("estimated       %.0f images/s, %.1f s an epoch, %.1f min for %lld epochs\n"
+                   "                (3 steps timed; without tests)\n",
                    ratio((double)j->o.batch, seconds), epoch, epoch * (double)j->o.epochs / 60,
                    (long long)j->o.epochs);
         }
@@ -1348,15 +1705,14 @@ static bool choose_kernel(const char *name, failure *f)
     return fail(f, 2, "--kernel %s: here are auto%s", name, list);
 }
 
-/* How many there are then: without OpenMP one, which changes the speed but not the answer. */
-static int choose_threads(int64_t wanted)
+/* What the network may take; it says itself what it does take. Without OpenMP that is one, which
+   changes the speed but not the answer. */
+static void choose_threads(int64_t wanted)
 {
 #ifdef _OPENMP
     if (wanted) omp_set_num_threads((int)wanted);
-    return omp_get_max_threads();
 #else
-    if (wanted > 1) fprintf(stderr, "--threads: built without OpenMP, one thread it is\n");
-    return 1;
+    (void)wanted;
 #endif
 }
 
@@ -1380,24 +1736,22 @@ static bool work(job *j, int count, char **words, failure *f)
     default_options(o);
     if (!parse_options(o, count, words, f)) return false;
     if (o->help) return fputs(help_text, stdout), true;
+    if (o->version) return puts("cifar10 " MLS_VERSION_STRING), true;
     if (!parse_model(&j->model, o, f) || !parse_roles(&unused, o->format, f) ||
         (o->beside && !parse_roles(&unused, o->beside, f)) || !choose_kernel(o->kernel, f) ||
         !prepare_data(j, f)) {
         return false;
     }
-    j->threads = choose_threads(o->threads);
-    return o->dry_run ? dry_run(j, f) : o->eval ? evaluate(j, f) : run_all(j, f);
+    choose_threads(o->threads);
+    if (o->dry_run) return dry_run(j, o->format, f) && (!o->beside || dry_run(j, o->beside, f));
+    return o->eval ? evaluate(j, f) : run_all(j, f);
 }
 
 int main(int count, char **words)
 {
     static job j;
     static failure f;
-    struct sigaction action = {0};
-    action.sa_handler = request_stop;
-    action.sa_flags = (int)SA_RESETHAND; /* the second signal ends the program at once */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    signal(SIGINT, SIG_DFL); /* a shell may have told a background job to ignore it */
     if (work(&j, count, words, &f) && (fflush(stdout) != 0 || ferror(stdout))) {
         /* errno is long gone: training goes on without output */
         fail(&f, 2, "standard output: not all of it could be written; is the disk full?");

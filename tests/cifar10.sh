@@ -1,63 +1,10 @@
 #!/bin/sh
 # cifar10.sh - what the example program promises: results, resume, data, and one clear line with exit
-# status 2 for everything that is wrong. From the repository's root; BUILD is where it was built.
+# status 2 for everything that is wrong. From the repository's root; see program.sh.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-program=$(cd "${BUILD:-build}" && pwd)/cifar10
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-passed=0 failed=0
-# A run that is over in a second: 48 pictures, a narrow ResNet-8.
-tiny='--model resnet8 --width 8 --limit 48 --test-limit 24 --batch 16 --epochs 2'
-export OMP_WAIT_POLICY=passive
-
-ok() {
-    if [ "$1" = 0 ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED $2"
-        sed 's/^/    /' out err 2>/dev/null | tail -n 20
-    fi
-}
-
-# runs NAME OPTIONS...: succeeds, and ends with a result line on stdout.
-runs() {
-    name=$1
-    shift
-    # shellcheck disable=SC2086
-    "$program" "$@" >out 2>err </dev/null
-    code=$?
-    [ "$code" = 0 ] && tail -n 1 out |
-        grep -Eq '^result test_accuracy=[0-9.]+ train_loss=[0-9.]+ images_per_second=[0-9.]+ digest=[0-9a-f]{16}'
-    ok $? "$name (exit $code)"
-}
-
-digest() { tail -n 1 out | sed 's/.*digest=\([0-9a-f]*\).*/\1/'; }
-
-# refused NAME TEXT OPTIONS...: exit status 2, nothing on stdout, one line of complaint on stderr, the
-# last one, that has TEXT.
-refused() {
-    name=$1 text=$2
-    shift 2
-    "$program" "$@" >out 2>err </dev/null
-    code=$?
-    [ "$code" = 2 ] && [ ! -s out ] && [ "$(grep -c '^cifar10: ' err)" = 1 ] &&
-        tail -n 1 err | grep -q "^cifar10: .*$text"
-    ok $? "$name (exit $code)"
-}
-
-# broken NAME TEXT COMMAND...: a run that something stops: as refused, after some epochs.
-broken() {
-    name=$1 text=$2
-    shift 2
-    "$@" >out 2>err </dev/null
-    code=$?
-    [ "$code" = 2 ] && [ "$(grep -c '^cifar10: ' err)" = 1 ] &&
-        tail -n 1 err | grep -q "^cifar10: .*$text"
-    ok $? "$name (exit $code)"
-}
+# shellcheck source=tests/program.sh
+. "$here/program.sh"
 
 # kept FOLDER: its last checkpoint is that of the half run, byte by byte, and nothing lies about.
 kept() {
@@ -119,7 +66,7 @@ on_disk() {
     runs 'fp32' $tiny --format fp32
     runs 'by role' $tiny --format 'w=2,1:nc:3,1 a=2,4:n:2,0 e=2,1:nc:8,1'
     runs 'the paper' $tiny --format paper-2,1
-    runs 'option B' $tiny --model resnet8b
+    runs 'option B' --model resnet8b --width 8 --limit 48 --test-limit 24 --batch 16 --epochs 1
     runs 'cosine and warm-up' $tiny --schedule cosine --warmup 1
     runs 'beside fp32' $tiny --beside fp32
     runs 'two seeds' $tiny --seeds 2
@@ -128,7 +75,7 @@ on_disk() {
     "$program" $tiny --dry-run >out 2>err && grep -qi arena out
     ok $? 'dry run'
 
-    runs 'with a folder' $tiny --epochs 4 --out whole
+    runs 'with a folder' $net --epochs 4 --out whole
     whole=$(digest)
     [ "$(grep -c '"epoch"' whole/log.jsonl)" = 4 ]
     ok $? 'log.jsonl has a line for each epoch'
@@ -136,14 +83,14 @@ on_disk() {
     ok $? 'a checkpoint, and no temporary file'
     runs 'eval' $tiny --eval whole/last.mlsck
     # Stopped in the middle, by a signal, and resumed
-    "$program" $tiny --epochs 4 --out part >out 2>err </dev/null &
+    "$program" $net --epochs 4 --out part >out 2>err </dev/null &
     pid=$!
     while [ ! -s part/log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     kill -TERM $pid 2>/dev/null
     wait $pid
     cp -r part half
     if [ -f part/last.mlsck ]; then
-        runs 'resume' $tiny --epochs 4 --out part --resume part/last.mlsck --threads 1
+        runs 'resume' $net --epochs 4 --out part --resume part/last.mlsck --threads 1
         [ "$(digest)" = "$whole" ]
         ok $? 'a resumed run ends in the same digest'
         [ "$(grep '"epoch"' part/log.jsonl | sed 's/.*"epoch": *\([0-9]*\).*/\1/' | tr -d '\n')" = 1234 ]
@@ -151,17 +98,18 @@ on_disk() {
     else
         ok 1 'a checkpoint after a signal'
     fi
-    refused 'resume with another format' fp32 $tiny --epochs 4 --format fp32 --resume whole/last.mlsck
-    refused 'resume with another batch' batch $tiny --epochs 4 --batch 8 --resume whole/last.mlsck
+    refused 'resume with another format' fp32 $net --epochs 4 --format fp32 --resume whole/last.mlsck
+    refused 'resume with another batch' batch --model resnet8 --width 8 --limit 48 --test-limit 24 --batch 8 \
+        --epochs 4 --resume whole/last.mlsck
     head -c 1000 whole/last.mlsck >cut.mlsck
-    refused 'truncated checkpoint' cut.mlsck $tiny --epochs 4 --resume cut.mlsck
+    refused 'truncated checkpoint' cut.mlsck $net --epochs 4 --resume cut.mlsck
     echo hello >foreign.mlsck
-    refused 'foreign checkpoint' foreign.mlsck $tiny --epochs 4 --eval foreign.mlsck
+    refused 'foreign checkpoint' foreign.mlsck $net --epochs 4 --eval foreign.mlsck
     refused 'missing checkpoint' nowhere.mlsck $tiny --resume nowhere.mlsck
 
     # A disk that is full from some moment on: the same run can go on when there is space again
     cp -r half full
-    resume="$tiny --epochs 4 --out full --resume full/last.mlsck"
+    resume="$net --epochs 4 --out full --resume full/last.mlsck"
     broken 'a full disk' full/ small_files "$program" $resume
     kept full
     runs 'with space again' $resume
@@ -176,7 +124,7 @@ on_disk() {
         [ $? = 2 ] && tail -n 1 err | grep -q '^cifar10: standard output: .*full'
         ok $? 'a full disk for the output'
     fi
-    resume="$tiny --epochs 4 --out disk --resume disk/last.mlsck"
+    resume="$net --epochs 4 --out disk --resume disk/last.mlsck"
     if unshare -rm mount -t tmpfs none half 2>/dev/null; then
         fill='! cat /dev/zero >disk/rest 2>/dev/null'
         room="head -c 65536 /dev/zero >disk/room; $fill; rm disk/room"
@@ -196,7 +144,7 @@ on_disk() {
         chmod u+w disk
     fi
     # The folder goes away, with what is in it
-    "$program" $tiny --epochs 1000 --out gone >out 2>err </dev/null &
+    "$program" $net --epochs 1000 --out gone >out 2>err </dev/null &
     pid=$!
     while [ ! -s gone/last.mlsck ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     mv gone moved
@@ -204,7 +152,7 @@ on_disk() {
     code=$?
     [ "$code" = 2 ] && tail -n 1 err | grep -q '^cifar10: .*gone/'
     ok $? "a folder that vanishes (exit $code)"
-    runs 'what was in it is whole' $tiny --epochs 1000 --eval moved/last.mlsck
+    runs 'what was in it is whole' $net --epochs 1000 --eval moved/last.mlsck
 
     # CIFAR-10's binary files, made here: 10000 records of a label and 3072 bytes
     mkdir bin
@@ -212,7 +160,7 @@ on_disk() {
         awk '{ printf "%c%s", 1 + NR % 8, $0 }' >bin/data_batch_1.bin
     for i in 2 3 4 5; do cp bin/data_batch_1.bin bin/data_batch_$i.bin; done
     cp bin/data_batch_1.bin bin/test_batch.bin
-    runs 'CIFAR-10 files' $tiny --epochs 1 --data bin
+    runs 'CIFAR-10 files' $net --epochs 1 --data bin
     printf 'x' >>bin/data_batch_3.bin
     refused 'a long CIFAR-10 file' data_batch_3.bin $tiny --data bin
     head -c 100 bin/data_batch_1.bin >bin/data_batch_3.bin
@@ -220,10 +168,10 @@ on_disk() {
     rm -r bin
 
     cp -r "$here/pictures" pictures
-    runs 'pictures' $tiny --epochs 4 --data pictures --out seen
+    runs 'pictures' $net --epochs 4 --data pictures --out seen
     seen=$(digest)
     # Pictures that vanish, or change
-    "$program" $tiny --epochs 4 --data pictures --out unseen >out 2>err </dev/null &
+    "$program" $net --epochs 4 --data pictures --out unseen >out 2>err </dev/null &
     pid=$!
     while [ ! -s unseen/log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     mv pictures vanished
@@ -232,7 +180,7 @@ on_disk() {
     [ "$code" = 0 ] && [ "$(digest)" = "$seen" ]
     ok $? "a data set that vanishes in a run (exit $code)"
     cp -r unseen before
-    resume="$tiny --epochs 4 --data pictures --out unseen --resume unseen/last.mlsck"
+    resume="$net --epochs 4 --data pictures --out unseen --resume unseen/last.mlsck"
     refused 'a vanished data set' 'pictures: No such file' $resume
     mkdir pictures
     refused 'an empty data set' 'pictures: neither' $resume
@@ -249,7 +197,7 @@ on_disk() {
     ok $? 'the same digest with the data set again'
     cp pictures/other-size.png pictures/train/dark/9.png
     refused 'a picture of another size' 9.png $tiny --data pictures
-    runs 'resized' $tiny --epochs 1 --data pictures --resize
+    runs 'resized' $net --epochs 1 --data pictures --resize
     cp pictures/broken.png pictures/train/dark/9.png
     refused 'a broken picture' 9.png $tiny --data pictures
     rm pictures/train/dark/9.png
@@ -259,7 +207,7 @@ on_disk() {
 
     MLS_VERBOSE=1
     export MLS_VERBOSE
-    runs 'MLS_VERBOSE' $tiny --epochs 1 --format 2,1:nc:2,0 --kernel scalar
+    runs 'MLS_VERBOSE' $net --epochs 1 --format 2,1:nc:2,0 --kernel scalar
     grep -q '^node .*, backward-weight: the reference' err && grep -q 'forward: .*fp32' err
     ok $? 'it says which kernel each layer gets'
     unset MLS_VERBOSE
@@ -267,19 +215,76 @@ on_disk() {
     refused 'unknown option' epoch $tiny --epoch 3
     grep -q -- --epochs err
     ok $? 'the nearest option is suggested'
+    refused 'two letters swapped' 'did you mean --seed?' --sede 3
+    for option in --predict --momentum --adam --test --load --rate=0.1; do
+        refused "$option" "unknown option '${option%=*}' (see --help)" "$option" 1
+    done
+    "$program" --version >out 2>err && grep -Eq '^cifar10 [0-9]+\.[0-9]+\.[0-9]+$' out
+    ok $? 'version'
+    refused 'an option twice' '--beside is given twice' --beside 0,4 --beside 3,0
+    refused 'a number twice' '--epochs is given twice' --epochs 2 --epochs=2
+    refused 'a flag twice' '--resize is given twice' --resize --resize
+    refused 'two jobs' 'exclude' --dry-run --eval whole/last.mlsck
+
+    # The listing says what happens, role by role
+    "$program" $tiny --dry-run --format 'w=fp32 a=2,1 e=2,1' >out 2>err
+    [ "$(grep -c 'convolution .* fp32  2,1   2,1$' out)" = 6 ] &&
+        grep -q '^in integers  *0.0 % of forward, 0.0 % of backward, .*[1-9][0-9.]* % of gradient' out
+    ok $? 'dry run: only activations and errors in integers'
+    "$program" $tiny --dry-run --format 'w=2,1 a=2,4 e=fp32' >out 2>err
+    [ "$(grep -c 'convolution .* 2,1   2,4   fp32$' out)" = 6 ] &&
+        grep -q '^in integers  *[1-9][0-9.]* % of forward, 0.0 % of backward, 0.0 % of gradient' out
+    ok $? 'dry run: errors in fp32'
+    "$program" $tiny --dry-run --beside fp32 >out 2>err
+    [ "$(grep -c '^in integers' out)" = 2 ]
+    ok $? 'dry run: also the format beside'
+
+    # What a learning rate far too high, or far too low, looks like
+    runs 'lr 50' $tiny --lr 50
+    grep -q '^warning: in epoch 1 the loss is' err && grep -q '^warning: training ended at a loss' err &&
+        tr '\n' ' ' <err | grep -q 'too high (--lr 50)'
+    ok $? 'lr 50: a warning early and at the end'
+    "$program" --model resnet8 --width 4 --limit 160 --test-limit 24 --batch 4 --lr 50 >out 2>err
+    [ ! -s out ] && grep -q '^warning: in epoch 1' err
+    ok $? 'lr 50: a warning in the first epoch'
+    "$program" --model resnet8 --width 4 --limit 16 --test-limit 24 --batch 4 --lr 1000 >out 2>err
+    [ $? = 1 ] && grep -q '^cifar10: stopped in .* not finite; .* too high (--lr 1000)$' err
+    ok $? 'lr 1000: the learning rate is blamed'
+    runs 'lr 1e-9' $tiny --lr 1e-9
+    ! grep -q 'in epoch' err && tr '\n' ' ' <err | grep -q 'no more than guessing .* (--lr 1e-09)'
+    ok $? 'lr 1e-9: a warning that nothing was learnt'
+    mkdir -p other/train/a other/train/b other/test/a other/test/b
+    cp "$here"/pictures/train/dark/* other/train/a
+    cp "$here"/pictures/train/light/* other/train/b
+    cp "$here"/pictures/train/dark/* other/test/b
+    cp "$here"/pictures/train/light/* other/test/a
+    runs 'other labels' --model resnet8 --width 8 --data other --batch 4 --epochs 12 --lr 0.02
+    tr '\n' ' ' <err | grep -q 'warning: .* labels of another kind'
+    ok $? 'test labels of another kind: a warning'
+    runs 'a rate that fits' --model resnet8 --width 8 --limit 2000 --test-limit 100 --batch 25 --epochs 2
+    ! grep -q warning err
+    ok $? 'a rate that fits: no warning'
+
+    # As many threads as there really are
+    runs '64 threads' $tiny --threads 64
+    taken=$(sed -n 's/.*, \([0-9]*\) threads* (not 64).*/\1/p' err)
+    [ "$taken" = 64 ] || { [ -n "$taken" ] && [ "$taken" -lt 64 ]; }
+    ok $? "64 threads: it says how many it takes ($taken)"
+    runs '2 threads' $tiny --threads 2
+    ! grep -q 'not 2' err
+    ok $? '2 threads: nothing to say'
     refused 'a missing value' seed --seed
-    refused 'half a number' 3x $tiny --epochs 3x
-    refused 'no number' batch $tiny --batch none
+    refused 'half a number' 3x $net --epochs 3x
+    refused 'no number' 'batch none' --batch none
     refused 'zero' epochs --epochs 0
     refused 'a bad format' 9,9 $tiny --format 9,9
-    refused 'a bad model' resnet7 $tiny --model resnet7
+    refused 'a bad model' resnet7 --model resnet7
     refused 'a bad schedule' linear $tiny --schedule linear
     refused 'a bad kernel' quantum $tiny --kernel quantum
     touch file
     refused 'a file for a folder' file $tiny --out file/run
     # a format whose sums cannot be exact: the bound is named
-    refused 'too wide a format' bits $tiny --width 1024 --format 5,10:nc:8,1 --dry-run
+    refused 'too wide a format' bits --model resnet8 --limit 48 --batch 16 --width 1024 --format 5,10:nc:8,1 --dry-run
 }
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+sums

@@ -33,6 +33,8 @@ run 'mls_conv.h' "$BUILD/test_conv"
 run 'mls_train.h' "$BUILD/test_train"
 run 'golden digests' "$BUILD/golden"
 run 'cifar10' tests/cifar10.sh
+run 'signals and locks' tests/signals.sh
+run 'terminal' tests/terminal.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'headers alone' tests/alone.sh
     run 'installed' tests/install.sh
