@@ -34,7 +34,7 @@ help:
 	@echo 'make matrix     one answer: golden digests by compilers, options, machines (10 minutes)'
 	@echo 'make kill-test  kills a training N=200 times, resumes it, compares the digests'
 	@echo 'make fuzz       the fuzzers, SECONDS=60 each'
-	@echo 'make mutants    breaks the code in many ways; the tests must notice (an hour)'
+	@echo 'make mutants    breaks the code in many ways; the tests must notice (20 minutes)'
 	@echo 'make format     clang-format everything'
 	@echo 'make install    headers, for pkg-config and CMake too, to PREFIX=/usr/local'
 	@echo 'make clean      remove $(BUILD)/'

@@ -1,258 +1,182 @@
 #!/bin/sh
-# mutants.sh [-n] [N | WORD...] - do the tests bite? Breaks the code in every way that mutants.txt
-# lists, one at a time, and runs the tests on it until one of them notices.
-#     N     a sample of so many, always the same one
-#     WORD  those whose first line contains one of the words
-#     -n    only looks whether every text is still there
-# JOBS (2) at a time; LIMIT (120) seconds of the CPU for a test: one that hangs has noticed. The last
+# mutants.sh [-n] [-s SEED] [N] [WORD...] - do the tests bite? Breaks the code in every way that
+# mutants.txt lists, one at a time, and runs the tests on it until one of them notices.
+#     N     a sample of so many of them
+#     SEED  of the sample, a number: 1
+#     WORD  those whose header, function or tests contain one of the words
+#     -n    only looks whether all of the table still fits the code
+# JOBS (2) at a time; LIMIT (240) seconds of the CPU for a test: one that hangs has noticed. The last
 # line counts; the exit status is 0 if 95 % were noticed and the others are explained.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-build=${BUILD:-build}
-mkdir -p "$build/mutants" && work=$(cd "$build/mutants" && pwd)/$$ || exit 1
-CC=${CC:-cc} CFLAGS=${CFLAGS:--O1} OPENMP=${OPENMP--fopenmp} limit=${LIMIT:-120}
+# Compiling takes longer than a test that stops where it fails, so nothing is optimized.
+CC=${CC:-cc} CFLAGS=${CFLAGS:--O0} OPENMP=${OPENMP--fopenmp} limit=${LIMIT:-240} build=${BUILD:-build}
 export LC_ALL=C OMP_WAIT_POLICY=passive
 
-look='' sample=0 all=''
-if [ "${1:-}" = -n ]; then
-    look=yes
-    shift
-fi
+look='' seed=1 sample=0
+while getopts ns: option; do
+    case $option in
+    n) look=yes ;;
+    s) seed=$OPTARG ;;
+    *) sed -n '2,9s/^# //p' tests/mutants.sh && exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
 case ${1:-} in
 [1-9]*) sample=$1 && shift ;;
--*)
-    sed -n '2,8s/^# //p' tests/mutants.sh
-    exit 2
-    ;;
-'') all=yes ;;
 esac
 
-# Files for each mutant: its head, what it does, the texts, and why nothing may notice it.
-list() {
-    awk -v list="$work/list" '
-        function put(name, text) {
-            name = list "/" id "." name
-            if (name != last) close(last)
-            last = name
-            print text >name
-        }
-        /^@ / {
-            id = sprintf("%03d", ++n)
-            i = index($0, " | ")
-            put("head", substr($0, 3, i - 3))
-            put("what", substr($0, i + 3))
-        }
-        /^- / { put("from", substr($0, 3)) }
-        /^[+]/ { put("to", substr($0, 3)) }
-        /^= / { put("why", substr($0, 3)) }
-    ' tests/mutants.txt
+# table VARIABLE=VALUE...: see mutants.awk
+table() {
+    awk -f "$code/tests/mutants.awk" "$@" "$code"/mls*.h "$code"/tests/test_*.c "$code/tests/mutants.txt"
 }
 
-# Numbers of the chosen mutants; the sample is drawn by a generator that is the same everywhere.
-choose() {
-    awk -v sample="$sample" -v words="$*" '
-        /^@ / { line[++n] = $0 }
-        END {
-            count = split(words, word, " ")
-            x = 1
-            for (i = 1; i <= n; i++) {
-                x = x * 16807 % 2147483647
-                take = sample ? x / 2147483647 * (n - i + 1) < sample - taken : !count
-                for (j = 1; j <= count; j++) if (index(line[i], word[j])) take = 1
-                taken += take
-                if (take) printf "%03d\n", i
-            }
-        }
-    ' tests/mutants.txt
-}
-
-# Sets what the head of a mutant says.
-head_of() {
-    file='' at=1/1 how=whole unit='' program='' tests=''
-    read -r words <"$work/list/$1.head"
-    for word in $words; do
-        case $word in
-        *.h) file=$word ;;
-        [0-9]*/[0-9]*) at=$word ;;
-        plain) how=plain ;;
-        tiles) how=tiles unit=avx512vnni ;;
-        vectors | sse41 | avx2 | avx512vnni) unit=$word ;;
-        test_mls | test_conv | test_train) program=$word ;;
-        *) tests="$tests $word" ;;
-        esac
-    done
-    case $program$file in
-    mls.h) program=test_mls ;;
-    mls_conv.h) program=test_conv ;;
-    mls_train.h) program=test_train ;;
-    esac
-}
-
-# mutate ID: the file with the text replaced; fails unless that is there as often as it should be.
-mutate() {
-    awk -v at="$at" -v id="$work/list/$1" -v file="$file" '
-        function slurp(name, line, text, newline) {
-            while ((getline line <name) > 0) {
-                text = text newline line
-                newline = "\n"
-            }
-            return text
-        }
-        BEGIN {
-            rest = slurp(file)
-            from = slurp(id ".from")
-            to = slurp(id ".to")
-            split(at, k, "/")
-            while (from != "" && (i = index(rest, from)) > 0) {
-                out = out substr(rest, 1, i - 1) (++n == k[1] ? to : from)
-                rest = substr(rest, i + length(from))
-            }
-            print out rest
-            exit n != k[2] || from == to
-        }
-    '
-}
-
-# What the tests are built from.
+# place FROM DIR: what the tests are built from
 place() {
-    mkdir -p "$1/tests" && cp mls*.h "$1" &&
-        cp -r tests/t.h tests/test_*.c tests/vectors "$1/tests"
+    mkdir -p "$2/tests" && cp "$1"/mls*.h "$2" &&
+        cp -r "$1"/tests/*.[ch] "$1"/tests/mutants.* "$1/tests/vectors" "$2/tests"
 }
 
-# build DIR PROGRAM HOW: makes DIR/PROGRAM.HOW
+# build DIR PROGRAM HOW [OUT]: makes DIR/PROGRAM.HOW
 build() {
     flags=
     [ "$3" != plain ] || flags=-DMLS_NO_SIMD
     [ "$3" != tiles ] || flags=-DMLS_AMX_EMULATE
     # shellcheck disable=SC2086 # flags are words
-    (cd "$1" && $CC -std=c11 $CFLAGS $OPENMP $flags -w -I. -Itests "tests/$2.c" -o "$2.$3" -lm) \
-        >"$1/log" 2>&1
+    $CC -std=c11 $CFLAGS $OPENMP $flags -DT_STOP -w -I"$1" "$1/tests/$2.c" \
+        -o "${4:-$1/$2.$3}" -lm >"$1/log" 2>&1
 }
 
-# names HOW: of all tests of the program, from the check of the code as it is
-names() {
-    "$work/base/$program.$1" -l
+# fails PROGRAM TEST: whether the test does, with $by saying how. It is run in the mutant's directory.
+fails() {
+    by=$2
+    # || keeps the shell there, whose word about a crash is for the log
+    # shellcheck disable=SC3045 # of all shells there are
+    (cd "$here" && ulimit -t "$limit" && TMPDIR=$here timeout 3600 "$1" "$2" || exit) \
+        >"$here/log" 2>&1 && return 1
+    case $? in
+    124 | 137 | 152) by="$by, which does not end" ;; # SIGKILL, SIGXCPU
+    esac
 }
 
-# noticed DIR TEST...: by the first of the tests that fails, in $by.
-noticed() {
-    dir=$1
-    shift
-    for by in "$@"; do
-        # || keeps the shell there, whose word about a crash is for the log
-        # shellcheck disable=SC3045 # of all shells there are
-        (cd "$dir" && ulimit -t "$limit" &&
-            TMPDIR=$dir timeout 3600 "./$program.$how" "$by" || exit) >"$dir/log" 2>&1 && continue
-        case $? in
-        124 | 137 | 152) by="$by, which does not end" ;; # SIGKILL, SIGXCPU
-        esac
-        return 0
+# result WORD TEXT: of the mutant
+result() {
+    echo "$1" >"$work/results/$line"
+    echo "$1$2: $title (mutants.txt:$line)"
+}
+
+# passes PROGRAM HOW TEST: whether the test does with the code as it is; looked at once.
+passes() {
+    answer=$work/passes/$1.$2.$3
+    if [ ! -e "$answer" ]; then
+        # the other worker may be here, too
+        if [ ! -x "$code/$1.$2" ]; then
+            build "$code" "$1" "$2" "$here/as-it-is" && mv "$here/as-it-is" "$code/$1.$2" || return 1
+        fi
+        if fails "$code/$1.$2" "$3"; then echo no; else echo yes; fi >"$here/answer"
+        mv "$here/answer" "$answer"
+    fi
+    grep -q yes "$answer"
+}
+
+# notices PROGRAM HOW TEST: whether the test fails with the mutant, and because of it
+notices() {
+    if fails "$here/$1.$2" "$3"; then
+        noticed=$by
+        passes "$1" "$2" "$3" && return
+        echo "$1 ($2) fails $3 without any mutant"
+        touch "$work/unfit"
+    fi
+    return 1
+}
+
+# named_notice PROGRAM TEST PROGRAM TEST...: whether one of the named tests notices the mutant
+named_notice() {
+    while [ $# -gt 0 ]; do
+        notices "$1" "$how" "$2" && return
+        shift 2
     done
     return 1
 }
 
-# result ID WORD TEXT
-result() {
-    echo "$2" >"$work/results/$1"
-    echo "$2$3: $file: $(cat "$work/list/$1.what")"
+# Whether any test of these programs does, in the ordinary build.
+others_notice() {
+    for program in $programs; do
+        for test in $("$here/$program.whole" -l); do
+            notices "$program" whole "$test" && return
+        done
+    done
+    return 1
 }
 
-mutant() {
-    id=$1 here=$work/$1
-    head_of "$id"
-    if [ -n "$unit" ] && ! grep -qx "$unit" "$work/units"; then
-        result "$id" skipped ", no $unit here"
-        return
-    fi
-    place "$here"
-    if ! mutate "$id" >"$here/$file"; then
-        result "$id" BROKEN ', the text is not there'
-        return
-    fi
-    # all tests, of the ordinary program, before it counts as survived
-    for try in "$how" all; do
-        [ "$try$how" != allplain ] || how=whole
-        if [ ! -x "$here/$program.$how" ] && ! build "$here" "$program" "$how"; then
-            cat "$here/log"
-            result "$id" BROKEN ', it does not compile'
-            return
-        fi
-        [ "$try" != all ] || tests=$(names "$how")
-        # shellcheck disable=SC2086 # names are words
-        if noticed "$here" $tests; then
-            result "$id" noticed " by $by"
-            rm -rf "$here"
-            return
-        fi
+# builds HOW: the programs of the mutant
+builds() {
+    for program in $programs; do
+        [ -x "$here/$program.$1" ] || build "$here" "$program" "$1" || return 1
     done
-    if [ -f "$work/list/$id.why" ]; then
-        result "$id" explained " ($(tr '\n' ' ' <"$work/list/$id.why"))"
+}
+
+# mutant LINE FILE HOW UNIT TITLE TESTS WHY: as mutants.awk lists them
+mutant() {
+    line=$1 file=$2 how=$3 unit=$4 title=$5 tests=$6 why=$7 here=$work/$1
+    programs=$(echo "$tests" | tr ' ' '\n' | grep '^test_' | sort -u)
+    place "$code" "$here"
+    # shellcheck disable=SC2086 # tests are words
+    if [ -n "$unit" ] && ! grep -qx "$unit" "$work/units"; then
+        result skipped ", no $unit here"
+    elif ! table mode=break "line=$line" >"$here/$file" || cmp -s "$code/$file" "$here/$file"; then
+        result BROKEN ', it changes nothing'
+    elif ! builds "$how"; then
+        cat "$here/log"
+        result BROKEN ', it does not compile'
+    elif named_notice $tests || { builds whole && others_notice; }; then
+        result noticed " by $noticed"
+    elif [ -n "$why" ]; then
+        result explained " ($why)"
     else
-        result "$id" SURVIVED ''
+        result SURVIVED ''
     fi
     rm -rf "$here"
 }
 
 # Takes one mutant after the other that no other worker has.
 worker() {
-    while read -r next; do
-        if mkdir "$work/taken/$next" 2>/dev/null; then mutant "$next"; fi
+    while IFS='|' read -r line file how unit title tests why; do
+        mkdir "$work/taken/$line" 2>/dev/null || continue
+        mutant "$line" "$file" "$how" "$unit" "$title" "$tests" "$why" </dev/null
     done <"$work/chosen"
 }
 
-# The code as it is passes every test that a mutant names, and without arguments all of them.
+# The vector units of this machine, and the programs that are needed, of the code as it is.
 base() {
-    place "$work/base" && here=$work/base
     printf '%s\n' '#include <stdio.h>' '#define MLS_IMPLEMENTATION' '#include "mls_conv.h"' \
         'int main(void) { for (int i = 0; i < mls_kernel_count(); i++) puts(mls_kernel_name(i)); }' \
-        >"$here/tests/units.c"
-    build "$here" units whole && "$here/units.whole" >"$work/units" || return 1
+        >"$code/tests/units.c"
+    build "$code" units whole && "$code/units.whole" >"$work/units" || return 1
     [ "$(wc -l <"$work/units")" = 1 ] || echo vectors >>"$work/units"
-    while read -r id; do
-        head_of "$id"
-        for test in $tests; do echo "$program $how $test"; done
-        [ "$how" = whole ] || echo "$program whole"
-        [ -n "$unit" ] && ! grep -qx "$unit" "$work/units" && continue
-        echo "$program $how"
+    while IFS='|' read -r line file how unit title tests why; do
+        # shellcheck disable=SC2086 # pairs of words
+        printf "%s $how %.0s\n" $tests
     done <"$work/chosen" | sort -u >"$work/needs"
-    while read -r program how test; do
-        case $test in
-        '') build "$here" "$program" "$how" || { cat "$here/log" && return 1; } ;;
-        *)
-            [ -x "$here/$program.$how" ] || continue
-            if ! names "$how" | grep -q "$test"; then
-                echo "$program has no test $test"
-                return 1
-            fi
-            ;;
-        esac
-        [ -n "$test" ] || [ "$how" = plain ] || [ -z "$all" ] || test=$(names "$how")
-        # shellcheck disable=SC2086 # names are words
-        if noticed "$here" $test; then
-            cat "$here/log"
-            echo "$program ($how) fails $by as it is"
-            return 1
-        fi
+    while read -r program how; do
+        build "$code" "$program" "$how" || return 1
     done <"$work/needs"
 }
 
-chosen=$(choose "$@")
-[ -n "$chosen" ] || { echo 'no mutant has such a word' && exit 1; }
-workers=
-trap 'rm -rf "$work"' EXIT
-trap 'kill $workers 2>/dev/null; exit 1' HUP INT TERM
-mkdir -p "$work/list" "$work/taken" "$work/results"
-echo "$chosen" >"$work/chosen"
-list
 if [ -n "$look" ]; then
-    while read -r id; do
-        head_of "$id"
-        mutate "$id" >/dev/null || result "$id" BROKEN ', the text is not there'
-    done <"$work/chosen"
-    [ -z "$(ls "$work/results")" ]
+    code=.
+    table mode=list >/dev/null
     exit
 fi
-if ! base; then
+mkdir -p "$build/mutants" && work=$(cd "$build/mutants" && pwd)/$$ || exit 1
+code=$work/code workers=
+trap 'rm -rf "$work"' EXIT
+trap 'kill $workers 2>/dev/null; exit 1' HUP INT TERM
+mkdir -p "$work/taken" "$work/passes" "$work/results"
+place . "$code"
+table mode=list "words=$*" "sample=$sample" "seed=$seed" >"$work/chosen" || touch "$work/unfit"
+if [ ! -s "$work/chosen" ] || ! base; then
+    [ ! -f "$code/log" ] || cat "$code/log"
     echo 'result mutants=0 noticed=0'
     exit 1
 fi
@@ -263,11 +187,11 @@ while [ "$i" -lt "${JOBS:-2}" ]; do
 done
 wait
 # shellcheck disable=SC2046 # a word for each mutant
-cat /dev/null $(find "$work/results" -type f) | awk '
+cat /dev/null $(find "$work/results" -type f) | awk -v unfit="$(ls "$work/unfit" 2>/dev/null)" '
     { count[$1]++ }
     END {
         n = count["noticed"] + count["explained"] + count["SURVIVED"] + count["BROKEN"]
         if (count["skipped"]) print count["skipped"] " skipped: they need another CPU"
         printf "result mutants=%d noticed=%d\n", n, count["noticed"]
-        exit count["SURVIVED"] + count["BROKEN"] || !n || count["noticed"] < 0.95 * n
+        exit unfit != "" || count["SURVIVED"] + count["BROKEN"] || !n || count["noticed"] < 0.95 * n
     }'

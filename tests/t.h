@@ -94,6 +94,9 @@ static inline void t_fail(const char *file, int line, const char *format, ...)
     va_end(list);
     if (t_state.note[0]) printf("  [%s]", t_state.note);
     fflush(stdout);
+#ifdef T_STOP
+    exit(1); /* mutants.sh: one failure is enough */
+#endif
 }
 
 static inline void t_eq_int(const char *file, int line, const char *what, long long a, long long b)
