@@ -72,20 +72,25 @@ typedef struct mls__buffer {
     int32_t first, last; /* phases of a step that use it */
 } mls__buffer;
 typedef struct mls_node {
-    int32_t kind, in[2], consumers;
+    const struct mls_layer_kind *kind;
+    const void *parameters; /* of a custom layer */
+    int32_t custom;
+    int32_t in[2], consumers;
     mls_shape shape; /* n is the batch */
     mls_conv conv;
     mls_format format[3];      /* W, A, E; all zero: fp32 */
     int32_t size, stride, pad; /* pools, subsample */
     int32_t bias;
-    size_t weights, seconds, at; /* trained numbers, and their place among the parameters */
-    size_t state, constants;     /* places of running statistics, of what a step derives */
-    int32_t value_of, grad_of;   /* nodes whose buffers hold this one's output and its gradient */
-    int32_t data_of;             /* convolution whose quantized input this one shares */
-    int32_t give[2];             /* how the gradient passes to the inputs */
+    size_t weights, seconds, states, constants; /* numbers, see mls_layer_sizes */
+    size_t weights_at, states_at, constants_at; /* their places among those of the network */
+    size_t keep, sums;                          /* bytes and doubles of an image */
+    int32_t value_of, grad_of; /* nodes whose buffers hold this one's output and its gradient */
+    int32_t activation_of;     /* convolution whose quantized activation this one shares */
+    int32_t give[2];           /* how the gradient passes to the inputs */
     int32_t has_grad;
+    uint32_t facts; /* what the steps of the layer depend on */
     mls__buffer buffer[MLS__BUFFERS];
-    mls_tensor q[3];
+    mls_tensor tensor[3];
 } mls_node;
 
 /* Zero means the default everywhere. */
@@ -98,6 +103,12 @@ typedef struct mls_net_desc {
     float bn_momentum;              /* share of the new batch in the running statistics; 0.1 */
     float bn_epsilon;               /* 1e-5 */
 } mls_net_desc;
+
+typedef struct mls_result {
+    double loss;     /* mean over the images */
+    int32_t correct; /* images whose largest logit is the label's */
+    int32_t images;
+} mls_result;
 
 /* A network. status and text are for reading; the rest is private. */
 typedef struct mls_net {
@@ -113,13 +124,12 @@ typedef struct mls_net {
     int32_t threads;
     uint8_t *arena;
     size_t arena_size, parameters, states, constants; /* numbers of floats */
-    size_t values_at, losses_at, slots_at, slot_size, work_at[2], work_size[2];
+    size_t values_at, scratch_at, scratch_step, work_at[2], work_size[2];
     mls_conv_call *calls[2]; /* one that writes images, one for the gradient of weights */
-    const float *x;          /* of the call in progress */
+    const float *x;          /* of the call in progress, as all that follows */
     const int32_t *labels;
-    int32_t images, training, check, failed;
-    int32_t phase, queued, deferred; /* see >>program */
-    int32_t queue_op[32], queue_node[32];
+    int32_t images, training;
+    mls_result result; /* loss is the sum over the images */
 } mls_net;
 
 /* Starts a network in caller-owned nodes. Every build call below returns the number of the new
@@ -159,6 +169,101 @@ MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs); /* wit
 /* Softmax cross-entropy, averaged over the images of an update. Last node of a network. */
 MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
 
+/* A layer of your own, or a loss: a row like those of the layers here, whose functions stand together
+   (examples/custom_layer.c has one). x, and y if it is not -1, are its inputs. kind and parameters stay
+   the caller's, and must stay where they are. A checkpoint knows the layer by its name. Errors: as of
+   every build call; ARGUMENT: a bad row. */
+MLS_DEF int32_t mls_net_custom(mls_net *net, const struct mls_layer_kind *kind, int32_t x,
+                               int32_t y, const void *parameters);
+
+/* What the functions of a layer are given. A step has pointers to what it says that it reads and
+   writes, and null for all else: so nothing can be forgotten, and the plan knows when memory is free.
+   All floats are [n][h][w][c] from the image at hand on, or from image 0 on in a step that is not of
+   an image. */
+typedef struct mls_work {
+    struct mls_net *net;
+    int32_t node;           /* its number */
+    const void *parameters; /* as given to mls_net_custom */
+    mls_shape in[2], out;   /* n is the number of images in this call */
+    int32_t image;          /* at hand */
+    int32_t thread;
+    int32_t training;         /* 0: evaluation */
+    const float *x[2];        /* MLS_X */
+    float *y;                 /* MLS_Y */
+    const float *dy;          /* MLS_DY */
+    float *dx[2];             /* MLS_DX; null where no gradient is wanted */
+    void *keep;               /* MLS_KEEP */
+    double *sums;             /* MLS_SUMS */
+    float *weights[2];        /* of both kinds, to be read; init sets them */
+    float *gradients[2];      /* to be added to; null in a step of an image */
+    float *state, *constants; /* state is read in the steps, and set in settle */
+    const int32_t *labels;    /* of all images; null if there are none */
+    mls_result *result;       /* of a loss: the sum of the losses, and how many are correct */
+} mls_work;
+
+/* What a layer needs. Comes with the shape of the first input and no numbers. */
+typedef struct mls_layer_sizes {
+    mls_shape shape;         /* of its output */
+    size_t weights, seconds; /* trained numbers, see mls_net_weights */
+    size_t state;            /* numbers that evaluation depends on, such as running statistics */
+    size_t constants;        /* numbers that a step derives */
+    size_t keep;             /* bytes of an image */
+    size_t sums;             /* doubles of an image */
+} mls_layer_sizes;
+
+/* What a step reads and writes. */
+enum {
+    MLS_X = 1,  /* the inputs */
+    MLS_Y = 2,  /* the output */
+    MLS_DY = 4, /* its gradient */
+    MLS_DX = 8, /* gradients of the inputs: all elements are set, the network adds them up. Only in
+                      steps of an image */
+    MLS_KEEP = 16, /* what forward keeps for backward */
+    MLS_SUMS = 32  /* what images add to a sum over the batch, in order, for one answer */
+};
+/* When a step is done: where all of these hold. */
+enum {
+    MLS_IF_TRAINING = 1,
+    MLS_IF_EVALUATION = 2,
+    MLS_IF_LABELS = 4, /* there are labels */
+    MLS_IF_WANTED = 8  /* the gradient of an input is wanted */
+};
+/* How often. */
+enum {
+    MLS_EACH,   /* for each image, in any order, by any thread */
+    MLS_SERIAL, /* once: after all images, and before the steps that follow */
+    MLS_AFTER   /* once: after all images, while the steps that follow need not wait */
+};
+typedef struct mls_step {
+    uint32_t when;  /* MLS_IF_... */
+    int32_t serial; /* MLS_EACH, MLS_SERIAL, MLS_AFTER */
+    uint32_t reads, writes;
+    void (*run)(const mls_work *work);
+} mls_step;
+
+enum {
+    MLS_IN_PLACE =
+        1,       /* y may lie where x[0] does, dx[0] where dy does: an element of the one depends
+                         on that element of the other only */
+    MLS_LOSS = 2 /* the last layer: its forward pass writes dx, the gradient of the loss summed
+                         over the images, and a step MLS_AFTER sets result */
+};
+enum {
+    MLS_STEPS = 12
+};
+typedef struct mls_layer_kind {
+    const char *name;
+    uint32_t flags; /* MLS_IN_PLACE, MLS_LOSS */
+    /* Sets what the layer needs. Returns null, or what is wrong: "it needs ..." */
+    const char *(*shape)(const mls_work *work, mls_layer_sizes *sizes);
+    void (*init)(const mls_work *work,
+                 uint64_t seed);              /* first numbers, if not all 0; null: they are */
+    mls_status (*plan)(const mls_work *work); /* null: private */
+    mls_step forward[MLS_STEPS], backward[MLS_STEPS]; /* in order; the rest is zero */
+    void (*settle)(
+        const mls_work *work); /* when a step went well: running statistics; may be null */
+} mls_layer_kind;
+
 /* What a network needs and does. */
 typedef struct mls_plan {
     size_t arena;      /* bytes for mls_net_bind, at any alignment */
@@ -171,7 +276,7 @@ typedef struct mls_plan {
     int32_t threads;   /* that a step will use */
 } mls_plan;
 
-/* Checks the network and lays it out for the current number of OpenMP threads, 8 at most. plan may
+/* Checks the network and lays it out for the current number of OpenMP threads, 64 at most. plan may
    be null. Errors: what a build call found; FORMAT; RANGE when a layer's sums cannot be exact; SHAPE
    when it is too large to address; STATE. net->text names the layer. */
 MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan);
@@ -204,12 +309,6 @@ MLS_DEF const float *mls_net_logits(const mls_net *net);
    batch norm's shift. */
 MLS_DEF float *mls_net_weights(mls_net *net, int32_t node, int second, size_t *count);
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t node, int second, size_t *count);
-
-typedef struct mls_result {
-    double loss;     /* mean over the images */
-    int32_t correct; /* images whose largest logit is the label's */
-    int32_t images;
-} mls_result;
 
 typedef struct mls_sgd {
     float rate, momentum, decay; /* v = momentum v + (g + decay w); w = w - rate v */
@@ -459,36 +558,21 @@ static float mls__normal(uint64_t seed, uint64_t index)
 
 /* ---------------------------------------------------------------------------------- >>build */
 
+/* Operands of a convolution. */
 enum {
-    MLS__INPUT,
-    MLS__CONV,
-    MLS__BATCH_NORM,
-    MLS__RELU,
-    MLS__ADD,
-    MLS__MAX_POOL,
-    MLS__AVERAGE_POOL,
-    MLS__GLOBAL_POOL,
-    MLS__SUBSAMPLE,
-    MLS__LINEAR,
-    MLS__LOSS
+    MLS__W,
+    MLS__A,
+    MLS__E
 };
-
-static const char *const mls__kind_names[] = {
-    "input",        "convolution", "batch norm", "relu",   "add", "max pool",
-    "average pool", "global pool", "subsample",  "linear", "loss"};
 
 /* Buffers of a node. */
 enum {
     MLS__VALUE,
     MLS__GRAD, /* output and its gradient, fp32 */
-    MLS__MASK, /* relu: sign bits; max pool: positions */
-    MLS__QW,
-    MLS__QA,
-    MLS__QE, /* quantized operands of a convolution */
-    MLS__FW,
-    MLS__FA,
-    MLS__FE,   /* the same as fp32, where only one operand is quantized */
-    MLS__STATS /* sums of each image */
+    MLS__KEEP,
+    MLS__SUMS,
+    MLS__CODES,           /* and two more: quantized operands */
+    MLS__DEQUANTIZED = 7, /* and two more: the same as fp32, for a product with an fp32 operand */
 };
 
 /* How a node's gradient reaches an input. */
@@ -497,6 +581,13 @@ enum {
     MLS__WRITE,
     MLS__ACCUMULATE,
     MLS__HAND_OVER
+};
+
+/* More flags of a layer, and more that a step uses: see mls__use. */
+enum {
+    MLS__PASSES = 1 << 8,  /* backward only hands dy on */
+    MLS__OPERAND = 1 << 8, /* times 1, 2, 4: codes of W, A, E */
+    MLS__PRODUCT = 1 << 11 /* times 1, 2, 4: the operands of forward, backward-data, -weight */
 };
 
 static int mls__quantized(mls_format f)
@@ -513,7 +604,7 @@ static mls_status mls__fail(mls_net *net, mls_status status, int32_t node, const
         mls__say(net->text, sizeof net->text, "node ");
         mls__say_int(net->text, sizeof net->text, node);
         mls__say(net->text, sizeof net->text, " (");
-        mls__say(net->text, sizeof net->text, mls__kind_names[net->nodes[node].kind]);
+        mls__say(net->text, sizeof net->text, net->nodes[node].kind->name);
         mls__say(net->text, sizeof net->text, "): ");
     }
     mls__say(net->text, sizeof net->text, what ? what : mls_status_string(status));
@@ -546,9 +637,11 @@ static void mls__clear(mls_net *net)
     net->text[0] = 0;
 }
 
-/* A new node reading x (and y, or -1), or null after an error; shape as x's. */
-static mls_node *mls__node_new(mls_net *net, int32_t kind, int32_t x, int32_t y)
+/* A new node with so many inputs, x and y, or null after an error. */
+static mls_node *mls__node_new(mls_net *net, const mls_layer_kind *kind, int inputs, int32_t x,
+                               int32_t y)
 {
+    const int32_t in[2] = {x, y};
     mls_node *node;
     if (!net || net->status != MLS_OK) return 0;
     if (net->planned) {
@@ -559,205 +652,57 @@ static mls_node *mls__node_new(mls_net *net, int32_t kind, int32_t x, int32_t y)
         mls__fail(net, MLS_ERROR_MEMORY, -1, "more nodes than mls_net_begin was given");
         return 0;
     }
-    if (kind != MLS__INPUT &&
-        (x < 0 || x >= net->count || y < -1 || y >= net->count || net->nodes[x].kind == MLS__LOSS ||
-         (y >= 0 && net->nodes[y].kind == MLS__LOSS))) {
-        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "an input node does not exist or is the loss");
-        return 0;
+    for (int j = 0; j < inputs; j++) {
+        if (in[j] < 0 || in[j] >= net->count || net->nodes[in[j]].kind->flags & MLS_LOSS) {
+            mls__fail(net, MLS_ERROR_ARGUMENT, -1, "an input node does not exist or is the loss");
+            return 0;
+        }
     }
     node = &net->nodes[net->count];
     memset(node, 0, sizeof *node);
     node->kind = kind;
-    node->in[0] = kind == MLS__INPUT ? -1 : x;
-    node->in[1] = y;
-    if (kind != MLS__INPUT) {
-        node->shape = net->nodes[x].shape;
-        net->nodes[x].consumers++;
-        if (y >= 0) net->nodes[y].consumers++;
+    for (int j = 0; j < 2; j++) {
+        node->in[j] = j < inputs ? in[j] : -1;
+        if (j < inputs) net->nodes[in[j]].consumers++;
     }
     return node;
 }
 
-/* Accepts the node under construction, or refuses it: wrong says why, null: nothing is. */
-static int32_t mls__node_done(mls_net *net, mls_node *node, const char *wrong)
+/* Accepts the node under construction, or refuses it. */
+static int32_t mls__node_done(mls_net *net, mls_node *node)
 {
+    const char *wrong = 0;
+    mls_layer_sizes sizes;
+    mls_work work;
     if (!node) return -1;
-    net->count++;
+    memset(&sizes, 0, sizeof sizes);
+    memset(&work, 0, sizeof work);
+    work.net = net, work.node = net->count++;
+    work.parameters = node->parameters;
+    for (int j = 0; j < 2 && node->in[j] >= 0; j++) work.in[j] = net->nodes[node->in[j]].shape;
+    sizes.shape = work.in[0];
+    if (node->kind->shape) wrong = node->kind->shape(&work, &sizes);
+    node->shape = sizes.shape;
+    node->weights = sizes.weights, node->seconds = sizes.seconds;
+    node->states = sizes.state, node->constants = sizes.constants;
+    node->keep = sizes.keep, node->sums = sizes.sums;
     if (!wrong && !mls__elements(node->shape)) wrong = "its output is too large to address";
     if (!wrong) return net->count - 1;
     mls__fail(net, MLS_ERROR_SHAPE, net->count - 1, wrong);
     return -1;
 }
 
-/* What is wrong with a convolution's description or a pool's window; null: nothing. */
-static const char *mls__window_wrong(const mls_conv *c)
+/* A layer without parameters. */
+static int32_t mls__layer(mls_net *net, const mls_layer_kind *kind, int inputs, int32_t x,
+                          int32_t y)
 {
-    if (c->c_out < 1) return "it needs at least one output channel";
-    if (c->kh < 1 || c->kw < 1) return "its window needs a height and a width of at least 1";
-    if (c->stride < 1) return "its stride must be positive";
-    if (c->pad < 0) return "its padding must not be negative";
-    if ((int64_t)c->in.h + 2 * (int64_t)c->pad < c->kh ||
-        (int64_t)c->in.w + 2 * (int64_t)c->pad < c->kw) {
-        return "its window is larger than its input with the padding";
-    }
-    return 0;
+    return mls__node_done(net, mls__node_new(net, kind, inputs, x, y));
 }
 
-MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
+/* Whether a node is a convolution or a linear layer. */
+static int mls__convolves(const mls_node *node)
 {
-    mls_node *node = mls__node_new(net, MLS__INPUT, -1, -1);
-    if (!node) return -1;
-    if (net->count) {
-        mls__fail(net, MLS_ERROR_STATE, -1, "the input must be the first node");
-        return -1;
-    }
-    node->shape.n = net->desc.batch;
-    node->shape.h = h, node->shape.w = w, node->shape.c = c;
-    return mls__node_done(
-        net, node, h < 1 || w < 1 || c < 1 ? "height, width and channels must be positive" : 0);
-}
-
-/* Gives a node its formats: those of desc, or of the network where they are all zero. */
-static void mls__node_formats(mls_net *net, mls_node *node, const mls_conv_desc *desc, int fp32)
-{
-    const mls_format *from[3];
-    if (fp32) return;
-    from[0] = mls__quantized(desc->weight) ? &desc->weight : &net->desc.weight;
-    from[1] = mls__quantized(desc->data) ? &desc->data : &net->desc.data;
-    from[2] = mls__quantized(desc->error) ? &desc->error : &net->desc.error;
-    for (int i = 0; i < 3; i++) node->format[i] = *from[i];
-}
-
-MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
-{
-    mls_node *node = mls__node_new(net, MLS__CONV, x, -1);
-    if (!node) return -1;
-    if (!desc) {
-        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_conv without a description");
-        return -1;
-    }
-    node->conv.in = node->shape;
-    node->conv.c_out = desc->c_out, node->conv.kh = desc->kh;
-    node->conv.kw = desc->kw ? desc->kw : desc->kh;
-    node->conv.stride = desc->stride ? desc->stride : 1;
-    node->conv.pad = desc->pad;
-    node->shape = mls_conv_output(&node->conv);
-    node->bias = desc->bias;
-    node->weights = mls__elements(mls_conv_weight_shape(&node->conv));
-    node->seconds = desc->bias ? (size_t)desc->c_out : 0;
-    mls__node_formats(net, node, desc,
-                      desc->fp32 ||
-                          (net->nodes[x].kind == MLS__INPUT && !net->desc.quantize_first));
-    return mls__node_done(net, node, mls__window_wrong(&node->conv));
-}
-
-MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
-{
-    mls_node *node = mls__node_new(net, MLS__BATCH_NORM, x, -1);
-    if (node) node->weights = node->seconds = (size_t)node->shape.c;
-    return mls__node_done(net, node, 0);
-}
-
-MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
-{
-    return mls__node_done(net, mls__node_new(net, MLS__RELU, x, -1), 0);
-}
-
-MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y)
-{
-    mls_node *node = mls__node_new(net, MLS__ADD, x, y < 0 ? net ? net->count : 0 : y);
-    if (!node) return -1;
-    return mls__node_done(net, node,
-                          mls__same_shape(net->nodes[x].shape, net->nodes[y].shape)
-                              ? 0
-                              : "its inputs differ in shape");
-}
-
-static int32_t mls__pool(mls_net *net, int32_t kind, int32_t x, int32_t size, int32_t stride,
-                         int32_t pad)
-{
-    mls_node *node = mls__node_new(net, kind, x, -1);
-    const char *wrong;
-    mls_conv window;
-    if (!node) return -1;
-    node->size = size, node->stride = stride ? stride : size, node->pad = pad;
-    window.in = node->shape;
-    window.c_out = 1, window.kh = window.kw = size, window.stride = node->stride, window.pad = pad;
-    wrong = mls__window_wrong(&window);
-    if (!wrong && size > 255) wrong = "its window is larger than 255";
-    if (!wrong && pad >= size) wrong = "its padding must be smaller than its window";
-    node->shape = mls_conv_output(&window);
-    node->shape.c = window.in.c;
-    return mls__node_done(net, node, wrong);
-}
-
-MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride, int32_t pad)
-{
-    return mls__pool(net, MLS__MAX_POOL, x, size, stride, pad);
-}
-
-MLS_DEF int32_t mls_net_average_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
-                                     int32_t pad)
-{
-    return mls__pool(net, MLS__AVERAGE_POOL, x, size, stride, pad);
-}
-
-MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x)
-{
-    mls_node *node = mls__node_new(net, MLS__GLOBAL_POOL, x, -1);
-    if (node) node->shape.h = node->shape.w = 1;
-    return mls__node_done(net, node, 0);
-}
-
-MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c)
-{
-    mls_node *node = mls__node_new(net, MLS__SUBSAMPLE, x, -1);
-    const char *wrong = 0;
-    if (!node) return -1;
-    if (stride < 1) wrong = "its stride must be positive";
-    if (c < node->shape.c) wrong = "it cannot have fewer channels than its input";
-    node->stride = stride;
-    node->pad = wrong ? 0 : (c - node->shape.c) / 2;
-    if (!wrong) {
-        node->shape.h = (node->shape.h - 1) / stride + 1;
-        node->shape.w = (node->shape.w - 1) / stride + 1;
-        node->shape.c = c;
-    }
-    return mls__node_done(net, node, wrong);
-}
-
-/* A 1 x 1 convolution of an image with one pixel. */
-MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs)
-{
-    mls_node *node = mls__node_new(net, MLS__LINEAR, x, -1);
-    mls_conv_desc desc;
-    size_t inputs;
-    if (!node) return -1;
-    inputs = mls__image(node->shape);
-    memset(&desc, 0, sizeof desc);
-    node->conv.in.n = node->shape.n, node->conv.in.h = node->conv.in.w = 1;
-    node->conv.in.c = inputs <= INT32_MAX ? (int32_t)inputs : 0;
-    node->conv.c_out = outputs, node->conv.kh = node->conv.kw = node->conv.stride = 1;
-    node->shape = mls_conv_output(&node->conv);
-    node->bias = 1;
-    node->weights = mls__elements(mls_conv_weight_shape(&node->conv));
-    node->seconds = outputs > 0 ? (size_t)outputs : 0;
-    mls__node_formats(net, node, &desc, !net->desc.quantize_last);
-    return mls__node_done(net, node, outputs < 1 ? "it needs at least one output" : 0);
-}
-
-MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
-{
-    mls_node *node = mls__node_new(net, MLS__LOSS, x, -1);
-    const char *wrong = 0;
-    if (!node) return -1;
-    if (node->shape.c < 2) wrong = "it needs at least two classes";
-    if (mls__image(node->shape) != (size_t)node->shape.c) {
-        wrong =
-            "it needs one pixel of class scores: a linear layer or a global pool comes before it";
-    }
-    if (net->nodes[x].kind == MLS__INPUT) wrong = "it needs computed scores, not the input";
-    return mls__node_done(net, node, wrong);
+    return node->conv.c_out > 0;
 }
 
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *layer)
@@ -766,49 +711,20 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     if (!net || !layer || index < 0 || index >= net->count) return MLS_ERROR_ARGUMENT;
     node = &net->nodes[index];
     memset(layer, 0, sizeof *layer);
-    layer->kind = mls__kind_names[node->kind];
+    layer->kind = node->kind->name;
     layer->shape = node->shape;
     layer->inputs[0] = node->in[0], layer->inputs[1] = node->in[1];
     layer->weights = (int64_t)(node->weights + node->seconds);
-    if (node->kind == MLS__CONV || node->kind == MLS__LINEAR) {
+    if (mls__convolves(node)) {
         layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
     }
-    layer->weight = node->format[0], layer->data = node->format[1], layer->error = node->format[2];
+    layer->weight = node->format[MLS__W], layer->data = node->format[MLS__A];
+    layer->error = node->format[MLS__E];
     return MLS_OK;
 }
 
-/* The operands of each direction: 0 W, 1 A, 2 E. */
-static const int mls__roles[3][2] = {{0, 1}, {0, 2}, {2, 1}};
-
-/* Which of a convolution's three products run in integers. */
-static int mls__integer(const mls_node *node, mls_direction direction)
-{
-    int w = mls__quantized(node->format[0]), a = mls__quantized(node->format[1]);
-    int e = mls__quantized(node->format[2]);
-    return direction == MLS_FORWARD ? w && a : direction == MLS_BACKWARD_DATA ? w && e : e && a;
-}
-
-MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t index, mls_direction direction,
-                                   char *text, size_t size)
-{
-    const mls_node *node;
-    mls_format zero;
-    int a, b;
-    memset(&zero, 0, sizeof zero);
-    if (!net || index < 0 || index >= net->count || (unsigned)direction > MLS_BACKWARD_WEIGHT) {
-        return MLS_ERROR_ARGUMENT;
-    }
-    node = &net->nodes[index];
-    if (node->kind != MLS__CONV && node->kind != MLS__LINEAR) return MLS_ERROR_ARGUMENT;
-    a = mls__roles[direction][0], b = mls__roles[direction][1];
-    if (!mls__integer(node, direction)) {
-        return mls_conv_explain(&node->conv, direction, zero, zero, text, size);
-    }
-    return mls_conv_explain(&node->conv, direction, node->format[a], node->format[b], text, size);
-}
-
-/* -------------------------------------------------------------------------------- >>layers
-   The arithmetic of the fp32 layers, one image at a time. */
+/* ------------------------------------------------------------------------------- >>kernels
+   The arithmetic of the fp32 layers, one image at a time, for every vector unit (>>template). */
 
 typedef struct mls__layers {
     /* sum[ch], square[ch]: sums over the pixels, in double; a product of floats is exact there */
@@ -840,161 +756,8 @@ typedef struct mls__layers {
 static const mls__layers mls__layer_kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 
-static void mls__bias_add(float *y, size_t pixels, size_t c, const float *bias)
-{
-    for (size_t p = 0; p < pixels; p++) {
-        for (size_t ch = 0; ch < c; ch++) y[p * c + ch] += bias[ch];
-    }
-}
-
-static void mls__global_pool(const float *x, size_t pixels, size_t c, float *y)
-{
-    float share = 1.0f / (float)pixels;
-    for (size_t ch = 0; ch < c; ch++) y[ch] = 0;
-    for (size_t p = 0; p < pixels; p++) {
-        for (size_t ch = 0; ch < c; ch++) y[ch] += x[p * c + ch];
-    }
-    for (size_t ch = 0; ch < c; ch++) y[ch] *= share;
-}
-
-static void mls__global_pool_back(const float *dy, size_t pixels, size_t c, float *dx)
-{
-    float share = 1.0f / (float)pixels;
-    for (size_t p = 0; p < pixels; p++) {
-        for (size_t ch = 0; ch < c; ch++) dx[p * c + ch] = dy[ch] * share;
-    }
-}
-
-/* The window of output row or column i: first and last + 1 input, inside 0 .. side. */
-static void mls__window(const mls_node *node, int32_t i, int32_t side, int32_t *first,
-                        int32_t *last)
-{
-    *first = i * node->stride - node->pad;
-    *last = *first + node->size;
-    if (*last > side) *last = side;
-    if (*first < 0) *first = 0;
-}
-
-/* back: dx from dy (x is dx, y is dy), else y from x. The position of the maximum is its index in
-   the input image; the first one wins, and a NaN always does. */
-static void mls__pool_image(const mls_node *node, mls_shape in, int back, float *x, float *y,
-                            uint32_t *position)
-{
-    size_t c = (size_t)in.c;
-    if (back) memset(x, 0, mls__image(in) * sizeof(float));
-    for (int32_t oy = 0; oy < node->shape.h; oy++)
-        for (int32_t ox = 0; ox < node->shape.w; ox++) {
-            size_t out = ((size_t)oy * (size_t)node->shape.w + (size_t)ox) * c;
-            int32_t y0, y1, x0, x1;
-            mls__window(node, oy, in.h, &y0, &y1);
-            mls__window(node, ox, in.w, &x0, &x1);
-            for (size_t ch = 0; ch < c; ch++) {
-                float share = 1.0f / (float)((y1 - y0) * (x1 - x0)), sum = 0;
-                size_t best = ((size_t)y0 * (size_t)in.w + (size_t)x0) * c + ch;
-                if (back && node->kind == MLS__MAX_POOL) {
-                    x[position[out + ch]] += y[out + ch];
-                    continue;
-                }
-                for (int32_t iy = y0; iy < y1; iy++)
-                    for (int32_t ix = x0; ix < x1; ix++) {
-                        size_t at = ((size_t)iy * (size_t)in.w + (size_t)ix) * c + ch;
-                        if (node->kind == MLS__MAX_POOL) {
-                            if (x[at] > x[best] || (x[at] != x[at] && x[best] == x[best]))
-                                best = at;
-                        } else if (back) {
-                            float part = y[out + ch] * share;
-                            volatile float kept =
-                                part; /* a product, kept from fusing with the sum */
-                            x[at] += kept;
-                        } else {
-                            sum += x[at];
-                        }
-                    }
-                if (back) continue;
-                if (node->kind == MLS__MAX_POOL) {
-                    position[out + ch] = (uint32_t)best;
-                    y[out + ch] = x[best];
-                } else {
-                    y[out + ch] = sum * share;
-                }
-            }
-        }
-}
-
-static void mls__subsample_image(const mls_node *node, mls_shape in, int back, float *x, float *y)
-{
-    size_t from = (size_t)in.c, to = (size_t)node->shape.c, pad = (size_t)node->pad;
-    if (back)
-        memset(x, 0, mls__image(in) * sizeof(float));
-    else
-        memset(y, 0, mls__image(node->shape) * sizeof(float));
-    for (int32_t oy = 0; oy < node->shape.h; oy++)
-        for (int32_t ox = 0; ox < node->shape.w; ox++) {
-            float *here =
-                x +
-                ((size_t)(oy * node->stride) * (size_t)in.w + (size_t)(ox * node->stride)) * from;
-            float *there = y + ((size_t)oy * (size_t)node->shape.w + (size_t)ox) * to + pad;
-            if (back)
-                memcpy(here, there, from * sizeof(float));
-            else
-                memcpy(there, here, from * sizeof(float));
-        }
-}
-
-/* Loss of one image, and its gradient p - [label] if wanted. */
-static float mls__loss_image(const float *z, int32_t classes, int32_t label, float *grad,
-                             uint8_t *correct)
-{
-    float most = z[0], sum = 0;
-    int32_t best = 0;
-    for (int32_t i = 1; i < classes; i++) {
-        if (z[i] > most) most = z[i], best = i;
-    }
-    *correct = best == label;
-    for (int32_t i = 0; i < classes; i++) {
-        float e = mls__exp(z[i] - most);
-        if (grad) grad[i] = e;
-        sum += e;
-    }
-    for (int32_t i = 0; grad && i < classes; i++) {
-        float p = grad[i] / sum;
-        grad[i] = i == label ? p - 1 : p;
-    }
-    return mls__log(sum) - (z[label] - most);
-}
-
-/* --------------------------------------------------------------------------------- >>program
-   A step is a walk over the nodes, forward and then backward, that emits two sorts of work: image
-   operations, which touch one image only, and serial ones, which need all images before them.
-   Image operations queue up and run together, image by image, while its data are still in the
-   cache: one parallel loop over blocks of images. Planning is the same walk without the work: it
-   numbers the loops (phases) and notes which phases use a buffer. */
-
-enum {
-    MLS__PEAK_DATA,
-    MLS__PEAK_ERROR,
-    MLS__CODES_DATA,
-    MLS__CODES_IMAGE,
-    MLS__CODES_ERROR,
-    MLS__CONVOLVE,
-    MLS__CONV_DATA,
-    MLS__CONV_WEIGHT,
-    MLS__BN_STATS,
-    MLS__BN_APPLY,
-    MLS__BN_REDUCE,
-    MLS__BN_DX,
-    MLS__SIMPLE,
-    MLS__SIMPLE_BACK,
-    MLS__LOSS_EACH,
-    MLS__SERIAL, /* from here on */
-    MLS__CONV_BEGIN = MLS__SERIAL,
-    MLS__CONV_BACK,
-    MLS__CODES_ALL,
-    MLS__ERRORS_ALL,
-    MLS__BN_FINISH,
-    MLS__BN_BACK,
-    MLS__LOSS_SUM
-};
+/* ----------------------------------------------------------------------------------- >>work
+   Where things are, and what the step of a layer is given. */
 
 static size_t mls__up(size_t floats)
 {
@@ -1006,7 +769,7 @@ static float *mls__floats(const mls_net *net, size_t at)
 }
 static float *mls__weights_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + node->at;
+    return mls__floats(net, 0) + node->weights_at;
 }
 static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 {
@@ -1014,13 +777,11 @@ static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 }
 static float *mls__state_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + 3 * net->parameters + node->state;
+    return mls__floats(net, 0) + 3 * net->parameters + node->states_at;
 }
-/* Constants that a step derives for batch norm: rows of mls__up(c) floats. */
-static float *mls__constant_at(const mls_net *net, const mls_node *node, size_t row)
+static float *mls__constants_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + 3 * net->parameters + net->states + node->constants +
-           row * mls__up((size_t)node->shape.c);
+    return mls__floats(net, 0) + 3 * net->parameters + net->states + node->constants_at;
 }
 static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
 {
@@ -1031,7 +792,7 @@ static float *mls__value(const mls_net *net, int32_t i, int32_t n)
 {
     const mls_node *node = &net->nodes[i];
     size_t at = (size_t)n * mls__image(node->shape);
-    if (node->kind == MLS__INPUT) return (float *)(uintptr_t)(net->x + at); /* never written */
+    if (node->in[0] < 0) return (float *)(uintptr_t)(net->x + at); /* never written */
     return (float *)mls__buffer_at(net, node->value_of, MLS__VALUE) + at;
 }
 static float *mls__grad(const mls_net *net, int32_t i, int32_t n)
@@ -1040,30 +801,10 @@ static float *mls__grad(const mls_net *net, int32_t i, int32_t n)
     return (float *)mls__buffer_at(net, node->grad_of, MLS__GRAD) +
            (size_t)n * mls__image(node->shape);
 }
-static double *mls__stats(const mls_net *net, int32_t i, int32_t n)
-{
-    return (double *)mls__buffer_at(net, i, MLS__STATS) +
-           (size_t)n * 2 * (size_t)net->nodes[i].shape.c;
-}
 static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int role)
 {
     uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
     return mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + (uint64_t)role);
-}
-
-/* Whether role 0 W, 1 A, 2 E must be turned back into fp32 for a product with an fp32 operand. */
-static int mls__turned_back(const mls_node *node, int role)
-{
-    int others = 0;
-    if (!mls__quantized(node->format[role])) return 0;
-    for (int i = 0; i < 3; i++) others += i != role && !mls__quantized(node->format[i]);
-    return others > 0;
-}
-
-/* Image codes can be written by threads only if no two images share a vector or a byte. */
-static int mls__codes_serial(mls_shape s)
-{
-    return mls__image(s) % 16 != 0;
 }
 
 /* The shape for the images at hand. */
@@ -1073,35 +814,868 @@ static mls_shape mls__shape_now(const mls_net *net, mls_shape s)
     return s;
 }
 
+/* What any function of a layer is given of node i. */
+static mls_work mls__work_of(mls_net *net, int32_t i)
+{
+    const mls_node *node = &net->nodes[i];
+    mls_work w;
+    memset(&w, 0, sizeof w);
+    w.net = net, w.node = i, w.parameters = node->parameters;
+    for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+        w.in[j] = mls__shape_now(net, net->nodes[node->in[j]].shape);
+    }
+    w.out = mls__shape_now(net, node->shape);
+    w.training = net->training;
+    return w;
+}
+
+/* And its numbers, when there is an arena. */
+static void mls__work_numbers(mls_work *w)
+{
+    mls_net *net = w->net;
+    const mls_node *node = &net->nodes[w->node];
+    w->weights[0] = mls__weights_at(net, node);
+    w->weights[1] = w->weights[0] + mls__up(node->weights);
+    w->state = mls__state_at(net, node), w->constants = mls__constants_at(net, node);
+}
+
+/* Where a gradient for input j is to be written: in place, or into the thread's own memory, from where
+   mls__gave adds it. */
+static float *mls__give(const mls_work *w, int j)
+{
+    const mls_net *net = w->net;
+    const mls_node *node = &net->nodes[w->node];
+    size_t before = j && node->give[0] == MLS__ACCUMULATE ? mls__image(w->in[0]) : 0;
+    if (node->give[j] == MLS__NOTHING) return 0;
+    if (node->give[j] != MLS__ACCUMULATE) return mls__grad(net, node->in[j], w->image);
+    if (node->kind->flags & MLS__PASSES) return mls__grad(net, w->node, w->image);
+    return mls__floats(net, net->scratch_at + (size_t)w->thread * net->scratch_step) + before;
+}
+
+static void mls__gave(const mls_work *w)
+{
+    const mls_net *net = w->net;
+    const mls_node *node = &net->nodes[w->node];
+    for (int j = 0; j < 2; j++) {
+        if (w->dx[j] && node->give[j] == MLS__ACCUMULATE) {
+            float *to = mls__grad(net, node->in[j], w->image);
+            mls__layer_kernels[mls__unit()].add(to, w->dx[j], mls__image(w->in[j]), to);
+        }
+    }
+}
+
+/* Runs a step of node i on image n. */
+static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t n, int32_t thread)
+{
+    const mls_node *node = &net->nodes[i];
+    const uint32_t uses = step->reads | step->writes;
+    const size_t image = (size_t)n;
+    mls_work w = mls__work_of(net, i);
+    mls__work_numbers(&w);
+    w.image = n, w.thread = thread;
+    w.labels = net->labels;
+    for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+        if (uses & MLS_X) w.x[j] = mls__value(net, node->in[j], n);
+        if (uses & MLS_DX && net->training) w.dx[j] = mls__give(&w, j);
+    }
+    if (uses & MLS_Y) w.y = mls__value(net, i, n);
+    if (uses & MLS_DY) w.dy = mls__grad(net, i, n);
+    if (uses & MLS_KEEP) w.keep = (uint8_t *)mls__buffer_at(net, i, MLS__KEEP) + image * node->keep;
+    if (uses & MLS_SUMS) w.sums = (double *)mls__buffer_at(net, i, MLS__SUMS) + image * node->sums;
+    if (step->serial == MLS_SERIAL || step->serial == MLS_AFTER) {
+        w.gradients[0] = w.weights[0] + net->parameters;
+        w.gradients[1] = w.weights[1] + net->parameters;
+        w.result = &net->result;
+    }
+    step->run(&w);
+    if (uses & MLS_DX) mls__gave(&w);
+}
+
+/* --------------------------------------------------------------------------------- >>layers
+   Each layer: its shape, first numbers, forward, backward, its row, and how it is built. To add one,
+   write such a section and a prototype. */
+
+/* ---- input */
+
+static const char *mls__input_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    s->shape = w->net->nodes[w->node].shape;
+    if (s->shape.h < 1 || s->shape.w < 1 || s->shape.c < 1) {
+        return "height, width and channels must be positive";
+    }
+    return 0;
+}
+
+static const mls_layer_kind mls__input = {
+    "input", 0, mls__input_shape, 0, 0, {{0, 0, 0, 0, 0}}, {{0, 0, 0, 0, 0}}, 0};
+
+MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
+{
+    mls_node *node = mls__node_new(net, &mls__input, 0, -1, -1);
+    if (!node) return -1;
+    if (net->count) {
+        mls__fail(net, MLS_ERROR_STATE, -1, "the input must be the first node");
+        return -1;
+    }
+    node->shape.n = net->desc.batch;
+    node->shape.h = h, node->shape.w = w, node->shape.c = c;
+    return mls__node_done(net, node);
+}
+
+/* ---- relu */
+
+static const char *mls__relu_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    (void)w;
+    s->keep = (mls__image(s->shape) + 7) / 8; /* a bit for each element: it was positive */
+    return 0;
+}
+
+static void mls__relu_forward(const mls_work *w)
+{
+    mls__layer_kernels[mls__unit()].relu(w->x[0], mls__image(w->out), w->y, (uint8_t *)w->keep);
+}
+
+static void mls__relu_backward(const mls_work *w)
+{
+    mls__layer_kernels[mls__unit()].relu_back(w->dy, mls__image(w->out), (uint8_t *)w->keep,
+                                              w->dx[0]);
+}
+
+static const mls_layer_kind mls__relu = {
+    "relu",
+    MLS_IN_PLACE,
+    mls__relu_shape,
+    0,
+    0,
+    {{0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__relu_forward}},
+    {{MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__relu_backward}},
+    0};
+
+MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__relu, 1, x, -1);
+}
+
+/* ---- add */
+
+static const char *mls__add_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    (void)s;
+    return mls__same_shape(w->in[0], w->in[1]) ? 0 : "its inputs differ in shape";
+}
+
+static void mls__add_forward(const mls_work *w)
+{
+    mls__layer_kernels[mls__unit()].add(w->x[0], w->x[1], mls__image(w->out), w->y);
+}
+
+static void mls__add_backward(const mls_work *w)
+{
+    for (int j = 0; j < 2; j++) {
+        if (w->dx[j] && w->dx[j] != w->dy) {
+            memcpy(w->dx[j], w->dy, mls__image(w->out) * sizeof(float));
+        }
+    }
+}
+
+static const mls_layer_kind mls__add = {
+    "add",
+    MLS_IN_PLACE | MLS__PASSES,
+    mls__add_shape,
+    0,
+    0,
+    {{0, MLS_EACH, MLS_X, MLS_Y, mls__add_forward}},
+    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__add_backward}},
+    0};
+
+MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y)
+{
+    return mls__layer(net, &mls__add, 2, x, y);
+}
+
+/* ---- pools: windows of size x size, what is outside the image left out */
+
+/* What is wrong with a convolution's description or a pool's window; null: nothing. */
+static const char *mls__window_wrong(const mls_conv *c)
+{
+    if (c->c_out < 1) return "it needs at least one output channel";
+    if (c->kh < 1 || c->kw < 1) return "its window needs a height and a width of at least 1";
+    if (c->stride < 1) return "its stride must be positive";
+    if (c->pad < 0) return "its padding must not be negative";
+    if ((int64_t)c->in.h + 2 * (int64_t)c->pad < c->kh ||
+        (int64_t)c->in.w + 2 * (int64_t)c->pad < c->kw) {
+        return "its window is larger than its input with the padding";
+    }
+    return 0;
+}
+
+static const char *mls__pool_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    const mls_node *node = &w->net->nodes[w->node];
+    const char *wrong;
+    mls_conv window;
+    window.in = w->in[0];
+    window.c_out = 1, window.kh = window.kw = node->size;
+    window.stride = node->stride, window.pad = node->pad;
+    wrong = mls__window_wrong(&window);
+    if (!wrong && node->size > 255) wrong = "its window is larger than 255";
+    if (!wrong && node->pad >= node->size) wrong = "its padding must be smaller than its window";
+    s->shape = mls_conv_output(&window);
+    s->shape.c = w->in[0].c;
+    return wrong;
+}
+
+static int32_t mls__pool(mls_net *net, const mls_layer_kind *kind, int32_t x, int32_t size,
+                         int32_t stride, int32_t pad)
+{
+    mls_node *node = mls__node_new(net, kind, 1, x, -1);
+    if (!node) return -1;
+    node->size = size, node->stride = stride ? stride : size, node->pad = pad;
+    return mls__node_done(net, node);
+}
+
+/* The part of the input that output pixel oy, ox covers: rows and columns, the last ones not. */
+typedef struct mls__window {
+    int32_t y0, y1, x0, x1;
+} mls__window;
+
+static mls__window mls__window_at(const mls_work *w, int32_t oy, int32_t ox)
+{
+    const mls_node *node = &w->net->nodes[w->node];
+    int32_t y = oy * node->stride - node->pad, x = ox * node->stride - node->pad;
+    mls__window at;
+    at.y0 = y < 0 ? 0 : y, at.y1 = y + node->size < w->in[0].h ? y + node->size : w->in[0].h;
+    at.x0 = x < 0 ? 0 : x, at.x1 = x + node->size < w->in[0].w ? x + node->size : w->in[0].w;
+    return at;
+}
+
+/* Where a pixel of an image starts. */
+static size_t mls__pixel(mls_shape s, int32_t y, int32_t x)
+{
+    return ((size_t)y * (size_t)s.w + (size_t)x) * (size_t)s.c;
+}
+
+/* ---- max pool: keeps the place of each maximum in the input image. The first one wins, and a NaN
+   always does. */
+
+static const char *mls__max_pool_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    const char *wrong = mls__pool_shape(w, s);
+    s->keep = wrong ? 0 : mls__image(s->shape) * sizeof(uint32_t);
+    return wrong;
+}
+
+static void mls__max_pool_pixel(const mls_work *w, mls__window at, float *y, uint32_t *place)
+{
+    const float *x = w->x[0];
+    const size_t c = (size_t)w->out.c;
+    for (size_t ch = 0; ch < c; ch++) {
+        size_t best = mls__pixel(w->in[0], at.y0, at.x0) + ch;
+        for (int32_t iy = at.y0; iy < at.y1; iy++)
+            for (int32_t ix = at.x0; ix < at.x1; ix++) {
+                size_t here = mls__pixel(w->in[0], iy, ix) + ch;
+                if (x[here] > x[best] || (x[here] != x[here] && x[best] == x[best])) best = here;
+            }
+        place[ch] = (uint32_t)best;
+        y[ch] = x[best];
+    }
+}
+
+static void mls__max_pool_forward(const mls_work *w)
+{
+    for (int32_t oy = 0; oy < w->out.h; oy++)
+        for (int32_t ox = 0; ox < w->out.w; ox++) {
+            size_t out = mls__pixel(w->out, oy, ox);
+            mls__max_pool_pixel(w, mls__window_at(w, oy, ox), w->y + out,
+                                (uint32_t *)w->keep + out);
+        }
+}
+
+static void mls__max_pool_backward(const mls_work *w)
+{
+    const uint32_t *place = (const uint32_t *)w->keep;
+    size_t count = mls__image(w->out);
+    memset(w->dx[0], 0, mls__image(w->in[0]) * sizeof(float));
+    for (size_t i = 0; i < count; i++) w->dx[0][place[i]] += w->dy[i];
+}
+
+static const mls_layer_kind mls__max_pool = {
+    "max pool",
+    0,
+    mls__max_pool_shape,
+    0,
+    0,
+    {{0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__max_pool_forward}},
+    {{MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__max_pool_backward}},
+    0};
+
+MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride, int32_t pad)
+{
+    return mls__pool(net, &mls__max_pool, x, size, stride, pad);
+}
+
+/* ---- average pool */
+
+/* y[ch] is the mean over the window, or, with dx, the window's dx[ch] get their share of y[ch]. */
+static void mls__average_pixel(const mls_work *w, mls__window at, float *y)
+{
+    const size_t c = (size_t)w->out.c;
+    const float share = 1.0f / (float)((at.y1 - at.y0) * (at.x1 - at.x0));
+    memset(y, 0, c * sizeof(float));
+    for (int32_t iy = at.y0; iy < at.y1; iy++)
+        for (int32_t ix = at.x0; ix < at.x1; ix++) {
+            const float *x = w->x[0] + mls__pixel(w->in[0], iy, ix);
+            for (size_t ch = 0; ch < c; ch++) y[ch] += x[ch];
+        }
+    for (size_t ch = 0; ch < c; ch++) y[ch] *= share;
+}
+
+static void mls__average_pool_forward(const mls_work *w)
+{
+    for (int32_t oy = 0; oy < w->out.h; oy++)
+        for (int32_t ox = 0; ox < w->out.w; ox++) {
+            mls__average_pixel(w, mls__window_at(w, oy, ox), w->y + mls__pixel(w->out, oy, ox));
+        }
+}
+
+static void mls__average_pixel_back(const mls_work *w, mls__window at, const float *dy)
+{
+    const size_t c = (size_t)w->out.c;
+    const float share = 1.0f / (float)((at.y1 - at.y0) * (at.x1 - at.x0));
+    for (int32_t iy = at.y0; iy < at.y1; iy++)
+        for (int32_t ix = at.x0; ix < at.x1; ix++) {
+            float *dx = w->dx[0] + mls__pixel(w->in[0], iy, ix);
+            for (size_t ch = 0; ch < c; ch++) {
+                volatile float part = dy[ch] * share; /* kept from fusing with the sum */
+                dx[ch] += part;
+            }
+        }
+}
+
+static void mls__average_pool_backward(const mls_work *w)
+{
+    memset(w->dx[0], 0, mls__image(w->in[0]) * sizeof(float));
+    for (int32_t oy = 0; oy < w->out.h; oy++)
+        for (int32_t ox = 0; ox < w->out.w; ox++) {
+            mls__average_pixel_back(w, mls__window_at(w, oy, ox),
+                                    w->dy + mls__pixel(w->out, oy, ox));
+        }
+}
+
+static const mls_layer_kind mls__average_pool = {
+    "average pool",
+    0,
+    mls__pool_shape,
+    0,
+    0,
+    {{0, MLS_EACH, MLS_X, MLS_Y, mls__average_pool_forward}},
+    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__average_pool_backward}},
+    0};
+
+MLS_DEF int32_t mls_net_average_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
+                                     int32_t pad)
+{
+    return mls__pool(net, &mls__average_pool, x, size, stride, pad);
+}
+
+/* ---- global pool */
+
+static const char *mls__global_pool_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    (void)w;
+    s->shape.h = s->shape.w = 1;
+    return 0;
+}
+
+static void mls__global_pool_forward(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c, pixels = mls__image(w->in[0]) / c;
+    const float share = 1.0f / (float)pixels;
+    memset(w->y, 0, c * sizeof(float));
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t ch = 0; ch < c; ch++) w->y[ch] += w->x[0][p * c + ch];
+    }
+    for (size_t ch = 0; ch < c; ch++) w->y[ch] *= share;
+}
+
+static void mls__global_pool_backward(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c, pixels = mls__image(w->in[0]) / c;
+    const float share = 1.0f / (float)pixels;
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t ch = 0; ch < c; ch++) w->dx[0][p * c + ch] = w->dy[ch] * share;
+    }
+}
+
+static const mls_layer_kind mls__global_pool = {
+    "global pool",
+    0,
+    mls__global_pool_shape,
+    0,
+    0,
+    {{0, MLS_EACH, MLS_X, MLS_Y, mls__global_pool_forward}},
+    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__global_pool_backward}},
+    0};
+
+MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__global_pool, 1, x, -1);
+}
+
+/* ---- subsample: every stride-th pixel; pad channels of zeros before those of the input, the rest
+   behind */
+
+static const char *mls__subsample_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    mls_node *node = &w->net->nodes[w->node];
+    const int32_t c = node->shape.c, stride = node->stride;
+    if (c < s->shape.c) return "it cannot have fewer channels than its input";
+    if (stride < 1) return "its stride must be positive";
+    node->pad = (c - s->shape.c) / 2;
+    s->shape.h = (s->shape.h - 1) / stride + 1;
+    s->shape.w = (s->shape.w - 1) / stride + 1;
+    s->shape.c = c;
+    return 0;
+}
+
+static void mls__subsample_forward(const mls_work *w)
+{
+    const mls_node *node = &w->net->nodes[w->node];
+    memset(w->y, 0, mls__image(w->out) * sizeof(float));
+    for (int32_t y = 0; y < w->out.h; y++)
+        for (int32_t x = 0; x < w->out.w; x++) {
+            memcpy(w->y + mls__pixel(w->out, y, x) + node->pad,
+                   w->x[0] + mls__pixel(w->in[0], y * node->stride, x * node->stride),
+                   (size_t)w->in[0].c * sizeof(float));
+        }
+}
+
+static void mls__subsample_backward(const mls_work *w)
+{
+    const mls_node *node = &w->net->nodes[w->node];
+    memset(w->dx[0], 0, mls__image(w->in[0]) * sizeof(float));
+    for (int32_t y = 0; y < w->out.h; y++)
+        for (int32_t x = 0; x < w->out.w; x++) {
+            memcpy(w->dx[0] + mls__pixel(w->in[0], y * node->stride, x * node->stride),
+                   w->dy + mls__pixel(w->out, y, x) + node->pad,
+                   (size_t)w->in[0].c * sizeof(float));
+        }
+}
+
+static const mls_layer_kind mls__subsample = {
+    "subsample",
+    0,
+    mls__subsample_shape,
+    0,
+    0,
+    {{0, MLS_EACH, MLS_X, MLS_Y, mls__subsample_forward}},
+    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__subsample_backward}},
+    0};
+
+MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c)
+{
+    mls_node *node = mls__node_new(net, &mls__subsample, 1, x, -1);
+    if (!node) return -1;
+    node->stride = stride, node->shape.c = c;
+    return mls__node_done(net, node);
+}
+
+/* ---- batch norm: sums of each image, which are added in order */
+
+static const char *mls__bn_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    const size_t c = (size_t)s->shape.c;
+    (void)w;
+    s->weights = s->seconds = c; /* scale and shift */
+    s->state = 2 * mls__up(c);   /* running mean and variance */
+    s->constants = 6 * mls__up(c);
+    s->sums = 2 * c;
+    return 0;
+}
+
+static void mls__bn_init(const mls_work *w, uint64_t seed)
+{
+    const size_t c = (size_t)w->out.c;
+    (void)seed;
+    for (size_t ch = 0; ch < c; ch++) w->weights[0][ch] = 1, w->state[mls__up(c) + ch] = 1;
+}
+
+/* What a step derives for each channel. Forward is y = x * scale + shift, backward is
+   dx = dy * scale + (x * b + d). */
+typedef struct mls__bn {
+    float *mean, *inverse, *scale, *shift, *b, *d, *variance;
+} mls__bn;
+
+static mls__bn mls__bn_constants(const mls_work *w)
+{
+    const size_t step = mls__up((size_t)w->out.c);
+    mls__bn k;
+    k.mean = w->constants, k.inverse = k.mean + step, k.scale = k.inverse + step;
+    k.b = k.shift = k.scale + step; /* forward is over then */
+    k.d = k.b + step, k.variance = k.d + step;
+    return k;
+}
+
+static size_t mls__pixels(mls_shape s)
+{
+    return (size_t)s.h * (size_t)s.w;
+}
+
+static void mls__bn_stats(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    mls__layer_kernels[mls__unit()].stats(w->x[0], mls__pixels(w->out), c, w->sums, w->sums + c);
+}
+
+/* Both sums of channel ch over the batch. */
+static void mls__bn_sum(const mls_work *w, size_t ch, double *first, double *second)
+{
+    const size_t c = (size_t)w->out.c;
+    const double *sums = w->sums;
+    *first = *second = 0;
+    for (int32_t n = 0; n < w->out.n; n++, sums += 2 * c)
+        *first += sums[ch], *second += sums[c + ch];
+}
+
+/* Mean and variance of a batch, and the y = x * scale + shift that stands for the normalisation. */
+static void mls__bn_finish(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    const double m = (double)w->out.n * w->out.h * w->out.w;
+    const mls__bn k = mls__bn_constants(w);
+    for (size_t ch = 0; ch < c; ch++) {
+        float variance = w->state[mls__up(c) + ch], unbiased = variance;
+        k.mean[ch] = w->state[ch];
+        if (w->training) {
+            double sum, square, v;
+            mls__bn_sum(w, ch, &sum, &square);
+            k.mean[ch] = (float)(sum / m);
+            v = square / m - (double)k.mean[ch] * (double)k.mean[ch]; /* an exact product */
+            variance = (float)(v > 0 ? v : v <= 0 ? 0 : v);
+            unbiased = m > 1 ? (float)((double)variance * m / (m - 1)) : variance;
+        }
+        k.variance[ch] = unbiased;
+        k.inverse[ch] = 1 / mls__sqrt(variance + w->net->desc.bn_epsilon);
+        k.scale[ch] = w->weights[0][ch] * k.inverse[ch];
+        k.shift[ch] = mls__fma(-k.mean[ch], k.scale[ch], w->weights[1][ch]);
+    }
+}
+
+static void mls__bn_apply(const mls_work *w)
+{
+    const mls__bn k = mls__bn_constants(w);
+    mls__layer_kernels[mls__unit()].scale(w->x[0], mls__pixels(w->out), (size_t)w->out.c, k.scale,
+                                          k.shift, w->y);
+}
+
+static void mls__bn_reduce(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    mls__layer_kernels[mls__unit()].reduce(w->dy, w->x[0], mls__pixels(w->out), c,
+                                           mls__bn_constants(w).mean, w->sums, w->sums + c);
+}
+
+/* Gradients of scale and shift, and the constants of dx. */
+static void mls__bn_back(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    const double m = (double)w->out.n * w->out.h * w->out.w;
+    const mls__bn k = mls__bn_constants(w);
+    for (size_t ch = 0; ch < c; ch++) {
+        double sum, product;
+        float mean_dy, mean_product, fresh;
+        mls__bn_sum(w, ch, &sum, &product);
+        mean_dy = (float)(sum / m);
+        mean_product = (float)(product / m) * k.inverse[ch]; /* of dy * xhat */
+        fresh = (float)product * k.inverse[ch];
+        w->gradients[0][ch] = mls__fma(1.0f, fresh, w->gradients[0][ch]); /* fresh is a product */
+        w->gradients[1][ch] += (float)sum;
+        k.b[ch] = (-k.scale[ch] * k.inverse[ch]) * mean_product;
+        k.d[ch] = mls__fma(-k.b[ch], k.mean[ch], -k.scale[ch] * mean_dy);
+    }
+}
+
+static void mls__bn_dx(const mls_work *w)
+{
+    const mls__bn k = mls__bn_constants(w);
+    mls__layer_kernels[mls__unit()].scale_back(w->dy, w->x[0], mls__pixels(w->out),
+                                               (size_t)w->out.c, k.scale, k.b, k.d, w->dx[0]);
+}
+
+static void mls__bn_settle(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    const float momentum = w->net->desc.bn_momentum;
+    const mls__bn k = mls__bn_constants(w);
+    float *mean = w->state, *variance = mean + mls__up(c);
+    for (size_t ch = 0; ch < c; ch++) {
+        mean[ch] = mls__fma(momentum, k.mean[ch] - mean[ch], mean[ch]);
+        variance[ch] = mls__fma(momentum, k.variance[ch] - variance[ch], variance[ch]);
+    }
+}
+
+static const mls_layer_kind mls__batch_norm = {
+    "batch norm",
+    0,
+    mls__bn_shape,
+    mls__bn_init,
+    0,
+    {{MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
+     {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
+     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply}},
+    {{0, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
+     {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_back},
+     {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__bn_dx}},
+    mls__bn_settle};
+
+MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__batch_norm, 1, x, -1);
+}
+
+/* ---- loss: softmax cross-entropy */
+
+typedef struct mls__loss_kept {
+    float loss;
+    int32_t correct;
+} mls__loss_kept;
+
+static const char *mls__loss_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    s->keep = sizeof(mls__loss_kept);
+    if (w->net->nodes[w->net->nodes[w->node].in[0]].in[0] < 0) {
+        return "it needs computed scores, not the input";
+    }
+    if (mls__image(s->shape) != (size_t)s->shape.c) {
+        return "it needs one pixel of class scores: a linear layer or a global pool comes before "
+               "it";
+    }
+    return s->shape.c < 2 ? "it needs at least two classes" : 0;
+}
+
+/* Loss of one image, and its gradient p - [label] if wanted. */
+static void mls__loss_forward(const mls_work *w)
+{
+    const int32_t classes = w->out.c, label = w->labels[w->image];
+    const float *z = w->x[0];
+    mls__loss_kept *kept = (mls__loss_kept *)w->keep;
+    float *grad = w->dx[0], most = z[0], sum = 0;
+    int32_t best = 0;
+    for (int32_t i = 1; i < classes; i++) {
+        if (z[i] > most) most = z[i], best = i;
+    }
+    for (int32_t i = 0; i < classes; i++) {
+        float e = mls__exp(z[i] - most);
+        if (grad) grad[i] = e;
+        sum += e;
+    }
+    for (int32_t i = 0; grad && i < classes; i++) {
+        float p = grad[i] / sum;
+        grad[i] = i == label ? p - 1 : p;
+    }
+    kept->loss = mls__log(sum) - (z[label] - most);
+    kept->correct = best == label;
+}
+
+static void mls__loss_sum(const mls_work *w)
+{
+    const mls__loss_kept *kept = (const mls__loss_kept *)w->keep;
+    for (int32_t n = 0; n < w->out.n; n++) {
+        w->result->loss += (double)kept[n].loss;
+        w->result->correct += kept[n].correct;
+    }
+}
+
+static const mls_layer_kind mls__loss = {
+    "loss",
+    MLS_LOSS,
+    mls__loss_shape,
+    0,
+    0,
+    {{MLS_IF_LABELS, MLS_EACH, MLS_X, MLS_DX | MLS_KEEP, mls__loss_forward},
+     {MLS_IF_LABELS, MLS_AFTER, MLS_KEEP, 0, mls__loss_sum}},
+    {{0, 0, 0, 0, 0}},
+    0};
+
+MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__loss, 1, x, -1);
+}
+
+/* ----------------------------------------------------------------------------- >>convolution
+   Convolutions and linear layers. An operand is quantized in three stages: the peaks of each image,
+   then the scales from all of them, then the codes of each image. */
+
+/* The operands of each direction. */
+static const int mls__roles[3][2] = {{MLS__W, MLS__A}, {MLS__W, MLS__E}, {MLS__E, MLS__A}};
+
+/* Facts of a convolution: conditions of its steps. */
+enum {
+    MLS__IF_LOW_W = 1 << 8,  /* it quantizes its weights, */
+    MLS__IF_LOW_A = 1 << 9,  /* its activation (nobody did so before), */
+    MLS__IF_LOW_E = 1 << 10, /* its error */
+    MLS__IF_APART_A =
+        1 << 11, /* images can be written by different threads: no two of them share */
+    MLS__IF_APART_E = 1 << 12, /* a byte or a vector of the codes */
+    MLS__IF_JOINT_A = 1 << 13,
+    MLS__IF_JOINT_E = 1 << 14,
+    MLS__IF_EXACT = 1 << 15, /* its weight gradient is one of integers, in any order */
+    MLS__IF_BLOCKS = 1 << 16 /* or one of floats, in blocks of images */
+};
+
+/* How often, for convolutions only. */
+enum {
+    MLS__EACH_OF_BLOCK =
+        MLS_AFTER + 1, /* as MLS_EACH, but a block's images in order by one thread */
+    MLS__LEAVE         /* by each thread after its last image */
+};
+
+/* Which of a convolution's three products run in integers. */
+static int mls__integer(const mls_node *node, mls_direction direction)
+{
+    return mls__quantized(node->format[mls__roles[direction][0]]) &&
+           mls__quantized(node->format[mls__roles[direction][1]]);
+}
+
+/* Whether an operand must be there as fp32, too, for a product with an fp32 operand. */
+static int mls__dequantized(const mls_node *node, int role)
+{
+    int others = 0;
+    if (!mls__quantized(node->format[role])) return 0;
+    for (int i = 0; i < 3; i++) others += i != role && !mls__quantized(node->format[i]);
+    return others > 0;
+}
+
 static mls_shape mls__operand_shape(const mls_net *net, const mls_node *node, int role)
 {
-    if (role == 0) return mls_conv_weight_shape(&node->conv);
-    return mls__shape_now(net, role == 1 ? node->conv.in : node->shape);
+    if (role == MLS__W) return mls_conv_weight_shape(&node->conv);
+    return mls__shape_now(net, role == MLS__A ? node->conv.in : node->shape);
 }
 
-/* Points the tensor of a role at its buffer. */
-static mls_tensor *mls__operand_place(mls_net *net, int32_t i, int role)
+/* The node that quantizes an operand. */
+static int32_t mls__operand_owner(const mls_net *net, int32_t i, int role)
 {
-    mls_node *node = &net->nodes[i];
-    mls__tensor_place(&node->q[role], node->format[role], mls__operand_shape(net, node, role),
-                      mls__buffer_at(net, i, MLS__QW + role));
-    return &node->q[role];
+    return role == MLS__A ? net->nodes[i].activation_of : i;
 }
 
-static const mls_tensor *mls__operand(const mls_net *net, int32_t i, int role)
+/* The tensor of a role in its buffer. */
+static mls_tensor mls__operand_place(const mls_net *net, int32_t i, int role)
 {
-    return &net->nodes[role == 1 ? net->nodes[i].data_of : i].q[role];
+    const mls_node *node = &net->nodes[i];
+    mls_tensor t;
+    mls__tensor_place(&t, node->format[role], mls__operand_shape(net, node, role),
+                      mls__buffer_at(net, i, MLS__CODES + role));
+    return t;
+}
+
+/* The numbers of an operand, from image 0 on. */
+static const float *mls__operand_values(const mls_net *net, int32_t i, int role)
+{
+    const mls_node *node = &net->nodes[i];
+    if (role == MLS__W) return mls__weights_at(net, node);
+    return role == MLS__A ? mls__value(net, node->in[0], 0) : mls__grad(net, i, 0);
 }
 
 /* The fp32 form of an operand for a product that is not integer. */
 static const float *mls__operand_fp32(const mls_net *net, int32_t i, int role)
 {
-    const mls_node *node = &net->nodes[i];
-    if (mls__quantized(node->format[role])) {
-        return (const float *)mls__buffer_at(net, role == 1 ? node->data_of : i, MLS__FW + role);
+    if (!mls__quantized(net->nodes[i].format[role])) return mls__operand_values(net, i, role);
+    return (const float *)mls__buffer_at(net, mls__operand_owner(net, i, role),
+                                         MLS__DEQUANTIZED + role);
+}
+
+/* Peaks of image n. */
+static void mls__operand_peaks(const mls_work *w, int role)
+{
+    mls_tensor t = mls__operand_place(w->net, w->node, role);
+    const size_t n = (size_t)w->image;
+    mls__quantize_peaks(&t, mls__operand_values(w->net, w->node, role), n, n + 1);
+}
+
+/* Scale and groups, from the peaks of all images. */
+static void mls__operand_scales(const mls_work *w, int role)
+{
+    mls_tensor *t = &w->net->nodes[w->node].tensor[role];
+    mls_status status;
+    *t = mls__operand_place(w->net, w->node, role);
+    status = mls__quantize_scales(t);
+    if (status != MLS_OK) {
+        mls__fail(w->net, status, w->node,
+                  role == MLS__E ? "its error is not finite" : "its input is not finite");
     }
-    if (role == 0) return mls__weights_at(net, node);
-    return role == 1 ? mls__value(net, node->in[0], 0) : mls__grad(net, i, 0);
+}
+
+static void mls__operand_codes(const mls_work *w, int role, size_t first, size_t last)
+{
+    mls_node *node = &w->net->nodes[w->node];
+    mls__quantize_codes(&node->tensor[role], mls__operand_values(w->net, w->node, role),
+                        mls__rounding_seed(w->net, w->node, role), first, last);
+    if (mls__dequantized(node, role)) {
+        float *to = (float *)mls__buffer_at(w->net, w->node, MLS__DEQUANTIZED + role);
+        mls__dequantize_range(&node->tensor[role], to, first, last);
+    }
+}
+
+/* Codes of image n. */
+static void mls__operand_image(const mls_work *w, int role)
+{
+    const size_t n = (size_t)w->image;
+    const size_t image = mls__image(w->net->nodes[w->node].tensor[role].shape);
+    mls__operand_codes(w, role, n * image, (n + 1) * image);
+}
+
+static void mls__operand_all(const mls_work *w, int role)
+{
+    mls__operand_codes(w, role, 0, mls__elements(w->net->nodes[w->node].tensor[role].shape));
+}
+
+static void mls__conv_peaks(const mls_work *w)
+{
+    mls__operand_peaks(w, MLS__A);
+}
+static void mls__conv_scales(const mls_work *w)
+{
+    mls__operand_scales(w, MLS__A);
+}
+static void mls__conv_codes(const mls_work *w)
+{
+    mls__operand_image(w, MLS__A);
+}
+static void mls__conv_codes_all(const mls_work *w)
+{
+    mls__operand_all(w, MLS__A);
+}
+static void mls__conv_error_peaks(const mls_work *w)
+{
+    mls__operand_peaks(w, MLS__E);
+}
+static void mls__conv_error_scales(const mls_work *w)
+{
+    mls__operand_scales(w, MLS__E);
+}
+static void mls__conv_error_codes(const mls_work *w)
+{
+    mls__operand_image(w, MLS__E);
+}
+static void mls__conv_error_codes_all(const mls_work *w)
+{
+    mls__operand_all(w, MLS__E);
+}
+
+static void mls__conv_weights(const mls_work *w)
+{
+    mls_net *net = w->net;
+    mls_node *node = &net->nodes[w->node];
+    mls_tensor *t = &node->tensor[MLS__W];
+    mls_status status;
+    *t = mls__operand_place(net, w->node, MLS__W);
+    status = mls_quantize(t, w->weights[0], mls__rounding_seed(net, w->node, MLS__W));
+    if (status != MLS_OK) {
+        mls__fail(net, status, w->node, "its weights are not finite");
+    } else if (mls__dequantized(node, MLS__W)) {
+        mls_dequantize(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + MLS__W));
+    }
 }
 
 /* In evaluation every image of an activation is a tensor of its own, so that no prediction depends on
@@ -1115,687 +1689,501 @@ static mls_shape mls__image_shape(const mls_node *node)
 static size_t mls__image_tensor_size(const mls_node *node)
 {
     return mls__align(sizeof(mls_tensor), MLS__ALIGN) +
-           mls__align(mls_tensor_size(node->format[1], mls__image_shape(node)), MLS__ALIGN);
+           mls__align(mls_tensor_size(node->format[MLS__A], mls__image_shape(node)), MLS__ALIGN);
 }
 static mls_tensor *mls__image_tensor(const mls_net *net, int32_t owner, int32_t n)
 {
-    uint8_t *buffer = (uint8_t *)mls__buffer_at(net, owner, MLS__QA);
+    uint8_t *buffer = (uint8_t *)mls__buffer_at(net, owner, MLS__CODES + MLS__A);
     return (mls_tensor *)(void *)(buffer + (size_t)n * mls__image_tensor_size(&net->nodes[owner]));
 }
 
-/* Quantizes image n. What is not finite gets a scale that is none; mls__image_scales tells. */
-static void mls__operand_image(const mls_net *net, int32_t i, int32_t n)
+/* Quantizes image n. What is not finite gets a scale that is none; mls__conv_image_scales tells. */
+static void mls__conv_quantize_image(const mls_work *w)
 {
-    const mls_node *node = &net->nodes[i];
-    size_t image = mls__image(node->conv.in);
-    const float *x = mls__value(net, node->in[0], n);
-    mls_tensor *t = mls__image_tensor(net, i, n);
-    mls__tensor_place(t, node->format[1], mls__image_shape(node),
+    const mls_net *net = w->net;
+    const mls_node *node = &net->nodes[w->node];
+    const size_t image = mls__image(node->conv.in);
+    mls_tensor *t = mls__image_tensor(net, w->node, w->image);
+    mls__tensor_place(t, node->format[MLS__A], mls__image_shape(node),
                       (uint8_t *)t + mls__align(sizeof *t, MLS__ALIGN));
-    mls__quantize_peaks(t, x, 0, 1);
+    mls__quantize_peaks(t, w->x[0], 0, 1);
     if (mls__quantize_scales(t) != MLS_OK) {
         t->scale = mls__float(0x7fc00000u);
         return;
     }
-    mls__quantize_codes(t, x, mls__rounding_seed(net, i, 1), 0, image);
-    if (mls__turned_back(node, 1)) {
-        float *to = (float *)mls__buffer_at(net, i, MLS__FA);
-        mls__dequantize_range(t, to + (size_t)n * image, 0, image);
+    mls__quantize_codes(t, w->x[0], mls__rounding_seed(net, w->node, MLS__A), 0, image);
+    if (mls__dequantized(node, MLS__A)) {
+        float *to = (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + MLS__A);
+        mls__dequantize_range(t, to + (size_t)w->image * image, 0, image);
     }
 }
 
-static void mls__image_scales(mls_net *net, int32_t i)
+static void mls__conv_image_scales(const mls_work *w)
 {
-    for (int32_t n = 0; n < net->images && net->status == MLS_OK; n++) {
-        float scale = mls__image_tensor(net, i, n)->scale;
-        if (scale != scale) mls__fail(net, MLS_ERROR_NONFINITE, i, "its input is not finite");
+    for (int32_t n = 0; n < w->net->images && w->net->status == MLS_OK; n++) {
+        float scale = mls__image_tensor(w->net, w->node, n)->scale;
+        if (scale != scale) {
+            mls__fail(w->net, MLS_ERROR_NONFINITE, w->node, "its input is not finite");
+        }
     }
 }
 
-/* Finds scale and groups of an operand whose peaks are known. */
-static void mls__operand_scales(mls_net *net, int32_t i, int role)
+/* Begins one of the three products, as call 0 or 1. */
+static void mls__conv_start(const mls_work *w, mls_direction direction, int which)
 {
-    mls_status status = mls__quantize_scales(&net->nodes[i].q[role]);
-    if (status != MLS_OK) {
-        mls__fail(net, status, i,
-                  role == 2 ? "its error is not finite" : "its input is not finite");
-    }
-}
-
-static void mls__operand_codes(mls_net *net, int32_t i, int role, const float *x, size_t first,
-                               size_t last)
-{
-    mls_tensor *t = &net->nodes[i].q[role];
-    mls__quantize_codes(t, x, mls__rounding_seed(net, i, role), first, last);
-    if (mls__turned_back(&net->nodes[i], role)) {
-        float *to = (float *)mls__buffer_at(net, i, MLS__FW + role);
-        mls__dequantize_range(t, to, first, last);
-    }
-}
-
-/* Begins one of the two convolutions. */
-static void mls__conv_prepare(mls_net *net, int32_t i, mls_direction direction, int which)
-{
-    mls_node *node = &net->nodes[i];
-    int roles[2];
+    mls_net *net = w->net;
+    const mls_node *node = &net->nodes[w->node];
     mls_conv conv = node->conv;
     mls_source source[2];
     mls_sink sink;
     mls_status status;
     memset(source, 0, sizeof source);
     for (int j = 0; j < 2; j++) {
-        roles[j] = mls__roles[direction][j];
-        if (mls__integer(node, direction)) {
-            source[j].tensor = mls__operand(net, i, roles[j]), source[j].pending = 1;
+        const int role = mls__roles[direction][j];
+        const int32_t owner = mls__operand_owner(net, w->node, role);
+        if (!mls__integer(node, direction)) {
+            source[j].fp32 = mls__operand_fp32(net, w->node, role);
+        } else if (role == MLS__A && !net->training) {
+            source[j].tensor = mls__image_tensor(net, owner, 0), source[j].pending = 1;
+            source[j].step = mls__image_tensor_size(&net->nodes[owner]);
         } else {
-            source[j].fp32 = mls__operand_fp32(net, i, roles[j]);
+            source[j].tensor = &net->nodes[owner].tensor[role], source[j].pending = 1;
         }
     }
-    if (source[1].tensor && !net->training) {
-        source[1].tensor = mls__image_tensor(net, node->data_of, 0);
-        source[1].step = mls__image_tensor_size(&net->nodes[node->data_of]);
-    }
     conv.in.n = net->images;
-    sink.out = which ? mls__floats(net, net->slots_at) : 0; /* see mls__weight_finish */
+    sink.out = which ? mls__floats(net, net->scratch_at) : 0; /* see mls__conv_finish */
     status = mls_conv_begin(&net->calls[which], &conv, direction, &source[0], &source[1], &sink,
                             net->threads, net->arena + net->work_at[which], net->work_size[which]);
     if (status != MLS_OK) {
-        mls__fail(net, status, i,
+        mls__fail(net, status, w->node,
                   status == MLS_ERROR_NONFINITE ? "the product of its scales is not finite" : 0);
     }
 }
 
-/* Image n of a forward convolution. */
-static void mls__convolve(const mls_net *net, int32_t i, int32_t n, int slot)
+static void mls__conv_begin(const mls_work *w)
 {
-    const mls_node *node = &net->nodes[i];
-    float *to = mls__value(net, i, n);
-    mls_conv_image(net->calls[0], n, slot, to);
-    mls_conv_leave(net->calls[0], slot);
-    if (node->bias) {
-        size_t c = (size_t)node->shape.c;
-        mls__bias_add(to, mls__image(node->shape) / c, c,
-                      mls__weights_at(net, node) + mls__up(node->weights));
+    mls__conv_start(w, MLS_FORWARD, 0);
+}
+static void mls__conv_begin_data(const mls_work *w)
+{
+    mls__conv_start(w, MLS_BACKWARD_DATA, 0);
+}
+static void mls__conv_begin_weight(const mls_work *w)
+{
+    mls__conv_start(w, MLS_BACKWARD_WEIGHT, 1);
+}
+
+static void mls__conv_forward(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c, pixels = mls__pixels(w->out);
+    mls_conv_image(w->net->calls[0], w->image, w->thread, w->y);
+    mls_conv_leave(w->net->calls[0], w->thread);
+    if (!w->net->nodes[w->node].bias) return;
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t ch = 0; ch < c; ch++) w->y[p * c + ch] += w->weights[1][ch];
     }
 }
 
-/* Where image n of the gradient for input j of node i is to be written: in place, or into the
-   thread's own memory, from where mls__gave adds it. */
-static float *mls__give(const mls_net *net, int32_t i, int j, int32_t n, int slot)
+static void mls__conv_dx(const mls_work *w)
 {
-    const mls_node *node = &net->nodes[i];
-    if (node->give[j] == MLS__WRITE || node->give[j] == MLS__HAND_OVER) {
-        return mls__grad(net, node->in[j], n);
-    }
-    return mls__floats(net, net->slots_at + (size_t)slot * net->slot_size);
+    mls_conv_image(w->net->calls[0], w->image, w->thread, w->dx[0]);
+    mls_conv_leave(w->net->calls[0], w->thread);
 }
 
-static void mls__gave(const mls_net *net, int32_t i, int j, int32_t n, const float *from)
+static void mls__conv_weight(const mls_work *w)
 {
-    const mls_node *node = &net->nodes[i];
-    if (node->give[j] == MLS__ACCUMULATE) {
-        float *to = mls__grad(net, node->in[j], n);
-        mls__layer_kernels[mls__unit()].add(to, from, mls__image(net->nodes[node->in[j]].shape),
-                                            to);
+    const size_t c = (size_t)w->out.c;
+    mls_conv_image(w->net->calls[1], w->image, w->thread, 0);
+    if (w->net->nodes[w->node].bias) {
+        mls__layer_kernels[mls__unit()].stats(w->dy, mls__pixels(w->out), c, w->sums, w->sums + c);
     }
 }
 
-static void mls__simple_image(const mls_net *net, int32_t i, int32_t n)
+static void mls__conv_leave_weight(const mls_work *w)
 {
-    const mls_node *node = &net->nodes[i];
-    const mls__layers *k = &mls__layer_kernels[mls__unit()];
-    mls_shape in = net->nodes[node->in[0]].shape;
-    size_t count = mls__image(node->shape);
-    float *x = mls__value(net, node->in[0], n), *y = mls__value(net, i, n);
-    uint8_t *mask = (uint8_t *)mls__buffer_at(net, i, MLS__MASK);
-    switch (node->kind) {
-    case MLS__RELU:
-        k->relu(x, count, y, mask + (size_t)n * ((count + 7) / 8));
-        break;
-    case MLS__ADD:
-        k->add(x, mls__value(net, node->in[1], n), count, y);
-        break;
-    case MLS__MAX_POOL:
-    case MLS__AVERAGE_POOL:
-        mls__pool_image(node, in, 0, x, y, (uint32_t *)(void *)mask + (size_t)n * count);
-        break;
-    case MLS__GLOBAL_POOL:
-        mls__global_pool(x, count ? mls__image(in) / count : 0, count, y);
-        break;
-    case MLS__SUBSAMPLE:
-        mls__subsample_image(node, in, 0, x, y);
-        break;
-    default:
-        MLS_ASSERT(0);
-    }
+    mls_conv_leave(w->net->calls[1], w->thread);
 }
 
-static void mls__simple_back_image(const mls_net *net, int32_t i, int32_t n, int slot)
+/* Adds the gradient of the weights, and of the bias, to what is there. */
+static void mls__conv_finish(const mls_work *w)
 {
-    const mls_node *node = &net->nodes[i];
-    const mls__layers *k = &mls__layer_kernels[mls__unit()];
-    mls_shape in = net->nodes[node->in[0]].shape;
-    size_t count = mls__image(node->shape);
-    float *dy = mls__grad(net, i, n);
-    uint8_t *mask = (uint8_t *)mls__buffer_at(net, i, MLS__MASK);
-    for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
-        float *dx;
-        if (node->give[j] == MLS__NOTHING) continue;
-        dx = mls__give(net, i, j, n, slot);
-        switch (node->kind) {
-        case MLS__RELU:
-            k->relu_back(dy, count, mask + (size_t)n * ((count + 7) / 8), dx);
-            break;
-        case MLS__ADD:
-            if (node->give[j] == MLS__ACCUMULATE)
-                dx = dy;
-            else if (dx != dy)
-                memcpy(dx, dy, count * sizeof(float));
-            break;
-        case MLS__MAX_POOL:
-        case MLS__AVERAGE_POOL:
-            mls__pool_image(node, in, 1, dx, dy, (uint32_t *)(void *)mask + (size_t)n * count);
-            break;
-        case MLS__GLOBAL_POOL:
-            mls__global_pool_back(dy, mls__image(in) / count, count, dx);
-            break;
-        case MLS__SUBSAMPLE:
-            mls__subsample_image(node, in, 1, dx, dy);
-            break;
-        default:
-            MLS_ASSERT(0);
-        }
-        mls__gave(net, i, j, n, dx);
-    }
-}
-
-/* Work on image n, done by thread slot. */
-static void mls__image_op(const mls_net *net, int op, int32_t i, int32_t n, int slot)
-{
-    const mls_node *node = &net->nodes[i];
-    const mls__layers *k = &mls__layer_kernels[mls__unit()];
-    size_t c = (size_t)node->shape.c, count = mls__image(node->shape), pixels = count / c;
-    float *to;
-    switch (op) {
-    case MLS__PEAK_DATA:
-        mls__quantize_peaks((mls_tensor *)(uintptr_t)&node->q[1], mls__value(net, node->in[0], 0),
-                            (size_t)n, (size_t)n + 1);
-        break;
-    case MLS__PEAK_ERROR:
-        mls__quantize_peaks((mls_tensor *)(uintptr_t)&node->q[2], mls__grad(net, i, 0), (size_t)n,
-                            (size_t)n + 1);
-        break;
-    case MLS__CODES_DATA: {
-        size_t image = mls__image(node->conv.in);
-        mls__operand_codes((mls_net *)(uintptr_t)net, i, 1, mls__value(net, node->in[0], 0),
-                           (size_t)n * image, ((size_t)n + 1) * image);
-        break;
-    }
-    case MLS__CODES_IMAGE:
-        mls__operand_image(net, i, n);
-        break;
-    case MLS__CODES_ERROR:
-        mls__operand_codes((mls_net *)(uintptr_t)net, i, 2, mls__grad(net, i, 0), (size_t)n * count,
-                           ((size_t)n + 1) * count);
-        break;
-    case MLS__CONVOLVE:
-        mls__convolve(net, i, n, slot);
-        break;
-    case MLS__CONV_DATA:
-        to = mls__give(net, i, 0, n, slot);
-        mls_conv_image(net->calls[0], n, slot, to);
-        mls_conv_leave(net->calls[0], slot);
-        mls__gave(net, i, 0, n, to);
-        break;
-    case MLS__CONV_WEIGHT:
-        mls_conv_image(net->calls[1], n, slot, 0);
-        if (node->bias) {
-            double *sums = mls__stats(net, i, n);
-            k->stats(mls__grad(net, i, n), pixels, c, sums, sums + c);
-        }
-        break;
-    case MLS__BN_STATS: {
-        double *sums = mls__stats(net, i, n);
-        k->stats(mls__value(net, node->in[0], n), pixels, c, sums, sums + c);
-        break;
-    }
-    case MLS__BN_APPLY:
-        k->scale(mls__value(net, node->in[0], n), pixels, c, mls__constant_at(net, node, 2),
-                 mls__constant_at(net, node, 3), mls__value(net, i, n));
-        break;
-    case MLS__BN_REDUCE: {
-        double *sums = mls__stats(net, i, n);
-        k->reduce(mls__grad(net, i, n), mls__value(net, node->in[0], n), pixels, c,
-                  mls__constant_at(net, node, 0), sums, sums + c);
-        break;
-    }
-    case MLS__BN_DX:
-        to = mls__give(net, i, 0, n, slot);
-        k->scale_back(mls__grad(net, i, n), mls__value(net, node->in[0], n), pixels, c,
-                      mls__constant_at(net, node, 2), mls__constant_at(net, node, 3),
-                      mls__constant_at(net, node, 4), to);
-        mls__gave(net, i, 0, n, to);
-        break;
-    case MLS__SIMPLE:
-        mls__simple_image(net, i, n);
-        break;
-    case MLS__SIMPLE_BACK:
-        mls__simple_back_image(net, i, n, slot);
-        break;
-    case MLS__LOSS_EACH: {
-        float *losses = mls__floats(net, net->losses_at);
-        uint8_t *correct = (uint8_t *)(losses + net->desc.batch);
-        losses[n] =
-            mls__loss_image(mls__value(net, node->in[0], n), node->shape.c, net->labels[n],
-                            net->training ? mls__grad(net, node->in[0], n) : 0, correct + n);
-        break;
-    }
-    default:
-        MLS_ASSERT(0);
-    }
-}
-
-/* Weight gradient of a convolution, when all its images are done: adds to what is there. */
-static void mls__weight_finish(mls_net *net, int32_t i)
-{
-    const mls_node *node = &net->nodes[i];
-    float *fresh = mls__floats(net, net->slots_at), *grad = mls__gradients_at(net, node);
-    mls_conv_end(net->calls[1]);
-    mls__layer_kernels[mls__unit()].add(grad, fresh, node->weights, grad);
+    const mls_node *node = &w->net->nodes[w->node];
+    const float *fresh = mls__floats(w->net, w->net->scratch_at);
+    mls_conv_end(w->net->calls[1]);
+    mls__layer_kernels[mls__unit()].add(w->gradients[0], fresh, node->weights, w->gradients[0]);
     for (size_t ch = 0; ch < node->seconds; ch++) {
         double sum = 0;
-        for (int32_t n = 0; n < net->images; n++) sum += mls__stats(net, i, n)[ch];
-        grad[mls__up(node->weights) + ch] += (float)sum;
+        for (int32_t n = 0; n < w->out.n; n++) sum += w->sums[(size_t)n * node->sums + ch];
+        w->gradients[1][ch] += (float)sum;
     }
 }
 
-/* Mean and variance of a batch, and y = x * scale + shift that stands for the normalisation. */
-static void mls__bn_finish(mls_net *net, int32_t i)
+/* Checks formats and sums, and finds the workspace that the products need. */
+static mls_status mls__conv_check(mls_net *net, int32_t i)
 {
     const mls_node *node = &net->nodes[i];
-    size_t c = (size_t)node->shape.c;
-    double m = (double)net->images * node->shape.h * node->shape.w;
-    const float *gamma = mls__weights_at(net, node), *beta = gamma + mls__up(c);
-    const float *state = mls__state_at(net, node);
-    float *mean = mls__constant_at(net, node, 0), *running = mls__constant_at(net, node, 5);
-    float *inverse = mls__constant_at(net, node, 1), *scale = mls__constant_at(net, node, 2);
-    float *shift = mls__constant_at(net, node, 3);
-    for (size_t ch = 0; ch < c; ch++) {
-        float variance = state[mls__up(c) + ch], unbiased = variance;
-        mean[ch] = state[ch];
-        if (net->training) {
-            double sum = 0, square = 0, v;
-            for (int32_t n = 0; n < net->images; n++) {
-                sum += mls__stats(net, i, n)[ch];
-                square += mls__stats(net, i, n)[c + ch];
-            }
-            mean[ch] = (float)(sum / m);
-            v = square / m - (double)mean[ch] * (double)mean[ch]; /* an exact product */
-            variance = (float)(v > 0 ? v : v <= 0 ? 0 : v);
-            unbiased = m > 1 ? (float)((double)variance * m / (m - 1)) : variance;
+    mls_format none;
+    char text[200];
+    memset(&none, 0, sizeof none);
+    for (int role = 0; role < 3; role++) {
+        if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
+            return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
         }
-        running[ch] = unbiased;
-        inverse[ch] = 1 / mls__sqrt(variance + net->desc.bn_epsilon);
-        scale[ch] = gamma[ch] * inverse[ch];
-        shift[ch] = mls__fma(-mean[ch], scale[ch], beta[ch]);
     }
+    for (int d = 0; d < 3; d++) {
+        mls_direction direction = (mls_direction)d;
+        int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
+        const mls_format *f = &node->format[mls__roles[d][0]], *g = &node->format[mls__roles[d][1]];
+        size_t size;
+        if (integer) {
+            mls_status status = mls_conv_check(&node->conv, direction, *f, *g, text, sizeof text);
+            if (status != MLS_OK) return mls__fail(net, status, i, text);
+        }
+        /* A batch that is not full has fewer images for the same threads. */
+        size = mls_conv_call_size(&node->conv, direction, integer ? *f : none, integer ? *g : none,
+                                  net->threads);
+        if (size > net->work_size[which]) net->work_size[which] = size;
+    }
+    return MLS_OK;
 }
 
-/* Running statistics, when a step went well. */
-static void mls__bn_run(mls_net *net, int32_t i)
+/* The convolution that quantizes the activation of node i: the first with the same one. */
+static int32_t mls__activation_owner(const mls_net *net, int32_t i)
 {
     const mls_node *node = &net->nodes[i];
-    size_t c = (size_t)node->shape.c;
-    const float *mean = mls__constant_at(net, node, 0), *variance = mls__constant_at(net, node, 5);
-    float *state = mls__state_at(net, node), *state2 = state + mls__up(c);
-    for (size_t ch = 0; ch < c; ch++) {
-        state[ch] = mls__fma(net->desc.bn_momentum, mean[ch] - state[ch], state[ch]);
-        state2[ch] = mls__fma(net->desc.bn_momentum, variance[ch] - state2[ch], state2[ch]);
+    for (int32_t j = 0; j < i; j++) {
+        const mls_node *other = &net->nodes[j];
+        if (mls__convolves(other) && other->activation_of == j && other->in[0] == node->in[0] &&
+            mls__same_shape(other->conv.in, node->conv.in) &&
+            memcmp(&other->format[MLS__A], &node->format[MLS__A], sizeof(mls_format)) == 0 &&
+            mls__dequantized(other, MLS__A) == mls__dequantized(node, MLS__A)) {
+            return j;
+        }
+    }
+    return i;
+}
+
+static mls_status mls__conv_plan(const mls_work *w)
+{
+    mls_net *net = w->net;
+    mls_node *node = &net->nodes[w->node];
+    const size_t batch = (size_t)node->shape.n;
+    const int apart_a = mls__image(node->conv.in) % 16 == 0,
+              apart_e = mls__image(node->shape) % 16 == 0;
+    int exact;
+    mls_status status = mls__conv_check(net, w->node);
+    if (status != MLS_OK) return status;
+    exact = mls__integer(node, MLS_BACKWARD_WEIGHT);
+    node->facts = exact ? MLS__IF_EXACT : MLS__IF_BLOCKS;
+    node->activation_of = -1;
+    if (mls__quantized(node->format[MLS__A]))
+        node->activation_of = mls__activation_owner(net, w->node);
+    for (int role = 0; role < 3; role++) {
+        const mls_shape s = mls__operand_shape(net, node, role);
+        size_t *size = &node->buffer[MLS__CODES + role].size;
+        if (!mls__quantized(node->format[role])) continue;
+        if (mls__operand_owner(net, w->node, role) != w->node) continue;
+        node->facts |= (uint32_t)MLS__IF_LOW_W << role;
+        *size = mls_tensor_size(node->format[role], s);
+        if (role == MLS__A && batch * mls__image_tensor_size(node) > *size) {
+            *size = batch * mls__image_tensor_size(node);
+        }
+        if (mls__dequantized(node, role)) {
+            node->buffer[MLS__DEQUANTIZED + role].size = mls__elements(s) * sizeof(float);
+        }
+    }
+    if (node->facts & MLS__IF_LOW_A) node->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
+    if (node->facts & MLS__IF_LOW_E) node->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
+    return MLS_OK;
+}
+
+static const char *mls__conv_sizes(const mls_work *w, mls_layer_sizes *s, mls_shape in)
+{
+    mls_node *node = &w->net->nodes[w->node];
+    const int32_t c = node->conv.c_out;
+    node->conv.in = in;
+    s->shape = mls_conv_output(&node->conv);
+    s->weights = mls__elements(mls_conv_weight_shape(&node->conv));
+    s->seconds = node->bias && c > 0 ? (size_t)c : 0;
+    s->sums = node->bias && c > 0 ? 2 * (size_t)c : 0;
+    return mls__window_wrong(&node->conv);
+}
+
+static const char *mls__conv_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    return mls__conv_sizes(w, s, w->in[0]);
+}
+
+/* A 1 x 1 convolution of an image with one pixel. */
+static const char *mls__linear_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    const size_t inputs = mls__image(w->in[0]);
+    mls_shape in = {0, 1, 1, 0};
+    in.n = w->in[0].n, in.c = inputs <= INT32_MAX ? (int32_t)inputs : 0;
+    if (w->net->nodes[w->node].conv.c_out < 1) return "it needs at least one output";
+    return mls__conv_sizes(w, s, in);
+}
+
+static void mls__conv_init(const mls_work *w, uint64_t seed)
+{
+    const mls_node *node = &w->net->nodes[w->node];
+    float fan = (float)node->conv.kh * (float)node->conv.kw * (float)node->conv.c_out;
+    float deviation = mls__sqrt(2 / fan);
+    for (size_t j = 0; j < node->weights; j++) w->weights[0][j] = mls__normal(seed, j) * deviation;
+}
+
+static void mls__linear_init(const mls_work *w, uint64_t seed)
+{
+    const mls_node *node = &w->net->nodes[w->node];
+    float bound = 1 / mls__sqrt((float)node->conv.in.c);
+    for (size_t j = 0; j < node->weights; j++) {
+        int32_t u = 2 * (int32_t)mls_random16(seed, j) - 65535;
+        w->weights[0][j] = (float)u * (1.0f / 65536) * bound;
     }
 }
 
-/* dgamma, dbeta, and the constants of dx = dy * a + (x * b + d). */
-static void mls__bn_back(mls_net *net, int32_t i)
-{
-    const mls_node *node = &net->nodes[i];
-    size_t c = (size_t)node->shape.c;
-    double m = (double)net->images * node->shape.h * node->shape.w;
-    float *grad = mls__gradients_at(net, node);
-    const float *mean = mls__constant_at(net, node, 0), *inverse = mls__constant_at(net, node, 1);
-    const float *a = mls__constant_at(net, node, 2); /* gamma / sigma: the forward scale */
-    float *b = mls__constant_at(net, node, 3), *d = mls__constant_at(net, node, 4);
-    for (size_t ch = 0; ch < c; ch++) {
-        double sum = 0, product = 0;
-        float mean_dy, mean_product, fresh;
-        for (int32_t n = 0; n < net->images; n++) {
-            sum += mls__stats(net, i, n)[ch];
-            product += mls__stats(net, i, n)[c + ch];
-        }
-        mean_dy = (float)(sum / m);
-        mean_product = (float)(product / m) * inverse[ch]; /* of dy * xhat */
-        fresh = (float)product * inverse[ch];
-        grad[ch] = mls__fma(1.0f, fresh, grad[ch]); /* explicit: fresh is a product */
-        grad[mls__up(c) + ch] += (float)sum;
-        b[ch] = (-a[ch] * inverse[ch]) * mean_product;
-        d[ch] = mls__fma(-b[ch], mean[ch], -a[ch] * mean_dy);
+/* What the steps of both have in common with uses: the codes of an operand, the operands of a product. */
+#define MLS__CODES_OF(role)         ((uint32_t)MLS__OPERAND << (role))
+#define MLS__OPERANDS_OF(direction) ((uint32_t)MLS__PRODUCT << (direction))
+#define MLS__CONV_STEPS                                                                            \
+    {{MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_OF(MLS__A), mls__conv_peaks},   \
+     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_OF(MLS__A),                   \
+      mls__conv_quantize_image},                                                                   \
+     {MLS__IF_LOW_W, MLS_SERIAL, 0, MLS__CODES_OF(MLS__W), mls__conv_weights},                     \
+     {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_OF(MLS__A), MLS__CODES_OF(MLS__A),   \
+      mls__conv_scales},                                                                           \
+     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_OF(MLS__A), 0,                     \
+      mls__conv_image_scales},                                                                     \
+     {0, MLS_SERIAL, MLS__OPERANDS_OF(MLS_FORWARD), 0, mls__conv_begin},                           \
+     {MLS_IF_TRAINING | MLS__IF_APART_A, MLS_EACH, MLS_X, MLS__CODES_OF(MLS__A), mls__conv_codes}, \
+     {MLS_IF_TRAINING | MLS__IF_JOINT_A, MLS_SERIAL, MLS_X, MLS__CODES_OF(MLS__A),                 \
+      mls__conv_codes_all},                                                                        \
+     {0, MLS_EACH, MLS__OPERANDS_OF(MLS_FORWARD), MLS_Y, mls__conv_forward}},                      \
+    {                                                                                              \
+        {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_OF(MLS__E), mls__conv_error_peaks},           \
+            {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_OF(MLS__E), MLS__CODES_OF(MLS__E),              \
+             mls__conv_error_scales},                                                              \
+            {MLS_IF_WANTED, MLS_SERIAL, MLS__OPERANDS_OF(MLS_BACKWARD_DATA), 0,                    \
+             mls__conv_begin_data},                                                                \
+            {0, MLS_SERIAL, MLS__OPERANDS_OF(MLS_BACKWARD_WEIGHT), 0, mls__conv_begin_weight},     \
+            {MLS__IF_APART_E, MLS_EACH, MLS_DY, MLS__CODES_OF(MLS__E), mls__conv_error_codes},     \
+            {MLS__IF_JOINT_E, MLS_SERIAL, MLS_DY, MLS__CODES_OF(MLS__E),                           \
+             mls__conv_error_codes_all},                                                           \
+            {MLS_IF_WANTED, MLS_EACH, MLS__OPERANDS_OF(MLS_BACKWARD_DATA), MLS_DX, mls__conv_dx},  \
+            {MLS__IF_EXACT, MLS_EACH, MLS__OPERANDS_OF(MLS_BACKWARD_WEIGHT) | MLS_DY, MLS_SUMS,    \
+             mls__conv_weight},                                                                    \
+            {MLS__IF_BLOCKS, MLS__EACH_OF_BLOCK, MLS__OPERANDS_OF(MLS_BACKWARD_WEIGHT) | MLS_DY,   \
+             MLS_SUMS, mls__conv_weight},                                                          \
+            {0, MLS__LEAVE, 0, 0, mls__conv_leave_weight},                                         \
+        {                                                                                          \
+            0, MLS_AFTER, MLS_SUMS, 0, mls__conv_finish                                            \
+        }                                                                                          \
     }
+
+static const mls_layer_kind mls__convolution = {
+    "convolution", 0, mls__conv_shape, mls__conv_init, mls__conv_plan, MLS__CONV_STEPS, 0};
+static const mls_layer_kind mls__linear = {
+    "linear", 0, mls__linear_shape, mls__linear_init, mls__conv_plan, MLS__CONV_STEPS, 0};
+
+/* Gives a node its formats: those of desc, or of the network where they are all zero. */
+static void mls__node_formats(const mls_net *net, mls_node *node, const mls_conv_desc *desc)
+{
+    const mls_net_desc *d = &net->desc;
+    node->format[MLS__W] = mls__quantized(desc->weight) ? desc->weight : d->weight;
+    node->format[MLS__A] = mls__quantized(desc->data) ? desc->data : d->data;
+    node->format[MLS__E] = mls__quantized(desc->error) ? desc->error : d->error;
 }
 
-static void mls__serial_op(mls_net *net, int op, int32_t i)
+MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
 {
-    mls_node *node = &net->nodes[i];
-    int own = node->data_of == i;
-    switch (op) {
-    case MLS__CONV_BEGIN:
-        if (mls__quantized(node->format[0])) {
-            mls_tensor *w = mls__operand_place(net, i, 0);
-            mls_status status =
-                mls_quantize(w, mls__weights_at(net, node), mls__rounding_seed(net, i, 0));
-            if (status != MLS_OK)
-                mls__fail(net, status, i, "its weights are not finite");
-            else if (mls__turned_back(node, 0)) {
-                mls_dequantize(w, (float *)mls__buffer_at(net, i, MLS__FW));
-            }
-        }
-        if (net->status == MLS_OK && own && net->training) mls__operand_scales(net, i, 1);
-        if (net->status == MLS_OK && own && !net->training) mls__image_scales(net, i);
-        if (net->status == MLS_OK) mls__conv_prepare(net, i, MLS_FORWARD, 0);
-        break;
-    case MLS__CONV_BACK:
-        if (mls__quantized(node->format[2])) mls__operand_scales(net, i, 2);
-        if (net->status == MLS_OK && node->give[0] != MLS__NOTHING) {
-            mls__conv_prepare(net, i, MLS_BACKWARD_DATA, 0);
-        }
-        if (net->status == MLS_OK) mls__conv_prepare(net, i, MLS_BACKWARD_WEIGHT, 1);
-        break;
-    case MLS__CODES_ALL:
-        mls__operand_codes(net, i, 1, mls__value(net, node->in[0], 0), 0,
-                           mls__elements(node->q[1].shape));
-        break;
-    case MLS__ERRORS_ALL:
-        mls__operand_codes(net, i, 2, mls__grad(net, i, 0), 0, mls__elements(node->q[2].shape));
-        break;
-    case MLS__BN_FINISH:
-        mls__bn_finish(net, i);
-        break;
-    case MLS__BN_BACK:
-        mls__bn_back(net, i);
-        break;
-    default:
-        break; /* MLS__LOSS_SUM only waits */
+    mls_node *node = mls__node_new(net, &mls__convolution, 1, x, -1);
+    if (!node) return -1;
+    if (!desc) {
+        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_conv without a description");
+        return -1;
     }
-}
-
-/* Notes that a phase uses a buffer. */
-static void mls__touch(mls_net *net, int32_t i, int which)
-{
-    mls__buffer *b = &net->nodes[i].buffer[which];
-    if (!b->last) b->first = net->phase;
-    b->last = net->phase;
-}
-
-static void mls__touch_value(mls_net *net, int32_t i)
-{
-    if (net->nodes[i].kind != MLS__INPUT) mls__touch(net, net->nodes[i].value_of, MLS__VALUE);
-}
-
-static void mls__touch_grad(mls_net *net, int32_t i)
-{
-    mls__touch(net, net->nodes[i].grad_of, MLS__GRAD);
-}
-
-/* The operand of a role as a product uses it: quantized, turned back, or fp32. */
-static void mls__touch_operand(mls_net *net, int32_t i, int role, int integer)
-{
-    const mls_node *node = &net->nodes[i];
-    int32_t owner = role == 1 ? node->data_of : i;
-    if (integer)
-        mls__touch(net, owner, MLS__QW + role);
-    else if (mls__quantized(node->format[role]))
-        mls__touch(net, owner, MLS__FW + role);
-    else if (role == 1)
-        mls__touch_value(net, node->in[0]);
-    else if (role == 2)
-        mls__touch_grad(net, i);
-}
-
-/* The buffers of an operation, for planning. */
-static void mls__touch_op(mls_net *net, int op, int32_t i)
-{
-    const mls_node *node = &net->nodes[i];
-    int forward = mls__integer(node, MLS_FORWARD), data = mls__integer(node, MLS_BACKWARD_DATA);
-    int weight = mls__integer(node, MLS_BACKWARD_WEIGHT);
-    switch (op) {
-    case MLS__PEAK_DATA:
-    case MLS__CODES_DATA:
-    case MLS__CODES_ALL:
-        mls__touch_value(net, node->in[0]);
-        mls__touch(net, i, MLS__QA);
-        if (mls__turned_back(node, 1)) mls__touch(net, i, MLS__FA);
-        break;
-    case MLS__PEAK_ERROR:
-    case MLS__CODES_ERROR:
-    case MLS__ERRORS_ALL:
-        mls__touch_grad(net, i);
-        mls__touch(net, i, MLS__QE);
-        if (mls__turned_back(node, 2)) mls__touch(net, i, MLS__FE);
-        break;
-    case MLS__CONV_BEGIN:
-    case MLS__CONVOLVE:
-        if (mls__quantized(node->format[0])) mls__touch(net, i, MLS__QW);
-        if (mls__turned_back(node, 0)) mls__touch(net, i, MLS__FW);
-        mls__touch_operand(net, i, 1, forward);
-        if (op == MLS__CONVOLVE) mls__touch_value(net, i);
-        break;
-    case MLS__CONV_BACK:
-    case MLS__CONV_DATA:
-    case MLS__CONV_WEIGHT:
-        if (node->give[0] != MLS__NOTHING) {
-            mls__touch_operand(net, i, 0, data);
-            mls__touch_operand(net, i, 2, data);
-            if (op == MLS__CONV_DATA) mls__touch_grad(net, node->in[0]);
-        }
-        mls__touch_operand(net, i, 2, weight);
-        mls__touch_operand(net, i, 1, weight);
-        mls__touch_grad(net, i);
-        if (node->bias) mls__touch(net, i, MLS__STATS);
-        break;
-    case MLS__BN_STATS:
-    case MLS__BN_APPLY:
-        mls__touch_value(net, node->in[0]);
-        mls__touch(net, i, MLS__STATS);
-        if (op == MLS__BN_APPLY) mls__touch_value(net, i);
-        break;
-    case MLS__BN_REDUCE:
-    case MLS__BN_DX:
-        mls__touch_grad(net, i);
-        mls__touch_value(net, node->in[0]);
-        mls__touch(net, i, MLS__STATS);
-        if (op == MLS__BN_DX && node->give[0] != MLS__NOTHING) mls__touch_grad(net, node->in[0]);
-        break;
-    case MLS__SIMPLE:
-    case MLS__SIMPLE_BACK:
-        if (node->buffer[MLS__MASK].size) mls__touch(net, i, MLS__MASK);
-        if (op == MLS__SIMPLE)
-            mls__touch_value(net, i);
-        else
-            mls__touch_grad(net, i);
-        for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
-            if (op == MLS__SIMPLE)
-                mls__touch_value(net, node->in[j]);
-            else if (node->give[j] != MLS__NOTHING)
-                mls__touch_grad(net, node->in[j]);
-        }
-        break;
-    case MLS__LOSS_EACH:
-    case MLS__LOSS_SUM:
-        mls__touch_value(net, node->in[0]);
-        mls__touch_grad(net, node->in[0]);
-        break;
-    default:
-        mls__touch(net, i, MLS__STATS);
+    node->conv.c_out = desc->c_out, node->conv.kh = desc->kh;
+    node->conv.kw = desc->kw ? desc->kw : desc->kh;
+    node->conv.stride = desc->stride ? desc->stride : 1;
+    node->conv.pad = desc->pad;
+    node->bias = desc->bias;
+    if (!desc->fp32 && (net->nodes[x].in[0] >= 0 || net->desc.quantize_first)) {
+        mls__node_formats(net, node, desc);
     }
+    return mls__node_done(net, node);
 }
 
-static int mls__finite(const float *x, size_t count)
+MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs)
 {
-    for (size_t i = 0; i < count; i++) {
-        if ((mls__bits(x[i]) & 0x7fffffffu) >= 0x7f800000u) return 0;
+    mls_node *node = mls__node_new(net, &mls__linear, 1, x, -1);
+    mls_conv_desc desc;
+    if (!node) return -1;
+    memset(&desc, 0, sizeof desc);
+    node->conv.c_out = outputs, node->conv.kh = node->conv.kw = node->conv.stride = 1;
+    node->bias = 1;
+    if (net->desc.quantize_last) mls__node_formats(net, node, &desc);
+    return mls__node_done(net, node);
+}
+
+MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t index, mls_direction direction,
+                                   char *text, size_t size)
+{
+    const mls_node *node;
+    mls_format zero;
+    int a, b;
+    memset(&zero, 0, sizeof zero);
+    if (!net || index < 0 || index >= net->count || (unsigned)direction > MLS_BACKWARD_WEIGHT) {
+        return MLS_ERROR_ARGUMENT;
     }
-    return 1;
+    node = &net->nodes[index];
+    if (!mls__convolves(node)) return MLS_ERROR_ARGUMENT;
+    a = mls__roles[direction][0], b = mls__roles[direction][1];
+    if (!mls__integer(node, direction)) {
+        return mls_conv_explain(&node->conv, direction, zero, zero, text, size);
+    }
+    return mls_conv_explain(&node->conv, direction, node->format[a], node->format[b], text, size);
 }
 
-/* Runs the queue. */
-static void mls__flush(mls_net *net)
+/* ----------------------------------------------------------------------------------- >>walk
+   A pass walks over the steps of the nodes, forward or backward, and cuts them into phases: a serial
+   step, or some steps that run together, image by image, while its data are still in the cache: one
+   parallel loop over the images. */
+
+enum {
+    MLS__PHASE_STEPS = 32, /* of images, at most */
+    MLS__PHASE_MOST = MLS__PHASE_STEPS + MLS_STEPS
+};
+
+typedef struct mls__pass {
+    uint32_t facts; /* of the pass */
+    int backward;
+    int32_t at, step; /* node and step that come next */
+    int32_t most;     /* steps of images in a phase */
+    int32_t count;    /* of the phase at hand */
+    int32_t node[MLS__PHASE_MOST];
+    const mls_step *steps[MLS__PHASE_MOST];
+} mls__pass;
+
+static mls__pass mls__pass_start(const mls_net *net, uint32_t facts, int backward)
 {
-    if (net->queued && net->planned == 2 && net->status == MLS_OK) {
-        int32_t parts = net->images < MLS_CONV_BLOCKS ? net->images : (int32_t)MLS_CONV_BLOCKS;
-        int threads = net->threads < parts ? net->threads : parts;
-        if (net->check) threads = 1;
-        MLS__OMP(omp parallel for schedule(static) num_threads(threads))
+    mls__pass w;
+    w.facts = facts, w.backward = backward, w.at = backward ? net->count - 1 : 0;
+    w.step = w.count = 0, w.most = MLS__PHASE_STEPS;
+    return w;
+}
+
+static int mls__of_images(const mls_step *step)
+{
+    return step->serial == MLS_EACH || step->serial == MLS__EACH_OF_BLOCK;
+}
+
+/* The step that comes next, or null at the end. */
+static const mls_step *mls__pass_next(const mls_net *net, mls__pass *w)
+{
+    while (w->at >= 0 && w->at < net->count) {
+        const mls_node *node = &net->nodes[w->at];
+        const mls_step *steps = w->backward ? node->kind->backward : node->kind->forward;
+        for (; w->step < MLS_STEPS && steps[w->step].run; w->step++) {
+            if (!(steps[w->step].when & ~(w->facts | node->facts))) return &steps[w->step];
+        }
+        w->at += w->backward ? -1 : 1, w->step = 0;
+    }
+    return 0;
+}
+
+/* Finds the next phase; returns the number of its steps. */
+static int32_t mls__pass_phase(const mls_net *net, mls__pass *w)
+{
+    const mls_step *step;
+    w->count = 0;
+    while ((step = mls__pass_next(net, w)) != 0) {
+        const int full = w->count >= (mls__of_images(step) ? w->most : (int)MLS__PHASE_MOST);
+        if (w->count && (step->serial == MLS_SERIAL || full)) break;
+        w->steps[w->count] = step, w->node[w->count++] = w->at;
+        w->step++;
+        if (step->serial == MLS_SERIAL) break;
+    }
+    return w->count;
+}
+
+/* Runs the steps of images of a phase. Threads take images as they become free; where sums of floats
+   need it, blocks of images. */
+static void mls__phase_images(mls_net *net, const mls__pass *w)
+{
+    int32_t parts = net->images, blocks = 0;
+    int threads;
+    for (int32_t j = 0; j < w->count; j++) blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
+    if (blocks && parts > MLS_CONV_BLOCKS) parts = MLS_CONV_BLOCKS;
+    threads = net->threads < parts ? net->threads : parts;
+    (void)threads; /* without OpenMP */
+    MLS__OMP(omp parallel num_threads(threads))
+    {
+        MLS__OMP(omp for schedule(dynamic) nowait)
         for (int32_t part = 0; part < parts; part++) {
-            int32_t last = mls_conv_block_first(part + 1, net->images);
-            for (int32_t n = mls_conv_block_first(part, net->images); n < last; n++) {
-                for (int32_t j = 0; j < net->queued; j++) {
-                    int32_t op = net->queue_op[j], i = net->queue_node[j];
-                    mls__image_op(net, op, i, n, MLS__THREAD());
-                    if (net->check && !net->failed &&
-                        (op == MLS__CONVOLVE || op == MLS__BN_APPLY || op == MLS__SIMPLE) &&
-                        !mls__finite(mls__value(net, i, n), mls__image(net->nodes[i].shape))) {
-                        net->failed = i + 1;
-                    }
+            const int32_t first = blocks ? mls_conv_block_first(part, net->images) : part;
+            const int32_t last = blocks ? mls_conv_block_first(part + 1, net->images) : part + 1;
+            for (int32_t n = first; n < last; n++)
+                for (int32_t j = 0; j < w->count; j++) {
+                    if (!mls__of_images(w->steps[j])) continue;
+                    mls__step_run(net, w->steps[j], w->node[j], n, MLS__THREAD());
                 }
-            }
-            for (int32_t j = 0; j < net->queued; j++) {
-                if (net->queue_op[j] == MLS__CONV_WEIGHT)
-                    mls_conv_leave(net->calls[1], MLS__THREAD());
-            }
         }
-        (void)threads;
-    }
-    if (net->queued && net->planned < 2) net->phase++;
-    net->queued = 0;
-    if (net->deferred) {
-        if (net->planned == 2 && net->status == MLS_OK) mls__weight_finish(net, net->deferred - 1);
-        net->deferred = 0;
+        for (int32_t j = 0; j < w->count; j++) {
+            if (w->steps[j]->serial != MLS__LEAVE) continue;
+            mls__step_run(net, w->steps[j], w->node[j], 0, MLS__THREAD());
+        }
     }
 }
 
-static void mls__emit(mls_net *net, int op, int32_t i)
+/* Runs a phase. */
+static void mls__phase_run(mls_net *net, const mls__pass *w)
 {
-    if (net->status != MLS_OK || net->failed) return;
-    if (op >= MLS__SERIAL) {
-        mls__flush(net);
-        if (net->status != MLS_OK) return;
-        if (net->planned < 2)
-            mls__touch_op(net, op, i), net->phase++;
-        else
-            mls__serial_op(net, op, i);
+    if (w->steps[0]->serial == MLS_SERIAL) {
+        mls__step_run(net, w->steps[0], w->node[0], 0, 0);
         return;
     }
-    if (net->queued == (int32_t)(sizeof net->queue_op / sizeof net->queue_op[0])) mls__flush(net);
-    if (net->planned < 2) mls__touch_op(net, op, i);
-    net->queue_op[net->queued] = op, net->queue_node[net->queued++] = i;
-}
-
-static void mls__walk_forward(mls_net *net)
-{
-    for (int32_t i = 0; i < net->count; i++) {
-        mls_node *node = &net->nodes[i];
-        switch (node->kind) {
-        case MLS__INPUT:
-            break;
-        case MLS__CONV:
-        case MLS__LINEAR:
-            if (node->data_of == i && !net->training) {
-                mls__emit(net, MLS__CODES_IMAGE, i);
-            } else if (node->data_of == i) {
-                if (net->planned == 2) mls__operand_place(net, i, 1);
-                mls__emit(net, MLS__PEAK_DATA, i);
-            }
-            mls__emit(net, MLS__CONV_BEGIN, i);
-            if (node->data_of == i && net->training) {
-                int serial = mls__codes_serial(node->conv.in);
-                mls__emit(net, serial ? MLS__CODES_ALL : MLS__CODES_DATA, i);
-            }
-            mls__emit(net, MLS__CONVOLVE, i);
-            break;
-        case MLS__BATCH_NORM:
-            if (net->training) mls__emit(net, MLS__BN_STATS, i);
-            mls__emit(net, MLS__BN_FINISH, i);
-            mls__emit(net, MLS__BN_APPLY, i);
-            break;
-        case MLS__LOSS:
-            if (net->labels || net->planned < 2) mls__emit(net, MLS__LOSS_EACH, i);
-            mls__emit(net, MLS__LOSS_SUM, i);
-            break;
-        default:
-            mls__emit(net, MLS__SIMPLE, i);
-        }
+    mls__phase_images(net, w);
+    for (int32_t j = 0; j < w->count && net->status == MLS_OK; j++) {
+        if (w->steps[j]->serial == MLS_AFTER) mls__step_run(net, w->steps[j], w->node[j], 0, 0);
     }
-    mls__flush(net);
 }
 
-static void mls__walk_backward(mls_net *net)
+/* Runs a pass, until an error. */
+static void mls__pass_run(mls_net *net, uint32_t facts, int backward)
 {
-    for (int32_t i = net->count - 2; i >= 0; i--) {
-        mls_node *node = &net->nodes[i];
-        switch (node->kind) {
-        case MLS__INPUT:
-        case MLS__LOSS:
-            break;
-        case MLS__CONV:
-        case MLS__LINEAR:
-            if (mls__quantized(node->format[2])) {
-                if (net->planned == 2) mls__operand_place(net, i, 2);
-                mls__emit(net, MLS__PEAK_ERROR, i);
-            }
-            mls__emit(net, MLS__CONV_BACK, i);
-            if (mls__quantized(node->format[2])) {
-                int serial = mls__codes_serial(node->shape);
-                mls__emit(net, serial ? MLS__ERRORS_ALL : MLS__CODES_ERROR, i);
-            }
-            if (node->give[0] != MLS__NOTHING) mls__emit(net, MLS__CONV_DATA, i);
-            mls__emit(net, MLS__CONV_WEIGHT, i);
-            net->deferred = i + 1;
-            break;
-        case MLS__BATCH_NORM:
-            mls__emit(net, MLS__BN_REDUCE, i);
-            mls__emit(net, MLS__BN_BACK, i);
-            if (node->give[0] != MLS__NOTHING) mls__emit(net, MLS__BN_DX, i);
-            break;
-        default:
-            mls__emit(net, MLS__SIMPLE_BACK, i);
-        }
-    }
-    mls__flush(net);
+    mls__pass w = mls__pass_start(net, facts, backward);
+    while (net->status == MLS_OK && mls__pass_phase(net, &w)) mls__phase_run(net, &w);
 }
 
-/* ----------------------------------------------------------------------------------- >>plan */
-
-/* Whether a node's backward changes the gradient that it is given. */
-static int mls__in_place(const mls_node *node)
-{
-    return node->kind == MLS__RELU || node->kind == MLS__ADD;
-}
+/* ----------------------------------------------------------------------------------- >>plan
+   Where everything lies: buffers share memory where no phase uses both. */
 
 /* Whether inputs a and b of an addition may share its gradient: nothing may write to it for one of
    them (its own backward in place, or another consumer of it) before the other has read it. The
    walk goes from high numbers to low ones. */
 static int mls__may_share(const mls_net *net, int32_t add, int32_t a, int32_t b)
 {
-    int32_t pair[2];
-    pair[0] = a, pair[1] = b;
+    const int32_t pair[2] = {a, b};
     for (int j = 0; j < 2; j++) {
         int32_t self = pair[j], other = pair[1 - j];
         if (self == other) return 0;
-        if (mls__in_place(&net->nodes[self]) && self > other) return 0;
+        if (net->nodes[self].kind->flags & MLS_IN_PLACE && self > other) return 0;
         for (int32_t k = 0; k < add; k++) {
             const mls_node *node = &net->nodes[k];
             if ((node->in[0] == self || node->in[1] == self) && k >= other) return 0;
         }
     }
     return 1;
+}
+
+/* Whether the gradient of node i may become that of its input j. */
+static int mls__hands_over(const mls_net *net, int32_t i, int j)
+{
+    const mls_node *node = &net->nodes[i];
+    const uint32_t flags = node->kind->flags;
+    if (!(flags & MLS_IN_PLACE) || (node->in[1] >= 0 && !(flags & MLS__PASSES))) return 0;
+    return j == 0 || node->give[0] != MLS__HAND_OVER ||
+           mls__may_share(net, i, node->in[0], node->in[1]);
 }
 
 /* Decides where gradients live, in the order of the backward walk. */
@@ -1807,11 +2195,10 @@ static void mls__plan_gradients(mls_net *net)
         for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
             mls_node *x = &net->nodes[node->in[j]];
             node->give[j] = MLS__NOTHING;
-            if (x->kind == MLS__INPUT) continue;
+            if (x->in[0] < 0) continue; /* the network's input */
+            node->facts |= MLS_IF_WANTED;
             node->give[j] = x->has_grad ? MLS__ACCUMULATE : MLS__WRITE;
-            if (!x->has_grad && mls__in_place(node) &&
-                (node->kind == MLS__RELU || j == 0 || node->give[0] != MLS__HAND_OVER ||
-                 mls__may_share(net, i, node->in[0], node->in[1]))) {
+            if (!x->has_grad && mls__hands_over(net, i, j)) {
                 node->give[j] = MLS__HAND_OVER;
                 x->grad_of = node->grad_of;
             }
@@ -1820,78 +2207,108 @@ static void mls__plan_gradients(mls_net *net)
     }
 }
 
-/* Which convolutions quantize, which outputs are computed in place. */
-static void mls__plan_sharing(mls_net *net)
+/* Which outputs are computed in place. */
+static void mls__plan_values(mls_net *net)
 {
     for (int32_t i = 0; i < net->count; i++) {
         mls_node *node = &net->nodes[i];
         node->value_of = i;
-        node->data_of = -1;
-        if (mls__in_place(node)) {
+        if (node->kind->flags & MLS_IN_PLACE) {
             const mls_node *x = &net->nodes[node->in[0]];
-            if (x->consumers == 1 && x->kind != MLS__INPUT) node->value_of = x->value_of;
+            if (x->consumers == 1 && x->in[0] >= 0) node->value_of = x->value_of;
         }
-        if (!mls__quantized(node->format[1])) continue;
-        node->data_of = i;
-        for (int32_t j = 0; j < i; j++) {
-            const mls_node *other = &net->nodes[j];
-            if (other->data_of == j && other->in[0] == node->in[0] &&
-                mls__same_shape(other->conv.in, node->conv.in) &&
-                memcmp(&other->format[1], &node->format[1], sizeof(mls_format)) == 0 &&
-                mls__turned_back(other, 1) == mls__turned_back(node, 1)) {
-                node->data_of = j;
-                break;
+    }
+}
+
+/* Bytes of the buffers that any layer may have, and of the scratch of a thread. */
+static void mls__plan_buffers(mls_net *net)
+{
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_node *node = &net->nodes[i];
+        const size_t bytes = mls__elements(node->shape) * sizeof(float);
+        const size_t batch = (size_t)node->shape.n;
+        const int computes = node->in[0] >= 0 && !(node->kind->flags & MLS_LOSS);
+        size_t scratch = 0;
+        if (computes && node->value_of == i) node->buffer[MLS__VALUE].size = bytes;
+        if (computes && node->grad_of == i) node->buffer[MLS__GRAD].size = bytes;
+        node->buffer[MLS__KEEP].size = batch * node->keep;
+        node->buffer[MLS__SUMS].size = batch * node->sums * sizeof(double);
+        for (int j = 0; j < 2 && !(node->kind->flags & MLS__PASSES); j++) {
+            if (node->give[j] == MLS__ACCUMULATE) {
+                scratch += mls__image(net->nodes[node->in[j]].shape);
+            }
+        }
+        if (mls__up(scratch) * sizeof(float) > net->scratch_step) {
+            net->scratch_step = mls__up(scratch) * sizeof(float);
+        }
+    }
+}
+
+/* Notes that a phase uses a buffer. What is read must have been written. */
+static void mls__use_buffer(mls_net *net, int32_t i, int which, int32_t phase, int reads)
+{
+    mls__buffer *b = &net->nodes[i].buffer[which];
+    if (!b->size) return;
+    if (!b->last) b->first = phase;
+    if (!b->last && reads) net->status = MLS_ERROR_STATE;
+    b->last = phase;
+}
+
+/* Notes that a phase uses what a step says it reads or writes. */
+static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int reads)
+{
+    const mls_node *node = &net->nodes[i];
+    for (int d = 0; d < 3; d++) { /* the operands of a product: codes, or whatever else it takes */
+        if (!(uses & (uint32_t)MLS__PRODUCT << d)) continue;
+        for (int j = 0; j < 2; j++) {
+            const int role = mls__roles[d][j];
+            if (mls__quantized(node->format[role])) {
+                const int which =
+                    mls__integer(node, (mls_direction)d) ? MLS__CODES : MLS__DEQUANTIZED;
+                mls__use_buffer(net, mls__operand_owner(net, i, role), which + role, phase, reads);
+            } else {
+                uses |= role == MLS__A ? MLS_X : role == MLS__E ? MLS_DY : 0;
             }
         }
     }
-}
-
-/* Bytes of every buffer of a node; 0: not used. */
-static void mls__plan_buffers(mls_net *net, int32_t i)
-{
-    mls_node *node = &net->nodes[i];
-    size_t elements = mls__elements(node->shape), count = mls__image(node->shape);
-    size_t batch = (size_t)node->shape.n;
-    memset(node->buffer, 0, sizeof node->buffer);
-    net->images = net->desc.batch;
-    if (node->kind == MLS__INPUT || node->kind == MLS__LOSS) return;
-    if (node->value_of == i) node->buffer[MLS__VALUE].size = elements * sizeof(float);
-    if (node->grad_of == i) node->buffer[MLS__GRAD].size = elements * sizeof(float);
-    if (node->kind == MLS__RELU) node->buffer[MLS__MASK].size = batch * ((count + 7) / 8);
-    if (node->kind == MLS__MAX_POOL) node->buffer[MLS__MASK].size = elements * sizeof(uint32_t);
-    if (node->kind == MLS__BATCH_NORM || node->bias) {
-        node->buffer[MLS__STATS].size = batch * 2 * (size_t)node->shape.c * sizeof(double);
-    }
     for (int role = 0; role < 3; role++) {
-        mls_shape s = mls__operand_shape(net, node, role);
-        if (!mls__quantized(node->format[role]) || (role == 1 && node->data_of != i)) continue;
-        node->buffer[MLS__QW + role].size = mls_tensor_size(node->format[role], s);
-        if (role == 1 && batch * mls__image_tensor_size(node) > node->buffer[MLS__QA].size) {
-            node->buffer[MLS__QA].size = batch * mls__image_tensor_size(node);
-        }
-        if (mls__turned_back(node, role)) {
-            node->buffer[MLS__FW + role].size = mls__elements(s) * sizeof(float);
+        if (!(uses & (uint32_t)MLS__OPERAND << role)) continue;
+        mls__use_buffer(net, i, MLS__CODES + role, phase, reads);
+        mls__use_buffer(net, i, MLS__DEQUANTIZED + role, phase, 0);
+    }
+    for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+        const mls_node *x = &net->nodes[node->in[j]];
+        if (uses & MLS_X && x->in[0] >= 0)
+            mls__use_buffer(net, x->value_of, MLS__VALUE, phase, reads);
+        if (uses & MLS_DX && node->give[j] != MLS__NOTHING) {
+            mls__use_buffer(net, x->grad_of, MLS__GRAD, phase, reads);
         }
     }
+    if (uses & MLS_Y) mls__use_buffer(net, node->value_of, MLS__VALUE, phase, reads);
+    if (uses & MLS_DY) mls__use_buffer(net, node->grad_of, MLS__GRAD, phase, reads);
+    if (uses & MLS_KEEP) mls__use_buffer(net, i, MLS__KEEP, phase, reads);
+    if (uses & MLS_SUMS) mls__use_buffer(net, i, MLS__SUMS, phase, reads);
 }
 
-/* Whether everything together stays far from overflowing a size. */
-static int mls__plan_fits(const mls_net *net)
+/* The phases that use each buffer: of training, with the steps of evaluation where they would be. */
+static mls_status mls__plan_lifetimes(mls_net *net)
 {
-    size_t left = SIZE_MAX / 8, floats = left / (8 * sizeof(float));
-    uint64_t macs = INT64_MAX;
-    for (int32_t i = 0; i < net->count; i++) {
-        const mls_node *node = &net->nodes[i];
-        size_t some = node->weights + node->seconds + 16 * (size_t)node->shape.c;
-        uint64_t pixels = (uint64_t)node->shape.h * (uint64_t)node->shape.w;
-        if (some > floats || node->weights > macs / pixels) return 0;
-        floats -= some, macs -= node->weights * pixels;
-        for (int b = 0; b < MLS__BUFFERS; b++) {
-            if (node->buffer[b].size > left) return 0;
-            left -= node->buffer[b].size;
+    int32_t phase = 1;
+    for (int backward = 0; backward < 2; backward++) {
+        mls__pass w =
+            mls__pass_start(net, MLS_IF_TRAINING | MLS_IF_EVALUATION | MLS_IF_LABELS, backward);
+        for (; mls__pass_phase(net, &w); phase++) {
+            for (int32_t j = 0; j < w.count; j++) {
+                mls__use(net, w.node[j], w.steps[j]->reads, phase, 1);
+                mls__use(net, w.node[j], w.steps[j]->writes, phase, 0);
+                if (net->status == MLS_OK) continue;
+                return mls__fail(net, MLS_ERROR_STATE, w.node[j],
+                                 "a step reads what no step before it writes");
+            }
         }
     }
-    return net->work_size[0] < SIZE_MAX / 8 && net->work_size[1] < SIZE_MAX / 8;
+    mls__use(net, net->count - 1, MLS_X, phase, 1); /* for mls_net_logits */
+    return MLS_OK;
 }
 
 /* Places buffers, the largest first, each at the lowest address that is free during its phases.
@@ -1939,107 +2356,124 @@ static size_t mls__plan_place(mls_net *net)
     }
 }
 
-/* Checks formats and sums of a convolution, and the workspace that it needs. */
-static mls_status mls__plan_conv(mls_net *net, int32_t i)
+/* Whether everything together stays far from overflowing a size. */
+static int mls__plan_fits(const mls_net *net)
 {
-    mls_node *node = &net->nodes[i];
-    mls_format none;
-    char text[200];
-    memset(&none, 0, sizeof none);
-    for (int role = 0; role < 3; role++) {
-        if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
-            return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
+    size_t left = SIZE_MAX / 8, floats = left / (8 * sizeof(float));
+    uint64_t macs = INT64_MAX;
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        size_t some = node->weights + node->seconds + node->states + node->constants +
+                      16 * (size_t)node->shape.c;
+        uint64_t pixels = (uint64_t)node->shape.h * (uint64_t)node->shape.w;
+        if (some > floats || node->weights > macs / pixels) return 0;
+        floats -= some, macs -= node->weights * pixels;
+        for (int b = 0; b < MLS__BUFFERS; b++) {
+            if (node->buffer[b].size > left) return 0;
+            left -= node->buffer[b].size;
         }
     }
-    for (int d = 0; d < 3; d++) {
-        mls_direction direction = (mls_direction)d;
-        int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
-        const mls_format *f = &node->format[mls__roles[d][0]], *g = &node->format[mls__roles[d][1]];
-        size_t size;
-        if (integer) {
-            mls_status status = mls_conv_check(&node->conv, direction, *f, *g, text, sizeof text);
-            if (status != MLS_OK) return mls__fail(net, status, i, text);
+    return net->work_size[0] < SIZE_MAX / 8 && net->work_size[1] < SIZE_MAX / 8;
+}
+
+/* Whether the nodes make a network; what layers want to check themselves. */
+static mls_status mls__plan_check(mls_net *net)
+{
+    if (!net->count || !(net->nodes[net->count - 1].kind->flags & MLS_LOSS)) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "the last node must be a loss");
+    }
+    net->images = net->desc.batch;
+    net->work_size[0] = net->work_size[1] = net->scratch_step = 0;
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_node *node = &net->nodes[i];
+        const mls_work w = mls__work_of(net, i);
+        memset(node->buffer, 0, sizeof node->buffer);
+        node->facts = 0;
+        if (!node->consumers && i != net->count - 1) {
+            return mls__fail(net, MLS_ERROR_STATE, i, "nothing uses it");
         }
-        /* A batch that is not full has fewer images for the same threads. */
-        size = mls_conv_call_size(&node->conv, direction, integer ? *f : none, integer ? *g : none,
-                                  net->threads);
-        if (size > net->work_size[which]) net->work_size[which] = size;
+        if (node->kind->plan && node->kind->plan(&w) != MLS_OK) return net->status;
     }
     return MLS_OK;
 }
 
-MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
+/* The places of the numbers of each node. */
+static void mls__plan_numbers(mls_net *net)
 {
-    size_t at, values, image = 1;
-    if (!net) return MLS_ERROR_ARGUMENT;
-    if (net->status != MLS_OK) return net->status;
-    if (net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned already");
-    if (!net->count || net->nodes[net->count - 1].kind != MLS__LOSS) {
-        return mls__fail(net, MLS_ERROR_STATE, -1, "the last node must be a loss");
-    }
-    net->threads = MLS__THREADS();
-    if (net->threads > MLS_CONV_BLOCKS) net->threads = MLS_CONV_BLOCKS;
     net->parameters = net->states = net->constants = 0;
     for (int32_t i = 0; i < net->count; i++) {
         mls_node *node = &net->nodes[i];
-        size_t c = mls__up((size_t)node->shape.c);
-        if (!node->consumers && i != net->count - 1) {
-            return mls__fail(net, MLS_ERROR_STATE, i, "nothing uses it");
-        }
-        node->at = net->parameters;
+        node->weights_at = net->parameters;
+        node->states_at = net->states, node->constants_at = net->constants;
         net->parameters += mls__up(node->weights) + mls__up(node->seconds);
-        node->state = net->states, node->constants = net->constants;
-        if (node->kind == MLS__BATCH_NORM) net->states += 2 * c, net->constants += 6 * c;
-        if (mls__image(node->shape) > image) image = mls__image(node->shape);
-        if (node->weights > image) image = node->weights;
-        if (node->kind == MLS__CONV || node->kind == MLS__LINEAR) {
-            mls_status status = mls__plan_conv(net, i);
-            if (status != MLS_OK) return status;
-        }
+        net->states += mls__up(node->states), net->constants += mls__up(node->constants);
     }
-    mls__plan_sharing(net);
+}
+
+/* Takes size bytes of the arena. */
+static size_t mls__plan_take(mls_net *net, size_t size)
+{
+    const size_t at = net->arena_size;
+    net->arena_size += mls__align(size, MLS__ALIGN);
+    return at;
+}
+
+/* The parts of the arena: numbers, buffers, scratch (of threads, and after them of the gradient of a
+   layer's weights), workspace of convolutions. */
+static void mls__plan_addresses(mls_net *net)
+{
+    size_t scratch = (size_t)net->threads * net->scratch_step;
+    for (int32_t i = 0; i < net->count; i++) {
+        const size_t fresh = net->nodes[i].weights * sizeof(float);
+        if (fresh > scratch) scratch = fresh;
+    }
+    net->arena_size = 0;
+    mls__plan_take(net, (3 * net->parameters + net->states + net->constants) * sizeof(float));
+    net->values_at = mls__plan_take(net, mls__plan_place(net));
+    net->scratch_at = mls__plan_take(net, scratch);
+    for (int i = 0; i < 2; i++) net->work_at[i] = mls__plan_take(net, net->work_size[i]);
+    net->arena_size += MLS__ALIGN - 1;
+}
+
+static void mls__plan_report(const mls_net *net, mls_plan *plan)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->arena = net->arena_size;
+    plan->parameters = net->values_at;
+    plan->values = net->scratch_at - net->values_at;
+    plan->scratch = net->arena_size - (MLS__ALIGN - 1) - net->scratch_at;
+    plan->threads = net->threads;
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_layer layer;
+        mls_net_layer(net, i, &layer);
+        plan->weights += layer.weights;
+        plan->macs += layer.macs;
+        if (mls__integer(&net->nodes[i], MLS_FORWARD)) plan->macs_low += layer.macs;
+    }
+}
+
+MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
+{
+    enum {
+        MLS__MOST_THREADS = 64
+    };
+    if (!net) return MLS_ERROR_ARGUMENT;
+    if (net->status != MLS_OK) return net->status;
+    if (net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned already");
+    net->threads = MLS__THREADS();
+    if (net->threads > MLS__MOST_THREADS) net->threads = MLS__MOST_THREADS;
+    if (mls__plan_check(net) != MLS_OK) return net->status;
+    mls__plan_numbers(net);
+    mls__plan_values(net);
     mls__plan_gradients(net);
-    for (int32_t i = 0; i < net->count; i++) mls__plan_buffers(net, i);
+    mls__plan_buffers(net);
     if (!mls__plan_fits(net)) {
         return mls__fail(net, MLS_ERROR_SHAPE, -1, "the network is too large to address");
     }
-    net->phase = 1, net->queued = net->deferred = 0;
-    net->training = 1;
-    mls__walk_forward(net);
-    mls__walk_backward(net);
-    mls__touch_value(net, net->nodes[net->count - 1].in[0]); /* for mls_net_logits */
-    at = mls__align((3 * net->parameters + net->states + net->constants) * sizeof(float),
-                    MLS__ALIGN);
-    net->losses_at = at;
-    at += mls__align((size_t)net->desc.batch * (sizeof(float) + 1), MLS__ALIGN);
-    net->values_at = at;
-    values = mls__plan_place(net);
-    at += values;
-    net->slots_at = at;
-    net->slot_size = mls__align(image * sizeof(float), MLS__ALIGN);
-    at += (size_t)net->threads * net->slot_size;
-    for (int i = 0; i < 2; i++) {
-        net->work_at[i] = at;
-        net->work_size[i] = mls__align(net->work_size[i], MLS__ALIGN);
-        at += net->work_size[i];
-    }
-    net->arena_size = at + MLS__ALIGN - 1;
+    if (mls__plan_lifetimes(net) != MLS_OK) return net->status;
+    mls__plan_addresses(net);
     net->planned = 1;
-    if (plan) {
-        memset(plan, 0, sizeof *plan);
-        plan->arena = net->arena_size;
-        plan->parameters = net->values_at;
-        plan->values = values;
-        plan->scratch = at - net->slots_at;
-        plan->threads = net->threads;
-        for (int32_t i = 0; i < net->count; i++) {
-            mls_layer layer;
-            mls_net_layer(net, i, &layer);
-            plan->weights += layer.weights;
-            plan->macs += layer.macs;
-            if (mls__integer(&net->nodes[i], MLS_FORWARD)) plan->macs_low += layer.macs;
-        }
-    }
+    if (plan) mls__plan_report(net, plan);
     return MLS_OK;
 }
 
@@ -2067,29 +2501,15 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     net->arena = p + (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
     net->step = net->updates = net->images_pending = 0;
+    net->images = net->desc.batch;
+    for (int32_t i = 0; i < net->count; i++) {
+        const uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
+        mls_work w = mls__work_of(net, i);
+        mls__work_numbers(&w);
+        if (net->nodes[i].kind->init) net->nodes[i].kind->init(&w, seed);
+    }
     net->images = 0;
     net->planned = 2;
-    for (int32_t i = 0; i < net->count; i++) {
-        const mls_node *node = &net->nodes[i];
-        float *w = mls__weights_at(net, node);
-        uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
-        if (node->kind == MLS__BATCH_NORM) {
-            float *state = mls__state_at(net, node);
-            for (size_t ch = 0; ch < node->weights; ch++) {
-                w[ch] = 1, state[mls__up(node->weights) + ch] = 1;
-            }
-        } else if (node->kind == MLS__CONV) {
-            float fan = (float)node->conv.kh * (float)node->conv.kw * (float)node->conv.c_out;
-            float deviation = mls__sqrt(2 / fan);
-            for (size_t j = 0; j < node->weights; j++) w[j] = mls__normal(seed, j) * deviation;
-        } else if (node->kind == MLS__LINEAR) {
-            float bound = 1 / mls__sqrt((float)node->conv.in.c);
-            for (size_t j = 0; j < node->weights; j++) {
-                int32_t u = 2 * (int32_t)mls_random16(seed, j) - 65535;
-                w[j] = (float)u * (1.0f / 65536) * bound;
-            }
-        }
-    }
     return MLS_OK;
 }
 
@@ -2122,6 +2542,14 @@ MLS_DEF float *mls_net_gradients(mls_net *net, int32_t i, int second, size_t *co
 
 /* ----------------------------------------------------------------------------------- >>step */
 
+static int mls__finite(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((mls__bits(x[i]) & 0x7fffffffu) >= 0x7f800000u) return 0;
+    }
+    return 1;
+}
+
 /* Starts a call: arguments, and a clean status. */
 static mls_status mls__call(mls_net *net, const float *images, const int32_t *labels, int32_t count)
 {
@@ -2146,7 +2574,7 @@ static mls_status mls__call(mls_net *net, const float *images, const int32_t *la
     }
     if (mls__net_floats(net) != MLS_OK) return net->status;
     net->x = images, net->labels = labels, net->images = count;
-    net->failed = net->check = 0;
+    net->result.loss = 0, net->result.correct = 0, net->result.images = count;
     return MLS_OK;
 }
 
@@ -2174,53 +2602,56 @@ static void mls__blame_images(mls_net *net)
     }
 }
 
+/* Goes forward again, step by step, to say which layer is the first whose output is not finite. */
+static void mls__blame_layer(mls_net *net, uint32_t facts)
+{
+    mls__pass w = mls__pass_start(net, facts, 0);
+    w.most = 1;
+    while (net->status == MLS_OK && mls__pass_phase(net, &w)) {
+        const int32_t i = w.node[0];
+        const size_t count = (size_t)net->images * mls__image(net->nodes[i].shape);
+        mls__phase_run(net, &w);
+        if (w.steps[0]->writes & MLS_Y && !mls__finite(mls__value(net, i, 0), count)) {
+            mls__fail(net, MLS_ERROR_NONFINITE, i, "its output is not finite");
+        }
+    }
+    if (net->status == MLS_OK) {
+        mls__fail(net, MLS_ERROR_NONFINITE, net->count - 1, "its output is not finite");
+    }
+}
+
 static mls_status mls__forward(mls_net *net, int training, mls_result *result)
 {
-    const float *losses = mls__floats(net, net->losses_at);
-    const uint8_t *correct = (const uint8_t *)(losses + net->desc.batch);
-    size_t logits = (size_t)net->images * (size_t)net->nodes[net->count - 1].shape.c;
-    double loss = 0;
-    int32_t right = 0;
+    const size_t logits = (size_t)net->images * (size_t)net->nodes[net->count - 1].shape.c;
+    uint32_t facts = training ? MLS_IF_TRAINING : MLS_IF_EVALUATION;
+    double loss;
+    if (net->labels) facts |= MLS_IF_LABELS;
     net->training = training;
-    mls__walk_forward(net);
-    for (int32_t n = 0; net->status == MLS_OK && net->labels && n < net->images; n++) {
-        loss += (double)losses[n];
-        right += correct[n];
-    }
+    mls__pass_run(net, facts, 0);
+    loss = net->result.loss;
     if (net->status == MLS_OK &&
         (!(loss - loss == 0) || (!net->labels && !mls__finite(mls_net_logits(net), logits)))) {
-        /* Walk again and look at every output. */
-        net->check = 1;
-        mls__walk_forward(net);
-        if (net->status == MLS_OK) {
-            mls__fail(net, MLS_ERROR_NONFINITE, net->failed ? net->failed - 1 : net->count - 1,
-                      "its output is not finite");
-        }
-        net->check = net->failed = 0;
+        mls__blame_layer(net, facts);
     }
     if (net->status != MLS_OK) {
         if (net->status == MLS_ERROR_NONFINITE) mls__blame_images(net);
         mls__name_step(net);
         return net->status;
     }
-    if (result) {
-        result->loss = loss / net->images;
-        result->correct = right;
-        result->images = net->images;
-    }
+    net->result.loss = loss / net->images;
+    if (result) *result = net->result;
     return MLS_OK;
 }
 
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result)
 {
-    mls_result mine;
     mls_status status = mls__call(net, images, labels, count);
     if (status != MLS_OK) return status;
     if (!labels) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "training needs labels");
-    status = mls__forward(net, 1, &mine);
+    status = mls__forward(net, 1, 0);
     if (status != MLS_OK) return status; /* nothing has been added to the gradient */
-    mls__walk_backward(net);
+    mls__pass_run(net, MLS_IF_TRAINING | MLS_IF_LABELS, 1);
     for (int32_t i = 0; net->status == MLS_OK && i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
         size_t numbers = mls__up(node->weights) + mls__up(node->seconds);
@@ -2235,11 +2666,13 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
         return net->status;
     }
     for (int32_t i = 0; i < net->count; i++) {
-        if (net->nodes[i].kind == MLS__BATCH_NORM) mls__bn_run(net, i);
+        mls_work w = mls__work_of(net, i);
+        mls__work_numbers(&w);
+        if (net->nodes[i].kind->settle) net->nodes[i].kind->settle(&w);
     }
     net->step++;
     net->images_pending += count;
-    if (result) *result = mine;
+    if (result) *result = net->result;
     return MLS_OK;
 }
 
@@ -2370,12 +2803,38 @@ static const char *const mls__fact_names[MLS__FACTS] = {
     "kind",         "input",  "second input", "height", "width",  "channels", "kernel height",
     "kernel width", "stride", "padding",      "window", "stride", "padding",  "bias"};
 
+/* Kinds of layers in a checkpoint: their place here, which is part of the format. Others, those of
+   mls_net_custom too, are known by a negative number made of their name. */
+static const char *const mls__kind_names[] = {
+    "input",        "convolution", "batch norm", "relu",   "add", "max pool",
+    "average pool", "global pool", "subsample",  "linear", "loss"};
+
+static int32_t mls__kind_number(const mls_node *node)
+{
+    const int32_t kinds = (int32_t)(sizeof mls__kind_names / sizeof *mls__kind_names);
+    const char *name = node->kind->name;
+    for (int32_t k = 0; k < kinds && !node->custom; k++) {
+        if (strcmp(name, mls__kind_names[k]) == 0) return k;
+    }
+    return -1 - (int32_t)(mls__hash_bytes(0, (const uint8_t *)name, strlen(name)) >> 33);
+}
+
 static void mls__node_facts(const mls_node *node, int32_t *to)
 {
-    const int32_t facts[MLS__FACTS] = {
-        node->kind,    node->in[0],   node->in[1],   node->shape.h,     node->shape.w,
-        node->shape.c, node->conv.kh, node->conv.kw, node->conv.stride, node->conv.pad,
-        node->size,    node->stride,  node->pad,     node->bias};
+    const int32_t facts[MLS__FACTS] = {mls__kind_number(node),
+                                       node->in[0],
+                                       node->in[1],
+                                       node->shape.h,
+                                       node->shape.w,
+                                       node->shape.c,
+                                       node->conv.kh,
+                                       node->conv.kw,
+                                       node->conv.stride,
+                                       node->conv.pad,
+                                       node->size,
+                                       node->stride,
+                                       node->pad,
+                                       node->bias};
     memcpy(to, facts, sizeof facts);
 }
 
@@ -2548,11 +3007,11 @@ static mls_status mls__other_network(mls_net *net, const mls_checkpoint *about, 
                      kind >= 0 && kind < kinds ? mls__kind_names[kind]
                                                : "an unknown kind of layer");
             mls__say(net->text, sizeof net->text, " there, ");
-            mls__say(net->text, sizeof net->text, mls__kind_names[facts[0]]);
+            mls__say(net->text, sizeof net->text, net->nodes[i].kind->name);
             mls__say(net->text, sizeof net->text, " here");
         } else {
             mls__say(net->text, sizeof net->text, " (");
-            mls__say(net->text, sizeof net->text, mls__kind_names[facts[0]]);
+            mls__say(net->text, sizeof net->text, net->nodes[i].kind->name);
             mls__say(net->text, sizeof net->text, "): ");
             mls__say_both(net, mls__fact_names[first], (int32_t)mls__get(there + 4 * first, 4),
                           facts[first]);

@@ -270,7 +270,7 @@ static void check_gradients(const char *text, int samples, uint64_t seed)
     for (int i = 0; i < r.net.count; i++) { /* no number at its special first value */
         for (int second = 0; second < 2; second++) {
             float *w = mls_net_weights(&r.net, i, second, &count);
-            int conv = r.nodes[i].kind == MLS__CONV || r.nodes[i].kind == MLS__LINEAR;
+            int conv = mls__convolves(&r.nodes[i]);
             for (size_t j = 0; w && j < count; j++) {
                 w[j] = w[j] * (conv ? 1.3f : 1) + 0.3f * t_uniform(&rng) * (second || !conv);
             }
