@@ -157,6 +157,8 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
 MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x);
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x);
 MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y); /* same shapes */
+/* The channels of x, then those of y; same height and width. */
+MLS_DEF int32_t mls_net_concat(mls_net *net, int32_t x, int32_t y);
 /* size x size windows; padding counts as -infinity, or as absent in the average. stride 0: size. */
 MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
                                  int32_t pad);
@@ -169,99 +171,99 @@ MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs); /* wit
 /* Softmax cross-entropy, averaged over the images of an update. Last node of a network. */
 MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
 
-/* A layer of your own, or a loss: a row like those of the layers here, whose functions stand together
-   (examples/custom_layer.c has one). x, and y if it is not -1, are its inputs. kind and parameters stay
-   the caller's, and must stay where they are. A checkpoint knows the layer by its name. Errors: as of
-   every build call; ARGUMENT: a bad row. */
+/* A layer of your own, or a loss: a row like those of the layers here, see mls_layer_kind. x, and y if
+   it is not -1, are its inputs. kind and parameters stay the caller's, and must stay where they are; a
+   checkpoint knows the layer by its name. Errors: as of every build call, and what the row's shape
+   says; ARGUMENT: a row without a name or forward steps, or a serial step that writes MLS_DX. */
 MLS_DEF int32_t mls_net_custom(mls_net *net, const struct mls_layer_kind *kind, int32_t x,
                                int32_t y, const void *parameters);
 
 /* What the functions of a layer are given. A step has pointers to what it says that it reads and
-   writes, and null for all else: so nothing can be forgotten, and the plan knows when memory is free.
-   All floats are [n][h][w][c] from the image at hand on, or from image 0 on in a step that is not of
-   an image. */
+   writes, and null for all else: so nothing can be forgotten, and the plan knows which memory is free.
+   Floats are [n][h][w][c], from the image at hand on, or from image 0 on in a serial step. */
 typedef struct mls_work {
     struct mls_net *net;
     int32_t node;           /* its number */
     const void *parameters; /* as given to mls_net_custom */
-    mls_shape in[2], out;   /* n is the number of images in this call */
-    int32_t image;          /* at hand */
-    int32_t thread;
-    int32_t training;         /* 0: evaluation */
-    const float *x[2];        /* MLS_X */
-    float *y;                 /* MLS_Y */
-    const float *dy;          /* MLS_DY */
-    float *dx[2];             /* MLS_DX; null where no gradient is wanted */
-    void *keep;               /* MLS_KEEP */
-    double *sums;             /* MLS_SUMS */
-    float *weights[2];        /* of both kinds, to be read; init sets them */
-    float *gradients[2];      /* to be added to; null in a step of an image */
-    float *state, *constants; /* state is read in the steps, and set in settle */
-    const int32_t *labels;    /* of all images; null if there are none */
-    mls_result *result;       /* of a loss: the sum of the losses, and how many are correct */
+    mls_shape in[2], out;   /* of inputs and output; n is the number of images in this call */
+    int32_t image, thread;  /* at hand, at work */
+    int32_t training;       /* 0: evaluation */
+    const float *x[2];      /* MLS_X */
+    float *y;               /* MLS_Y */
+    const float *dy;        /* MLS_DY */
+    float *dx[2];           /* MLS_DX; null where no gradient is wanted */
+    void *keep;             /* MLS_KEEP, aligned to 16 bytes */
+    double *sums;           /* MLS_SUMS */
+    float *weights[2];      /* trained numbers, and the second ones: set by init, then to be read */
+    float *gradients[2];    /* theirs, to be added to; null in a step of an image */
+    float *state;           /* set by init and settle, read by steps */
+    float *constants;       /* what a serial step derives for the steps that follow */
+    const int32_t *labels;  /* of all images; null: there are none */
+    mls_result *result; /* of a loss: a serial step adds the sum of losses and what is correct */
 } mls_work;
 
-/* What a layer needs. Comes with the shape of the first input and no numbers. */
+/* What a layer needs. Comes with the shape of the first input, and no numbers. */
 typedef struct mls_layer_sizes {
     mls_shape shape;         /* of its output */
     size_t weights, seconds; /* trained numbers, see mls_net_weights */
     size_t state;            /* numbers that evaluation depends on, such as running statistics */
-    size_t constants;        /* numbers that a step derives */
-    size_t keep;             /* bytes of an image */
-    size_t sums;             /* doubles of an image */
+    size_t constants;        /* numbers that a pass derives */
+    size_t keep, sums;       /* bytes and doubles of an image */
 } mls_layer_sizes;
 
-/* What a step reads and writes. */
-enum {
-    MLS_X = 1,  /* the inputs */
-    MLS_Y = 2,  /* the output */
-    MLS_DY = 4, /* its gradient */
-    MLS_DX = 8, /* gradients of the inputs: all elements are set, the network adds them up. Only in
-                      steps of an image */
-    MLS_KEEP = 16, /* what forward keeps for backward */
-    MLS_SUMS = 32  /* what images add to a sum over the batch, in order, for one answer */
-};
 /* When a step is done: where all of these hold. */
 enum {
     MLS_IF_TRAINING = 1,
     MLS_IF_EVALUATION = 2,
-    MLS_IF_LABELS = 4, /* there are labels */
-    MLS_IF_WANTED = 8  /* the gradient of an input is wanted */
+    MLS_IF_LABELS = 4,
+    MLS_IF_WANTED = 8 /* the gradient of an input is */
 };
-/* How often. */
+/* How often: for each image, in any order, by any thread; once after all images, before what follows;
+   or once after all images, while what follows need not wait. */
 enum {
-    MLS_EACH,   /* for each image, in any order, by any thread */
-    MLS_SERIAL, /* once: after all images, and before the steps that follow */
-    MLS_AFTER   /* once: after all images, while the steps that follow need not wait */
+    MLS_EACH,
+    MLS_SERIAL,
+    MLS_AFTER
+};
+/* What it reads and writes: inputs, output, the gradient of the output and of the inputs (all elements
+   are to be set; the network adds up what several layers give), what forward keeps for backward, and
+   sums of each image, which a serial step adds in order, so that there is one answer. */
+enum {
+    MLS_X = 1,
+    MLS_Y = 2,
+    MLS_DY = 4,
+    MLS_DX = 8,
+    MLS_KEEP = 16,
+    MLS_SUMS = 32
 };
 typedef struct mls_step {
-    uint32_t when;  /* MLS_IF_... */
-    int32_t serial; /* MLS_EACH, MLS_SERIAL, MLS_AFTER */
+    uint32_t when;  /* 0: always */
+    int32_t serial; /* MLS_EACH, MLS_SERIAL or MLS_AFTER */
     uint32_t reads, writes;
     void (*run)(const mls_work *work);
 } mls_step;
+#define MLS_STEPS_END \
+    {                 \
+        0, 0, 0, 0, 0 \
+    }
 
+/* Flags of a layer. In place: y may lie where x[0] does, and dx[0] where dy does, as an element of the
+   one depends on that element of the other only. Loss: the last layer, whose forward steps write dx,
+   the gradient of the sum of the losses. */
 enum {
-    MLS_IN_PLACE =
-        1,       /* y may lie where x[0] does, dx[0] where dy does: an element of the one depends
-                         on that element of the other only */
-    MLS_LOSS = 2 /* the last layer: its forward pass writes dx, the gradient of the loss summed
-                         over the images, and a step MLS_AFTER sets result */
-};
-enum {
-    MLS_STEPS = 12
+    MLS_IN_PLACE = 1,
+    MLS_LOSS = 2
 };
 typedef struct mls_layer_kind {
     const char *name;
-    uint32_t flags; /* MLS_IN_PLACE, MLS_LOSS */
-    /* Sets what the layer needs. Returns null, or what is wrong: "it needs ..." */
+    uint32_t flags;
+    /* Sets what the layer needs. Returns null, or what is wrong: "it needs ..."; null: the shape of the
+       first input, no numbers. */
     const char *(*shape)(const mls_work *work, mls_layer_sizes *sizes);
-    void (*init)(const mls_work *work,
-                 uint64_t seed);              /* first numbers, if not all 0; null: they are */
-    mls_status (*plan)(const mls_work *work); /* null: private */
-    mls_step forward[MLS_STEPS], backward[MLS_STEPS]; /* in order; the rest is zero */
-    void (*settle)(
-        const mls_work *work); /* when a step went well: running statistics; may be null */
+    void (*init)(const mls_work *work, uint64_t seed); /* sets first numbers; null: all are 0 */
+    const mls_step *forward, *backward;       /* in order, up to MLS_STEPS_END; null: none */
+    void (*settle)(const mls_work *work);     /* updates the state when a step went well; or null */
+    mls_status (*plan)(const mls_work *work); /* null; for the layers here */
 } mls_layer_kind;
 
 /* What a network needs and does. */
@@ -571,7 +573,7 @@ enum {
     MLS__GRAD, /* output and its gradient, fp32 */
     MLS__KEEP,
     MLS__SUMS,
-    MLS__CODES,           /* and two more: quantized operands */
+    MLS__QUANTIZED,       /* and two more: quantized operands */
     MLS__DEQUANTIZED = 7, /* and two more: the same as fp32, for a product with an fp32 operand */
 };
 
@@ -583,11 +585,19 @@ enum {
     MLS__HAND_OVER
 };
 
-/* More flags of a layer, and more that a step uses: see mls__use. */
+/* A flag of layers: backward only hands dy on. */
 enum {
-    MLS__PASSES = 1 << 8,  /* backward only hands dy on */
-    MLS__OPERAND = 1 << 8, /* times 1, 2, 4: codes of W, A, E */
-    MLS__PRODUCT = 1 << 11 /* times 1, 2, 4: the operands of forward, backward-data, -weight */
+    MLS__PASSES = 1 << 8
+};
+
+/* What more a convolution uses: the codes of W, A, E, and the operands of each direction. */
+enum {
+    MLS__CODES_W = 1 << 8,
+    MLS__CODES_A = 1 << 9,
+    MLS__CODES_E = 1 << 10,
+    MLS__FOR_FORWARD = 1 << 11,
+    MLS__FOR_DATA = 1 << 12,
+    MLS__FOR_WEIGHT = 1 << 13
 };
 
 static int mls__quantized(mls_format f)
@@ -674,7 +684,9 @@ static int32_t mls__node_done(mls_net *net, mls_node *node)
     const char *wrong = 0;
     mls_layer_sizes sizes;
     mls_work work;
+    size_t most;
     if (!node) return -1;
+    most = SIZE_MAX / 64 / (size_t)net->desc.batch;
     memset(&sizes, 0, sizeof sizes);
     memset(&work, 0, sizeof work);
     work.net = net, work.node = net->count++;
@@ -682,10 +694,14 @@ static int32_t mls__node_done(mls_net *net, mls_node *node)
     for (int j = 0; j < 2 && node->in[j] >= 0; j++) work.in[j] = net->nodes[node->in[j]].shape;
     sizes.shape = work.in[0];
     if (node->kind->shape) wrong = node->kind->shape(&work, &sizes);
-    node->shape = sizes.shape;
+    node->shape = sizes.shape, node->shape.n = net->desc.batch;
     node->weights = sizes.weights, node->seconds = sizes.seconds;
     node->states = sizes.state, node->constants = sizes.constants;
     node->keep = sizes.keep, node->sums = sizes.sums;
+    if (!wrong && node->kind->flags & MLS_IN_PLACE && !mls__same_shape(work.in[0], sizes.shape)) {
+        wrong = "it is in place, but its output has another shape than its input";
+    }
+    if (!wrong && (sizes.keep > most || sizes.sums > most)) wrong = "it needs too much memory";
     if (!wrong && !mls__elements(node->shape)) wrong = "its output is too large to address";
     if (!wrong) return net->count - 1;
     mls__fail(net, MLS_ERROR_SHAPE, net->count - 1, wrong);
@@ -895,6 +911,16 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
    Each layer: its shape, first numbers, forward, backward, its row, and how it is built. To add one,
    write such a section and a prototype. */
 
+/* Pixels of an image, and where one of them starts. */
+static size_t mls__pixels(mls_shape s)
+{
+    return (size_t)s.h * (size_t)s.w;
+}
+static size_t mls__pixel(mls_shape s, int32_t y, int32_t x)
+{
+    return ((size_t)y * (size_t)s.w + (size_t)x) * (size_t)s.c;
+}
+
 /* ---- input */
 
 static const char *mls__input_shape(const mls_work *w, mls_layer_sizes *s)
@@ -906,8 +932,7 @@ static const char *mls__input_shape(const mls_work *w, mls_layer_sizes *s)
     return 0;
 }
 
-static const mls_layer_kind mls__input = {
-    "input", 0, mls__input_shape, 0, 0, {{0, 0, 0, 0, 0}}, {{0, 0, 0, 0, 0}}, 0};
+static const mls_layer_kind mls__input = {"input", 0, mls__input_shape, 0, 0, 0, 0, 0};
 
 MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
 {
@@ -942,14 +967,12 @@ static void mls__relu_backward(const mls_work *w)
                                               w->dx[0]);
 }
 
+static const mls_step mls__relu_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__relu_forward}, MLS_STEPS_END};
+static const mls_step mls__relu_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__relu_backward}, MLS_STEPS_END};
 static const mls_layer_kind mls__relu = {
-    "relu",
-    MLS_IN_PLACE,
-    mls__relu_shape,
-    0,
-    0,
-    {{0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__relu_forward}},
-    {{MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__relu_backward}},
+    "relu", MLS_IN_PLACE, mls__relu_shape, 0, mls__relu_forward_steps, mls__relu_backward_steps, 0,
     0};
 
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
@@ -979,19 +1002,64 @@ static void mls__add_backward(const mls_work *w)
     }
 }
 
-static const mls_layer_kind mls__add = {
-    "add",
-    MLS_IN_PLACE | MLS__PASSES,
-    mls__add_shape,
-    0,
-    0,
-    {{0, MLS_EACH, MLS_X, MLS_Y, mls__add_forward}},
-    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__add_backward}},
-    0};
+static const mls_step mls__add_forward_steps[] = {{0, MLS_EACH, MLS_X, MLS_Y, mls__add_forward},
+                                                  MLS_STEPS_END};
+static const mls_step mls__add_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__add_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__add = {"add",
+                                        MLS_IN_PLACE | MLS__PASSES,
+                                        mls__add_shape,
+                                        0,
+                                        mls__add_forward_steps,
+                                        mls__add_backward_steps,
+                                        0,
+                                        0};
 
 MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y)
 {
     return mls__layer(net, &mls__add, 2, x, y);
+}
+
+/* ---- concat: the channels of the first input, then those of the second */
+
+static const char *mls__concat_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    const mls_shape a = w->in[0], b = w->in[1];
+    if (a.h != b.h || a.w != b.w) return "its inputs differ in height or width";
+    if (a.c > INT32_MAX - b.c) return "it would have too many channels";
+    s->shape.c = a.c + b.c;
+    return 0;
+}
+
+static void mls__concat_forward(const mls_work *w)
+{
+    const size_t a = (size_t)w->in[0].c, b = (size_t)w->in[1].c, pixels = mls__pixels(w->out);
+    for (size_t p = 0; p < pixels; p++) {
+        memcpy(w->y + p * (a + b), w->x[0] + p * a, a * sizeof(float));
+        memcpy(w->y + p * (a + b) + a, w->x[1] + p * b, b * sizeof(float));
+    }
+}
+
+static void mls__concat_backward(const mls_work *w)
+{
+    const size_t a = (size_t)w->in[0].c, b = (size_t)w->in[1].c, pixels = mls__pixels(w->out);
+    for (size_t p = 0; p < pixels; p++) {
+        const float *dy = w->dy + p * (a + b);
+        if (w->dx[0]) memcpy(w->dx[0] + p * a, dy, a * sizeof(float));
+        if (w->dx[1]) memcpy(w->dx[1] + p * b, dy + a, b * sizeof(float));
+    }
+}
+
+static const mls_step mls__concat_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__concat_forward}, MLS_STEPS_END};
+static const mls_step mls__concat_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__concat_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__concat = {
+    "concat", 0, mls__concat_shape, 0, mls__concat_forward_steps, mls__concat_backward_steps, 0, 0};
+
+MLS_DEF int32_t mls_net_concat(mls_net *net, int32_t x, int32_t y)
+{
+    return mls__layer(net, &mls__concat, 2, x, y);
 }
 
 /* ---- pools: windows of size x size, what is outside the image left out */
@@ -1050,12 +1118,6 @@ static mls__window mls__window_at(const mls_work *w, int32_t oy, int32_t ox)
     return at;
 }
 
-/* Where a pixel of an image starts. */
-static size_t mls__pixel(mls_shape s, int32_t y, int32_t x)
-{
-    return ((size_t)y * (size_t)s.w + (size_t)x) * (size_t)s.c;
-}
-
 /* ---- max pool: keeps the place of each maximum in the input image. The first one wins, and a NaN
    always does. */
 
@@ -1100,15 +1162,18 @@ static void mls__max_pool_backward(const mls_work *w)
     for (size_t i = 0; i < count; i++) w->dx[0][place[i]] += w->dy[i];
 }
 
-static const mls_layer_kind mls__max_pool = {
-    "max pool",
-    0,
-    mls__max_pool_shape,
-    0,
-    0,
-    {{0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__max_pool_forward}},
-    {{MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__max_pool_backward}},
-    0};
+static const mls_step mls__max_pool_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__max_pool_forward}, MLS_STEPS_END};
+static const mls_step mls__max_pool_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__max_pool_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__max_pool = {"max pool",
+                                             0,
+                                             mls__max_pool_shape,
+                                             0,
+                                             mls__max_pool_forward_steps,
+                                             mls__max_pool_backward_steps,
+                                             0,
+                                             0};
 
 MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride, int32_t pad)
 {
@@ -1163,15 +1228,18 @@ static void mls__average_pool_backward(const mls_work *w)
         }
 }
 
-static const mls_layer_kind mls__average_pool = {
-    "average pool",
-    0,
-    mls__pool_shape,
-    0,
-    0,
-    {{0, MLS_EACH, MLS_X, MLS_Y, mls__average_pool_forward}},
-    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__average_pool_backward}},
-    0};
+static const mls_step mls__average_pool_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__average_pool_forward}, MLS_STEPS_END};
+static const mls_step mls__average_pool_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__average_pool_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__average_pool = {"average pool",
+                                                 0,
+                                                 mls__pool_shape,
+                                                 0,
+                                                 mls__average_pool_forward_steps,
+                                                 mls__average_pool_backward_steps,
+                                                 0,
+                                                 0};
 
 MLS_DEF int32_t mls_net_average_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
                                      int32_t pad)
@@ -1208,15 +1276,18 @@ static void mls__global_pool_backward(const mls_work *w)
     }
 }
 
-static const mls_layer_kind mls__global_pool = {
-    "global pool",
-    0,
-    mls__global_pool_shape,
-    0,
-    0,
-    {{0, MLS_EACH, MLS_X, MLS_Y, mls__global_pool_forward}},
-    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__global_pool_backward}},
-    0};
+static const mls_step mls__global_pool_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__global_pool_forward}, MLS_STEPS_END};
+static const mls_step mls__global_pool_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__global_pool_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__global_pool = {"global pool",
+                                                0,
+                                                mls__global_pool_shape,
+                                                0,
+                                                mls__global_pool_forward_steps,
+                                                mls__global_pool_backward_steps,
+                                                0,
+                                                0};
 
 MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x)
 {
@@ -1263,15 +1334,18 @@ static void mls__subsample_backward(const mls_work *w)
         }
 }
 
-static const mls_layer_kind mls__subsample = {
-    "subsample",
-    0,
-    mls__subsample_shape,
-    0,
-    0,
-    {{0, MLS_EACH, MLS_X, MLS_Y, mls__subsample_forward}},
-    {{MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__subsample_backward}},
-    0};
+static const mls_step mls__subsample_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__subsample_forward}, MLS_STEPS_END};
+static const mls_step mls__subsample_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__subsample_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__subsample = {"subsample",
+                                              0,
+                                              mls__subsample_shape,
+                                              0,
+                                              mls__subsample_forward_steps,
+                                              mls__subsample_backward_steps,
+                                              0,
+                                              0};
 
 MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c)
 {
@@ -1315,11 +1389,6 @@ static mls__bn mls__bn_constants(const mls_work *w)
     k.b = k.shift = k.scale + step; /* forward is over then */
     k.d = k.b + step, k.variance = k.d + step;
     return k;
-}
-
-static size_t mls__pixels(mls_shape s)
-{
-    return (size_t)s.h * (size_t)s.w;
 }
 
 static void mls__bn_stats(const mls_work *w)
@@ -1415,19 +1484,24 @@ static void mls__bn_settle(const mls_work *w)
     }
 }
 
-static const mls_layer_kind mls__batch_norm = {
-    "batch norm",
-    0,
-    mls__bn_shape,
-    mls__bn_init,
-    0,
-    {{MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
-     {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
-     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply}},
-    {{0, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
-     {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_back},
-     {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__bn_dx}},
-    mls__bn_settle};
+static const mls_step mls__batch_norm_forward_steps[] = {
+    {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
+    {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
+    MLS_STEPS_END};
+static const mls_step mls__batch_norm_backward_steps[] = {
+    {0, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
+    {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_back},
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__bn_dx},
+    MLS_STEPS_END};
+static const mls_layer_kind mls__batch_norm = {"batch norm",
+                                               0,
+                                               mls__bn_shape,
+                                               mls__bn_init,
+                                               mls__batch_norm_forward_steps,
+                                               mls__batch_norm_backward_steps,
+                                               mls__bn_settle,
+                                               0};
 
 MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
 {
@@ -1487,20 +1561,68 @@ static void mls__loss_sum(const mls_work *w)
     }
 }
 
+static const mls_step mls__loss_forward_steps[] = {
+    {MLS_IF_LABELS, MLS_EACH, MLS_X, MLS_DX | MLS_KEEP, mls__loss_forward},
+    {MLS_IF_LABELS, MLS_AFTER, MLS_KEEP, 0, mls__loss_sum},
+    MLS_STEPS_END};
 static const mls_layer_kind mls__loss = {
-    "loss",
-    MLS_LOSS,
-    mls__loss_shape,
-    0,
-    0,
-    {{MLS_IF_LABELS, MLS_EACH, MLS_X, MLS_DX | MLS_KEEP, mls__loss_forward},
-     {MLS_IF_LABELS, MLS_AFTER, MLS_KEEP, 0, mls__loss_sum}},
-    {{0, 0, 0, 0, 0}},
-    0};
+    "loss", MLS_LOSS, mls__loss_shape, 0, mls__loss_forward_steps, 0, 0, 0};
 
 MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
 {
     return mls__layer(net, &mls__loss, 1, x, -1);
+}
+
+/* ---- custom */
+
+/* What is wrong with the steps of a row from outside; null: nothing. */
+static const char *mls__steps_wrong(const mls_step *steps, int in_place, int backward)
+{
+    uint32_t written = 0;
+    for (; steps && steps->run; steps++) {
+        if (steps->serial < MLS_EACH || steps->serial > MLS_AFTER) {
+            return "a step of it is neither of images nor serial";
+        }
+        if ((steps->reads | steps->writes) >= 2 * MLS_SUMS) return "a step of it uses what is not";
+        if (steps->serial != MLS_EACH && steps->writes & MLS_DX) {
+            return "a serial step of it writes MLS_DX";
+        }
+        if (in_place &&
+            ((backward && steps->reads & MLS_X) || (written & MLS_Y && steps->reads & MLS_X) ||
+             (written & MLS_DX && steps->reads & MLS_DY))) {
+            return "a step of it reads what was overwritten in place";
+        }
+        written |= steps->writes;
+    }
+    return 0;
+}
+
+MLS_DEF int32_t mls_net_custom(mls_net *net, const mls_layer_kind *kind, int32_t x, int32_t y,
+                               const void *parameters)
+{
+    const char *wrong = 0;
+    mls_node *node;
+    int32_t at;
+    if (!net || net->status != MLS_OK) return -1;
+    if (!kind || !kind->name || !kind->forward || !kind->forward->run) {
+        wrong = "mls_net_custom without a row, its name or its forward steps";
+    } else if (kind->plan || kind->flags & ~(uint32_t)(MLS_IN_PLACE | MLS_LOSS)) {
+        wrong = "mls_net_custom with a row whose plan is not null, or with unknown flags";
+    } else {
+        const int in_place = (kind->flags & MLS_IN_PLACE) != 0;
+        wrong = mls__steps_wrong(kind->forward, in_place, 0);
+        if (!wrong) wrong = mls__steps_wrong(kind->backward, in_place, 1);
+    }
+    if (wrong) {
+        mls__fail(net, MLS_ERROR_ARGUMENT, -1, wrong);
+        return -1;
+    }
+    node = mls__node_new(net, kind, y == -1 ? 1 : 2, x, y);
+    if (!node) return -1;
+    node->custom = 1, node->parameters = parameters;
+    at = mls__node_done(net, node);
+    if (at >= 0) node->keep = mls__align(node->keep, 16);
+    return at;
 }
 
 /* ----------------------------------------------------------------------------- >>convolution
@@ -1510,25 +1632,26 @@ MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
 /* The operands of each direction. */
 static const int mls__roles[3][2] = {{MLS__W, MLS__A}, {MLS__W, MLS__E}, {MLS__E, MLS__A}};
 
-/* Facts of a convolution: conditions of its steps. */
+/* When a convolution does a step: it quantizes its weights, its activation (and no convolution did so
+   before), its error; their codes can be written by threads, as no two images share a byte or a vector,
+   or cannot; its gradient of the weights is one of integers, or of floats, which blocks of images sum. */
 enum {
-    MLS__IF_LOW_W = 1 << 8,  /* it quantizes its weights, */
-    MLS__IF_LOW_A = 1 << 9,  /* its activation (nobody did so before), */
-    MLS__IF_LOW_E = 1 << 10, /* its error */
-    MLS__IF_APART_A =
-        1 << 11, /* images can be written by different threads: no two of them share */
-    MLS__IF_APART_E = 1 << 12, /* a byte or a vector of the codes */
+    MLS__IF_LOW_W = 1 << 8,
+    MLS__IF_LOW_A = 1 << 9,
+    MLS__IF_LOW_E = 1 << 10,
+    MLS__IF_APART_A = 1 << 11,
+    MLS__IF_APART_E = 1 << 12,
     MLS__IF_JOINT_A = 1 << 13,
     MLS__IF_JOINT_E = 1 << 14,
-    MLS__IF_EXACT = 1 << 15, /* its weight gradient is one of integers, in any order */
-    MLS__IF_BLOCKS = 1 << 16 /* or one of floats, in blocks of images */
+    MLS__IF_EXACT = 1 << 15,
+    MLS__IF_BLOCKS = 1 << 16
 };
 
-/* How often, for convolutions only. */
+/* How often, for convolutions only: for each image, those of a block in order by one thread; and by each
+   thread after its last image. */
 enum {
-    MLS__EACH_OF_BLOCK =
-        MLS_AFTER + 1, /* as MLS_EACH, but a block's images in order by one thread */
-    MLS__LEAVE         /* by each thread after its last image */
+    MLS__EACH_OF_BLOCK = MLS_AFTER + 1,
+    MLS__LEAVE
 };
 
 /* Which of a convolution's three products run in integers. */
@@ -1565,7 +1688,7 @@ static mls_tensor mls__operand_place(const mls_net *net, int32_t i, int role)
     const mls_node *node = &net->nodes[i];
     mls_tensor t;
     mls__tensor_place(&t, node->format[role], mls__operand_shape(net, node, role),
-                      mls__buffer_at(net, i, MLS__CODES + role));
+                      mls__buffer_at(net, i, MLS__QUANTIZED + role));
     return t;
 }
 
@@ -1693,7 +1816,7 @@ static size_t mls__image_tensor_size(const mls_node *node)
 }
 static mls_tensor *mls__image_tensor(const mls_net *net, int32_t owner, int32_t n)
 {
-    uint8_t *buffer = (uint8_t *)mls__buffer_at(net, owner, MLS__CODES + MLS__A);
+    uint8_t *buffer = (uint8_t *)mls__buffer_at(net, owner, MLS__QUANTIZED + MLS__A);
     return (mls_tensor *)(void *)(buffer + (size_t)n * mls__image_tensor_size(&net->nodes[owner]));
 }
 
@@ -1880,7 +2003,7 @@ static mls_status mls__conv_plan(const mls_work *w)
         node->activation_of = mls__activation_owner(net, w->node);
     for (int role = 0; role < 3; role++) {
         const mls_shape s = mls__operand_shape(net, node, role);
-        size_t *size = &node->buffer[MLS__CODES + role].size;
+        size_t *size = &node->buffer[MLS__QUANTIZED + role].size;
         if (!mls__quantized(node->format[role])) continue;
         if (mls__operand_owner(net, w->node, role) != w->node) continue;
         node->facts |= (uint32_t)MLS__IF_LOW_W << role;
@@ -1942,48 +2065,46 @@ static void mls__linear_init(const mls_work *w, uint64_t seed)
     }
 }
 
-/* What the steps of both have in common with uses: the codes of an operand, the operands of a product. */
-#define MLS__CODES_OF(role)         ((uint32_t)MLS__OPERAND << (role))
-#define MLS__OPERANDS_OF(direction) ((uint32_t)MLS__PRODUCT << (direction))
-#define MLS__CONV_STEPS                                                                            \
-    {{MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_OF(MLS__A), mls__conv_peaks},   \
-     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_OF(MLS__A),                   \
-      mls__conv_quantize_image},                                                                   \
-     {MLS__IF_LOW_W, MLS_SERIAL, 0, MLS__CODES_OF(MLS__W), mls__conv_weights},                     \
-     {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_OF(MLS__A), MLS__CODES_OF(MLS__A),   \
-      mls__conv_scales},                                                                           \
-     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_OF(MLS__A), 0,                     \
-      mls__conv_image_scales},                                                                     \
-     {0, MLS_SERIAL, MLS__OPERANDS_OF(MLS_FORWARD), 0, mls__conv_begin},                           \
-     {MLS_IF_TRAINING | MLS__IF_APART_A, MLS_EACH, MLS_X, MLS__CODES_OF(MLS__A), mls__conv_codes}, \
-     {MLS_IF_TRAINING | MLS__IF_JOINT_A, MLS_SERIAL, MLS_X, MLS__CODES_OF(MLS__A),                 \
-      mls__conv_codes_all},                                                                        \
-     {0, MLS_EACH, MLS__OPERANDS_OF(MLS_FORWARD), MLS_Y, mls__conv_forward}},                      \
-    {                                                                                              \
-        {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_OF(MLS__E), mls__conv_error_peaks},           \
-            {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_OF(MLS__E), MLS__CODES_OF(MLS__E),              \
-             mls__conv_error_scales},                                                              \
-            {MLS_IF_WANTED, MLS_SERIAL, MLS__OPERANDS_OF(MLS_BACKWARD_DATA), 0,                    \
-             mls__conv_begin_data},                                                                \
-            {0, MLS_SERIAL, MLS__OPERANDS_OF(MLS_BACKWARD_WEIGHT), 0, mls__conv_begin_weight},     \
-            {MLS__IF_APART_E, MLS_EACH, MLS_DY, MLS__CODES_OF(MLS__E), mls__conv_error_codes},     \
-            {MLS__IF_JOINT_E, MLS_SERIAL, MLS_DY, MLS__CODES_OF(MLS__E),                           \
-             mls__conv_error_codes_all},                                                           \
-            {MLS_IF_WANTED, MLS_EACH, MLS__OPERANDS_OF(MLS_BACKWARD_DATA), MLS_DX, mls__conv_dx},  \
-            {MLS__IF_EXACT, MLS_EACH, MLS__OPERANDS_OF(MLS_BACKWARD_WEIGHT) | MLS_DY, MLS_SUMS,    \
-             mls__conv_weight},                                                                    \
-            {MLS__IF_BLOCKS, MLS__EACH_OF_BLOCK, MLS__OPERANDS_OF(MLS_BACKWARD_WEIGHT) | MLS_DY,   \
-             MLS_SUMS, mls__conv_weight},                                                          \
-            {0, MLS__LEAVE, 0, 0, mls__conv_leave_weight},                                         \
-        {                                                                                          \
-            0, MLS_AFTER, MLS_SUMS, 0, mls__conv_finish                                            \
-        }                                                                                          \
-    }
-
-static const mls_layer_kind mls__convolution = {
-    "convolution", 0, mls__conv_shape, mls__conv_init, mls__conv_plan, MLS__CONV_STEPS, 0};
-static const mls_layer_kind mls__linear = {
-    "linear", 0, mls__linear_shape, mls__linear_init, mls__conv_plan, MLS__CONV_STEPS, 0};
+static const mls_step mls__conv_forward_steps[] = {
+    {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_peaks},
+    {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_quantize_image},
+    {MLS__IF_LOW_W, MLS_SERIAL, 0, MLS__CODES_W, mls__conv_weights},
+    {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_A, MLS__CODES_A, mls__conv_scales},
+    {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_A, 0, mls__conv_image_scales},
+    {0, MLS_SERIAL, MLS__FOR_FORWARD, 0, mls__conv_begin},
+    {MLS_IF_TRAINING | MLS__IF_APART_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_codes},
+    {MLS_IF_TRAINING | MLS__IF_JOINT_A, MLS_SERIAL, MLS_X, MLS__CODES_A, mls__conv_codes_all},
+    {0, MLS_EACH, MLS__FOR_FORWARD, MLS_Y, mls__conv_forward},
+    MLS_STEPS_END};
+static const mls_step mls__conv_backward_steps[] = {
+    {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_error_peaks},
+    {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_E, MLS__CODES_E, mls__conv_error_scales},
+    {MLS_IF_WANTED, MLS_SERIAL, MLS__FOR_DATA, 0, mls__conv_begin_data},
+    {0, MLS_SERIAL, MLS__FOR_WEIGHT, 0, mls__conv_begin_weight},
+    {MLS__IF_APART_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_error_codes},
+    {MLS__IF_JOINT_E, MLS_SERIAL, MLS_DY, MLS__CODES_E, mls__conv_error_codes_all},
+    {MLS_IF_WANTED, MLS_EACH, MLS__FOR_DATA, MLS_DX, mls__conv_dx},
+    {MLS__IF_EXACT, MLS_EACH, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS, mls__conv_weight},
+    {MLS__IF_BLOCKS, MLS__EACH_OF_BLOCK, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS, mls__conv_weight},
+    {0, MLS__LEAVE, 0, 0, mls__conv_leave_weight},
+    {0, MLS_AFTER, MLS_SUMS, 0, mls__conv_finish},
+    MLS_STEPS_END};
+static const mls_layer_kind mls__convolution = {"convolution",
+                                                0,
+                                                mls__conv_shape,
+                                                mls__conv_init,
+                                                mls__conv_forward_steps,
+                                                mls__conv_backward_steps,
+                                                0,
+                                                mls__conv_plan};
+static const mls_layer_kind mls__linear = {"linear",
+                                           0,
+                                           mls__linear_shape,
+                                           mls__linear_init,
+                                           mls__conv_forward_steps,
+                                           mls__conv_backward_steps,
+                                           0,
+                                           mls__conv_plan};
 
 /* Gives a node its formats: those of desc, or of the network where they are all zero. */
 static void mls__node_formats(const mls_net *net, mls_node *node, const mls_conv_desc *desc)
@@ -2051,7 +2172,7 @@ MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t index, mls_direct
 
 enum {
     MLS__PHASE_STEPS = 32, /* of images, at most */
-    MLS__PHASE_MOST = MLS__PHASE_STEPS + MLS_STEPS
+    MLS__PHASE_MOST = MLS__PHASE_STEPS + 16
 };
 
 typedef struct mls__pass {
@@ -2083,7 +2204,7 @@ static const mls_step *mls__pass_next(const mls_net *net, mls__pass *w)
     while (w->at >= 0 && w->at < net->count) {
         const mls_node *node = &net->nodes[w->at];
         const mls_step *steps = w->backward ? node->kind->backward : node->kind->forward;
-        for (; w->step < MLS_STEPS && steps[w->step].run; w->step++) {
+        for (; steps && steps[w->step].run; w->step++) {
             if (!(steps[w->step].when & ~(w->facts | node->facts))) return &steps[w->step];
         }
         w->at += w->backward ? -1 : 1, w->step = 0;
@@ -2097,7 +2218,7 @@ static int32_t mls__pass_phase(const mls_net *net, mls__pass *w)
     const mls_step *step;
     w->count = 0;
     while ((step = mls__pass_next(net, w)) != 0) {
-        const int full = w->count >= (mls__of_images(step) ? w->most : (int)MLS__PHASE_MOST);
+        const int full = w->count >= (mls__of_images(step) ? w->most : (int32_t)MLS__PHASE_MOST);
         if (w->count && (step->serial == MLS_SERIAL || full)) break;
         w->steps[w->count] = step, w->node[w->count++] = w->at;
         w->step++;
@@ -2207,7 +2328,15 @@ static void mls__plan_gradients(mls_net *net)
     }
 }
 
-/* Which outputs are computed in place. */
+static int mls__reads(const mls_step *steps, uint32_t what)
+{
+    for (; steps && steps->run; steps++) {
+        if (steps->reads & what) return 1;
+    }
+    return 0;
+}
+
+/* Which outputs are computed in place: nothing reads what they overwrite any more. */
 static void mls__plan_values(mls_net *net)
 {
     for (int32_t i = 0; i < net->count; i++) {
@@ -2215,7 +2344,8 @@ static void mls__plan_values(mls_net *net)
         node->value_of = i;
         if (node->kind->flags & MLS_IN_PLACE) {
             const mls_node *x = &net->nodes[node->in[0]];
-            if (x->consumers == 1 && x->in[0] >= 0) node->value_of = x->value_of;
+            const int read = mls__reads(x->kind->backward, MLS_Y);
+            if (x->consumers == 1 && x->in[0] >= 0 && !read) node->value_of = x->value_of;
         }
     }
 }
@@ -2259,12 +2389,12 @@ static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int 
 {
     const mls_node *node = &net->nodes[i];
     for (int d = 0; d < 3; d++) { /* the operands of a product: codes, or whatever else it takes */
-        if (!(uses & (uint32_t)MLS__PRODUCT << d)) continue;
+        if (!(uses & (uint32_t)MLS__FOR_FORWARD << d)) continue;
         for (int j = 0; j < 2; j++) {
             const int role = mls__roles[d][j];
             if (mls__quantized(node->format[role])) {
                 const int which =
-                    mls__integer(node, (mls_direction)d) ? MLS__CODES : MLS__DEQUANTIZED;
+                    mls__integer(node, (mls_direction)d) ? MLS__QUANTIZED : MLS__DEQUANTIZED;
                 mls__use_buffer(net, mls__operand_owner(net, i, role), which + role, phase, reads);
             } else {
                 uses |= role == MLS__A ? MLS_X : role == MLS__E ? MLS_DY : 0;
@@ -2272,8 +2402,8 @@ static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int 
         }
     }
     for (int role = 0; role < 3; role++) {
-        if (!(uses & (uint32_t)MLS__OPERAND << role)) continue;
-        mls__use_buffer(net, i, MLS__CODES + role, phase, reads);
+        if (!(uses & (uint32_t)MLS__CODES_W << role)) continue;
+        mls__use_buffer(net, i, MLS__QUANTIZED + role, phase, reads);
         mls__use_buffer(net, i, MLS__DEQUANTIZED + role, phase, 0);
     }
     for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
