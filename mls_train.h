@@ -16,8 +16,7 @@
        mls_node nodes[32];
        mls_net_desc desc = {0};
        desc.batch = 64, desc.seed = 1;
-       mls_format_parse(&desc.weight, "2,1:nc:2,0");  desc.data = desc.error = desc.weight;
-       desc.error.rounding = MLS_ROUND_STOCHASTIC;
+       mls_formats_parse(&desc.formats, "2,1", NULL, 0);      low-bit integers
 
        mls_net_begin(&net, &desc, nodes, 32);
        int32_t x = mls_net_input(&net, 32, 32, 3);
@@ -95,13 +94,13 @@ typedef struct mls_node {
 
 /* Zero means the default everywhere. */
 typedef struct mls_net_desc {
-    int32_t batch;                  /* most images of a step; required */
-    mls_format weight, data, error; /* of the quantized convolutions; all zero: fp32 */
-    int quantize_first;             /* 1: also a convolution that reads an input node */
-    int quantize_last;              /* 1: also linear layers */
-    uint64_t seed;                  /* of the initial weights and of stochastic rounding */
-    float bn_momentum;              /* share of the new batch in the running statistics; 0.1 */
-    float bn_epsilon;               /* 1e-5 */
+    int32_t batch;       /* most images of a step; required */
+    mls_formats formats; /* of the quantized convolutions; all zero: fp32 */
+    int quantize_first;  /* 1: also a convolution that reads an input node */
+    int quantize_last;   /* 1: also linear layers */
+    uint64_t seed;       /* of the initial weights and of stochastic rounding */
+    float bn_momentum;   /* share of the new batch in the running statistics; 0.1 */
+    float bn_epsilon;    /* 1e-5 */
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -146,9 +145,9 @@ typedef struct mls_conv_desc {
     int32_t kw;     /* 0: kh */
     int32_t stride; /* 0: 1 */
     int32_t pad;
-    int fp32;                       /* 1: stays unquantized */
-    int bias;                       /* 1: adds a value per output channel */
-    mls_format weight, data, error; /* all zero: those of the network */
+    int fp32;            /* 1: stays unquantized */
+    int bias;            /* 1: adds a value per output channel */
+    mls_formats formats; /* each, if all zero: that of the network */
 } mls_conv_desc;
 MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc);
 
@@ -294,7 +293,7 @@ typedef struct mls_layer {
     mls_shape shape;   /* of its output */
     int32_t inputs[2]; /* node numbers, -1: none */
     int64_t weights, macs;
-    mls_format weight, data, error; /* all zero: fp32 */
+    mls_formats formats; /* all zero: fp32 */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
@@ -734,8 +733,8 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     if (mls__convolves(node)) {
         layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
     }
-    layer->weight = node->format[MLS__W], layer->data = node->format[MLS__A];
-    layer->error = node->format[MLS__E];
+    layer->formats.weight = node->format[MLS__W], layer->formats.activation = node->format[MLS__A];
+    layer->formats.error = node->format[MLS__E];
     return MLS_OK;
 }
 
@@ -2110,9 +2109,12 @@ static const mls_layer_kind mls__linear = {"linear",
 static void mls__node_formats(const mls_net *net, mls_node *node, const mls_conv_desc *desc)
 {
     const mls_net_desc *d = &net->desc;
-    node->format[MLS__W] = mls__quantized(desc->weight) ? desc->weight : d->weight;
-    node->format[MLS__A] = mls__quantized(desc->data) ? desc->data : d->data;
-    node->format[MLS__E] = mls__quantized(desc->error) ? desc->error : d->error;
+    node->format[MLS__W] =
+        mls__quantized(desc->formats.weight) ? desc->formats.weight : d->formats.weight;
+    node->format[MLS__A] =
+        mls__quantized(desc->formats.activation) ? desc->formats.activation : d->formats.activation;
+    node->format[MLS__E] =
+        mls__quantized(desc->formats.error) ? desc->formats.error : d->formats.error;
 }
 
 MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)

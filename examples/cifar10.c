@@ -901,7 +901,8 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
         return fail(f, 1, "no memory for a batch of %d pictures", (int)batch);
     }
     desc.batch = batch, desc.seed = seed;
-    desc.weight = r->formats.of[0], desc.data = r->formats.of[1], desc.error = r->formats.of[2];
+    desc.formats.weight = r->formats.of[0], desc.formats.activation = r->formats.of[1],
+    desc.formats.error = r->formats.of[2];
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
     build_resnet(&r->net, &j->model, j->test.classes);
     if (mls_net_plan(&r->net, &r->plan) != MLS_OK) {
@@ -1617,7 +1618,8 @@ static void print_layers(const run *r)
         mls_layer l;
         char shape[40], text[ROLES][8];
         if (mls_net_layer(&r->net, i, &l) != MLS_OK) continue;
-        bool w = !is_fp32(l.weight), a = !is_fp32(l.data), e = !is_fp32(l.error);
+        bool w = !is_fp32(l.formats.weight), a = !is_fp32(l.formats.activation),
+             e = !is_fp32(l.formats.error);
         double macs = (double)l.macs;
         all += macs, low[0] += w && a ? macs : 0, low[1] += w && e ? macs : 0;
         low[2] += a && e ? macs : 0;
@@ -1626,9 +1628,9 @@ static void print_layers(const run *r)
         if (l.weights) printf(" %9lld", (long long)l.weights);
         if (l.macs) {
             printf(" %11lld  %-5s %-5s %s", (long long)l.macs,
-                   short_format(l.weight, text[0], sizeof text[0]),
-                   short_format(l.data, text[1], sizeof text[1]),
-                   short_format(l.error, text[2], sizeof text[2]));
+                   short_format(l.formats.weight, text[0], sizeof text[0]),
+                   short_format(l.formats.activation, text[1], sizeof text[1]),
+                   short_format(l.formats.error, text[2], sizeof text[2]));
         }
         printf("\n");
     }

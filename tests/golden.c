@@ -134,9 +134,9 @@ static void check(const training *t)
     void *arena = NULL;
     memset(&desc, 0, sizeof desc);
     desc.batch = t->batch, desc.seed = 7;
-    mls_format_parse(&desc.weight, t->weight);
-    mls_format_parse(&desc.data, t->data);
-    mls_format_parse(&desc.error, t->error);
+    mls_format_parse(&desc.formats.weight, t->weight);
+    mls_format_parse(&desc.formats.activation, t->data);
+    mls_format_parse(&desc.formats.error, t->error);
     mls_net_begin(&net, &desc, nodes, 48);
     build(&net, t);
     if (mls_net_plan(&net, &plan) == MLS_OK) {

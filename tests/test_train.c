@@ -148,9 +148,9 @@ static mls_net_desc desc_of(int batch, const char *w, const char *a, const char 
     mls_net_desc d;
     memset(&d, 0, sizeof d);
     d.batch = batch, d.seed = 7;
-    T_EQ_INT(mls_format_parse(&d.weight, w), MLS_OK);
-    T_EQ_INT(mls_format_parse(&d.data, a), MLS_OK);
-    T_EQ_INT(mls_format_parse(&d.error, e), MLS_OK);
+    T_EQ_INT(mls_format_parse(&d.formats.weight, w), MLS_OK);
+    T_EQ_INT(mls_format_parse(&d.formats.activation, a), MLS_OK);
+    T_EQ_INT(mls_format_parse(&d.formats.error, e), MLS_OK);
     return d;
 }
 
@@ -1236,11 +1236,13 @@ static void plans_and_layers(void)
     T_CHECK(strcmp(layer.kind, "input") == 0 && layer.inputs[0] == -1 && layer.inputs[1] == -1);
     T_CHECK(layer.shape.n == 4 && layer.shape.h == 8 && layer.shape.w == 8 && layer.shape.c == 3);
     T_EQ_INT(mls_net_layer(&r.net, 1, &layer), MLS_OK);
-    T_CHECK(layer.weight.mx == 0 && layer.data.mx == 0 && layer.error.mx == 0); /* stays fp32 */
+    T_CHECK(layer.formats.weight.mx == 0 && layer.formats.activation.mx == 0 &&
+            layer.formats.error.mx == 0); /* stays fp32 */
     T_EQ_INT(mls_net_layer(&r.net, 4, &layer), MLS_OK);
     T_CHECK(strcmp(layer.kind, "convolution") == 0 && layer.inputs[0] == 3);
-    T_CHECK(layer.weight.ex == 2 && layer.weight.mx == 1 && layer.weight.eg == 2);
-    T_CHECK(layer.error.rounding == MLS_ROUND_STOCHASTIC);
+    T_CHECK(layer.formats.weight.ex == 2 && layer.formats.weight.mx == 1 &&
+            layer.formats.weight.eg == 2);
+    T_CHECK(layer.formats.error.rounding == MLS_ROUND_STOCHASTIC);
     T_CHECK(layer.shape.h == 4 && layer.shape.w == 4 && layer.shape.c == 12);
     T_EQ_INT(layer.weights, 12 * 72), T_EQ_INT(layer.macs, 16 * 12 * 72);
     T_EQ_INT(mls_net_layer(&r.net, 9, &layer), MLS_OK);
@@ -1254,7 +1256,8 @@ static void plans_and_layers(void)
     if (!rig_make(&r, &desc, small_net)) return;
     T_EQ_INT(r.plan.macs, r.plan.macs_low);
     T_EQ_INT(mls_net_layer(&r.net, 1, &layer), MLS_OK);
-    T_CHECK(layer.weight.mx == 1 && layer.data.mx == 1 && layer.error.mx == 1);
+    T_CHECK(layer.formats.weight.mx == 1 && layer.formats.activation.mx == 1 &&
+            layer.formats.error.mx == 1);
     rig_free(&r);
 }
 
@@ -1280,14 +1283,15 @@ static void formats_of_layers(void)
             mls_layer layer;
             memset(&conv, 0, sizeof conv);
             conv.c_out = 4, conv.kh = 3, conv.pad = 1;
-            T_EQ_INT(mls_format_parse(&conv.weight, formats[which]), MLS_OK);
-            conv.data = conv.error = conv.weight;
-            conv.error.rounding = MLS_ROUND_STOCHASTIC;
+            T_EQ_INT(mls_format_parse(&conv.formats.weight, formats[which]), MLS_OK);
+            conv.formats.activation = conv.formats.error = conv.formats.weight;
+            conv.formats.error.rounding = MLS_ROUND_STOCHASTIC;
             y[which] = mls_net_conv(&net, x, &conv);
             T_EQ_INT(mls_net_layer(&net, y[which], &layer), MLS_OK);
-            T_EQ_MEM(&layer.weight, &conv.weight, sizeof conv.weight);
-            T_EQ_MEM(&layer.data, &conv.data, sizeof conv.data);
-            T_EQ_MEM(&layer.error, &conv.error, sizeof conv.error);
+            T_EQ_MEM(&layer.formats.weight, &conv.formats.weight, sizeof conv.formats.weight);
+            T_EQ_MEM(&layer.formats.activation, &conv.formats.activation,
+                     sizeof conv.formats.activation);
+            T_EQ_MEM(&layer.formats.error, &conv.formats.error, sizeof conv.formats.error);
         }
         mls_net_loss(&net, mls_net_linear(&net, mls_net_add(&net, y[0], y[1]), 3));
         T_REQUIRE(mls_net_plan(&net, &plan) == MLS_OK);
@@ -1463,12 +1467,12 @@ static void formats_refused(void)
     mls_net_desc desc = desc_low(2);
     mls_format wide_format = {5, 10, 8, 1, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
     rig r;
-    desc.data.ex = 7;
+    desc.formats.activation.ex = 7;
     mls_net_begin(&r.net, &desc, r.nodes, 64);
     build(&r.net, small_net);
     T_EQ_INT(mls_net_plan(&r.net, NULL), MLS_ERROR_FORMAT);
     T_CHECK(strstr(r.net.text, "node 4 (convolution)") != NULL);
-    desc.weight = desc.data = desc.error = wide_format;
+    desc.formats.weight = desc.formats.activation = desc.formats.error = wide_format;
     mls_net_begin(&r.net, &desc, r.nodes, 64);
     build(&r.net, "i8 8 3|c0 1024 1|r1|c2 2 3 1 1|l3 2|z4");
     T_EQ_INT(mls_net_plan(&r.net, NULL), MLS_ERROR_RANGE);
@@ -1799,7 +1803,7 @@ static void floats_refused(void)
 {
     static float x[64], out[64], weights[8192], after[8192];
     mls_net_desc desc = desc_low(4);
-    mls_format format = desc.weight;
+    mls_format format = desc.formats.weight;
     mls_shape shape = {1, 4, 4, 4}, square = {4, 1, 1, 4};
     mls_conv conv;
     mls_tensor t, w;

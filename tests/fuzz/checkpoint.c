@@ -34,9 +34,9 @@ static void make(void)
     int32_t x;
     memset(&desc, 0, sizeof desc), memset(&conv, 0, sizeof conv);
     desc.batch = BATCH, desc.seed = 1, desc.quantize_first = desc.quantize_last = 1;
-    CHECK(mls_format_parse(&desc.weight, "2,1:nc:2,0") == MLS_OK);
-    desc.data = desc.error = desc.weight;
-    desc.error.rounding = MLS_ROUND_STOCHASTIC;
+    CHECK(mls_format_parse(&desc.formats.weight, "2,1:nc:2,0") == MLS_OK);
+    desc.formats.activation = desc.formats.error = desc.formats.weight;
+    desc.formats.error.rounding = MLS_ROUND_STOCHASTIC;
     mls_net_begin(&net, &desc, nodes, NODES);
     x = mls_net_input(&net, 4, 4, 3);
     conv.c_out = 4, conv.kh = 3, conv.pad = 1;

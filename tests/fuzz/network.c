@@ -33,8 +33,9 @@ static mls_conv_desc any_layer(source *s)
     d.c_out = wild(s, 33), d.kh = wild(s, 3), d.kw = between(s, 0, 3), d.stride = between(s, 0, 2);
     d.pad = between(s, -1, 3) % 3;
     d.fp32 = between(s, 0, 3) == 0, d.bias = between(s, 0, 1);
-    if (between(s, 0, 3) == 0) d.weight = any_format(s), d.data = any_format(s);
-    if (between(s, 0, 3) == 0) d.error = any_format(s);
+    if (between(s, 0, 3) == 0)
+        d.formats.weight = any_format(s), d.formats.activation = any_format(s);
+    if (between(s, 0, 3) == 0) d.formats.error = any_format(s);
     return d;
 }
 
@@ -83,9 +84,9 @@ static int build(rig *r, source *s)
     uint32_t what = byte(s);
     memset(&desc, 0, sizeof desc);
     desc.batch = wild(s, 4), desc.seed = word(s, 1);
-    if (what & 1) desc.weight = any_format(s);
-    if (what & 2) desc.data = any_format(s);
-    if (what & 4) desc.error = any_format(s);
+    if (what & 1) desc.formats.weight = any_format(s);
+    if (what & 2) desc.formats.activation = any_format(s);
+    if (what & 4) desc.formats.error = any_format(s);
     desc.quantize_first = what >> 3 & 1, desc.quantize_last = what >> 4 & 1;
     if (what & 32) desc.bn_momentum = any_float(s), desc.bn_epsilon = any_float(s);
     mls_net_begin(&r->net, &desc, r->nodes, NODES);
