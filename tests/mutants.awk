@@ -247,7 +247,9 @@ function list(    i, line, n, left, chosen) {
             function_of[line] ": " title[line] "|" substr(tests, 2) "|" why[line]
     }
     state = seed % 2147483646 + 1
-    for (i = 1; i <= 10; i++) random()
+    for (i = 1; i <= 10; i++) { # seeds that are close become samples that are not
+        state = (state * 16807 + (state % 46341) * (state % 46341)) % 2147483646 + 1
+    }
     left = sample && sample < n ? sample : n
     for (i = 1; i <= n; i++) {
         if (random() * (n - i + 1) >= left) continue
