@@ -248,6 +248,9 @@ MLS_DEF void mls_conv_leave(const mls_conv_call *call, int32_t thread);
    sink, in a team of OpenMP threads. */
 MLS_DEF void mls_conv_end(const mls_conv_call *call);
 
+/* How a call that has begun is carried out, and why, as a line of text. */
+MLS_DEF void mls_conv_call_explain(const mls_conv_call *call, char *text, size_t size);
+
 /* Kernels that this build and CPU can run, from "scalar", the reference, to the best. The choice
    holds for all functions of the three headers; results never depend on it. */
 MLS_DEF int mls_kernel_count(void);
@@ -419,7 +422,7 @@ MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction,
 
 /* ------------------------------------------------------------------------------ >>reference
    The specification: every output on its own, group pair by group pair; image n of the two that
-   write images. */
+   write images, row ky of the gradient of the weights. */
 
 /* The scaling of one call. */
 typedef struct mls__scaling {
@@ -545,71 +548,64 @@ static void mls__backward_data_image(const mls_conv *c, const mls_tensor *w, con
             }
 }
 
-static void mls__backward_weight_reference(const mls_conv *c, const mls_tensor *e,
-                                           const mls_tensor *a, float *out)
+static void mls__backward_weight_row(const mls_conv *c, const mls_tensor *e, const mls_tensor *a,
+                                     int32_t ky, float *out)
 {
     mls_shape o = mls_conv_output(c);
     mls__scaling s = mls__scaling_make(e, a);
     int32_t step = mls__scaled_n(e) || mls__scaled_n(a) ? 1 : o.n; /* images of a pair */
     for (int32_t co = 0; co < o.c; co++)
-        for (int32_t ky = 0; ky < c->kh; ky++)
-            for (int32_t kx = 0; kx < c->kw; kx++)
-                for (int32_t ci = 0; ci < c->in.c; ci++) {
-                    mls__wide acc = 0;
-                    for (int32_t n0 = 0; n0 < o.n; n0 += step) {
-                        mls__wide p = 0;
-                        for (int32_t n = n0; n < n0 + step; n++)
-                            for (int32_t y = 0; y < o.h; y++)
-                                for (int32_t x = 0; x < o.w; x++) {
-                                    int32_t iy = y * c->stride + ky - c->pad,
-                                            ix = x * c->stride + kx - c->pad;
-                                    if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w)
-                                        continue;
-                                    p += (mls__wide)mls__q(e, n, y, x, co) *
-                                         mls__q(a, n, iy, ix, ci);
-                                }
-                        acc += mls__pair_value(p, e, mls__group(e, n0, co), a,
-                                               mls__group(a, n0, ci), s.fraction);
-                    }
-                    *out++ = mls__finish(acc, s);
+        for (int32_t kx = 0; kx < c->kw; kx++)
+            for (int32_t ci = 0; ci < c->in.c; ci++) {
+                size_t tap = ((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)c->kw + (size_t)kx;
+                mls__wide acc = 0;
+                for (int32_t n0 = 0; n0 < o.n; n0 += step) {
+                    mls__wide p = 0;
+                    for (int32_t n = n0; n < n0 + step; n++)
+                        for (int32_t y = 0; y < o.h; y++)
+                            for (int32_t x = 0; x < o.w; x++) {
+                                int32_t iy = y * c->stride + ky - c->pad,
+                                        ix = x * c->stride + kx - c->pad;
+                                if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
+                                p += (mls__wide)mls__q(e, n, y, x, co) * mls__q(a, n, iy, ix, ci);
+                            }
+                    acc += mls__pair_value(p, e, mls__group(e, n0, co), a, mls__group(a, n0, ci),
+                                           s.fraction);
                 }
+                out[tap * (size_t)c->in.c + (size_t)ci] = mls__finish(acc, s);
+            }
 }
 
-/* -------------------------------------------------------------------------------- >>classes
-   How a convolution is carried out, and what it needs. */
+/* ------------------------------------------------------------------------------- >>kernels
+   What a unit brings: sums of products by the tile, and what turns tensors into their operands. */
 
-enum {
-    MLS__S8,      /* folded operands in 8 bits */
-    MLS__S16,     /* in 16 bits, the first one perhaps as two planes hi * 256 + lo */
-    MLS__S32,     /* the second one in 30 bits, as two planes of 16: forward, backward-data */
-    MLS__F32,     /* fp32 */
-    MLS__PAIRS8,  /* sign * q * (2^mg + m) in 8 bits, summed group pair by group pair */
-    MLS__PAIRS16, /* in 16 bits */
-    MLS__WIDE,    /* q in 32 bits, P_g and acc in 64, in plain C */
-    MLS__REFERENCE
+enum { /* what a word holds: 4 int8, 2 int16 or 1 float */
+    MLS__S8,
+    MLS__S16,
+    MLS__F32
 };
 
-/* Whether whole sums are of products of 16 bits. */
-static int mls__kind16(int kind)
-{
-    return kind == MLS__S16 || kind == MLS__S32;
-}
-
 enum {
-    MLS__LANE = 16,       /* outputs side by side in a packed operand, whatever the vector length */
-    MLS__WORD = 4,        /* bytes that one lane takes at a time: 4 int8, 2 int16 or 1 float */
-    MLS__AHEAD = 64,      /* elements that folding takes at a time */
-    MLS__ROWS = 16,       /* most rows of a tile */
-    MLS__TILE = 768,      /* most sums of a tile */
-    MLS__SLACK = 2048,    /* readable bytes behind an operand: what the last tile touches */
-    MLS__TILE_WORDS = 16, /* words that a tile takes at a time */
-    MLS__L1 = 30 * 1024,  /* bytes of operands that stay in the L1 cache */
-    MLS__FEW_TERMS = 64,  /* where 32 bits hold fewer of 16 bits, the first one is two planes, or
-                             the second one none */
+    MLS__LANE = 16,  /* outputs side by side in a packed operand, whatever the vector length */
+    MLS__WORD = 4,   /* bytes that one lane takes at a time */
+    MLS__AHEAD = 64, /* elements that folding takes at a time */
+    MLS__ROWS = 16,  /* most rows of a tile */
+#if MLS__X86 || MLS__NEON
+    MLS__TILE = 384,   /* most sums of a tile */
+    MLS__SLACK = 2048, /* readable bytes behind an operand: what the last tile touches */
+    MLS__BEYOND = 32,  /* and pixels behind an image, beside the kernel's width */
+#else
+    MLS__TILE = MLS__LANE,
+    MLS__SLACK = 16,
+    MLS__BEYOND = 4,
+#endif
+    MLS__TILE_WORDS = 16,    /* words that a register of AMX takes at a time */
+    MLS__L1 = 30 * 1024,     /* bytes of operands that stay in the L1 cache */
+    MLS__FEW_TERMS = 64,     /* where 32 bits hold fewer, operands are split into planes */
+    MLS__FEWEST_TERMS = 16,  /* where they hold fewer of planes, these are of no use */
     MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits: all terms of an output */
     MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
-    MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
-    MLS__BLOCKS = 8          /* blocks of images of the fp32 backward-weight sum */
+    MLS__STRIP = 128         /* words of a backward-weight tile that stay in the L1 cache */
 };
 
 /* What becomes of the sums of a tile. */
@@ -624,14 +620,15 @@ enum {
    sum[m][lane] = init[m][lane] + sum over image, row, word of dot(a word, b word of the lane). */
 typedef struct mls__dot {
     const uint8_t *a; /* word (m, image, row, word) is at a + m * a_m + image * a_image + ... */
-    ptrdiff_t a_m, a_image, a_row, a_word;
+    size_t a_m, a_image, a_row, a_word;
     const uint8_t *b; /* its 16 lanes of block i are at b + i * b_block + image * b_image + ... */
     size_t b_block, b_image, b_row, b_word;
-    int32_t images, rows, words;
-    int32_t b_unsigned;        /* on VNNI: b is the unsigned operand, not a */
-    int32_t put, count, lanes; /* rows and lanes that are put */
-    const int32_t *init;       /* null: 0; MLS__PUT_SUMS: may be c */
-    size_t init_step;          /* lanes from m to m + 1; 0: the same for every m */
+    size_t images, rows, words;
+    int32_t b_unsigned;  /* on VNNI: b is the unsigned operand, not a */
+    int32_t put;         /* see above */
+    size_t count, lanes; /* rows and lanes that are put */
+    const int32_t *init; /* null: 0; MLS__PUT_SUMS: may be c */
+    size_t init_step;    /* lanes from m to m + 1; 0: the same for every m */
     int32_t *c;
     size_t c_step;
     float scale;
@@ -642,22 +639,6 @@ typedef struct mls__dot {
     size_t wide_step;
     const int32_t *row_shift, *lane_k;
 } mls__dot;
-
-/* Tiles of group pairs, 16 lanes of one block:
-   wide[m][lane] += sum over pairs of shift(dot over row, word, shift[pair] - k[pair][lane]). */
-typedef struct mls__pairs {
-    const uint8_t *a; /* word (m, pair, row, word) is at a + m * a_m + pair * 4 + ... */
-    ptrdiff_t a_m, a_row, a_word;
-    const uint8_t *b; /* [pair][row][word][16][4] */
-    size_t b_row;     /* the rows of a phase may be fewer than are packed */
-    size_t b_pair;
-    int32_t pairs, rows, words;
-    const int32_t *init;  /* [pair][16] */
-    const int32_t *shift; /* [pair] */
-    const int32_t *k;     /* [pair][16] */
-    int64_t *wide;        /* [m][16] */
-    int32_t doubles;      /* whether 1 + magnitude of each pair, shifted, adds up to 2^51 at most */
-} mls__pairs;
 
 /* Codes to folded integers: sign * q * multiplier. */
 typedef struct mls__fold {
@@ -675,7 +656,7 @@ typedef struct mls__mix_pixels {
     size_t pixel;        /* bytes from pixel to pixel */
     size_t pixels;       /* that exist */
     size_t count;        /* elements of a pixel to take */
-    int size;            /* bytes of an element */
+    size_t size;         /* bytes of an element */
     size_t steps;
     uint8_t *to;
     size_t to_step;  /* bytes from step to step */
@@ -697,11 +678,15 @@ typedef struct mls__area {
     int32_t rows, words; /* words: a multiple of 16, with zeros in b at the end */
     int32_t lanes, h, w;
     float *out;
-    size_t out_x, out_y; /* floats from output to output, line to line */
-    float scale;         /* where sums fit 32 bits and one product scales them; else 0 */
-    float factors[3];    /* the same, one after the other */
-    int32_t run, pitch;  /* for the tiles: of each pitch outputs of a line, the first run count */
+    size_t out_x, out_y;  /* floats from output to output, line to line */
+    float scale;          /* where sums fit 32 bits and one product scales them; else 0 */
+    const float *factors; /* the same three, one after the other */
+    int32_t run, pitch;   /* for the tiles: of each pitch outputs of a line, the first run count */
+    int32_t *sums;        /* room for MLS__AREA_SUMS */
 } mls__area;
+enum {
+    MLS__AREA_SUMS = 2 * 4 * 256 /* [turn][tile][block][row][16] */
+};
 
 /* Products of E and A over many pixels, for backward-weight. Pixels lie on one line: those of a
    channel of A side by side, so that a tap is an offset; E as words of 4 pixels. */
@@ -722,59 +707,51 @@ typedef struct mls__strip {
 typedef struct mls__line {
     const uint8_t *from;
     size_t pixel; /* bytes */
-    int size;     /* bytes of an integer */
+    size_t size;  /* bytes of an integer */
     int plane;    /* byte of it */
     size_t pixels, blocks;
     uint8_t *to;
     size_t step; /* turn: bytes from channel to channel; words: from block to block */
 } mls__line;
 
-typedef struct mls__tiles {
+typedef struct mls__amx_unit {
     void (*area)(const mls__area *x);
     void (*strip)(const mls__strip *x);
     void (*bytes)(const int16_t *v, size_t count, uint8_t *low, uint8_t *high);
     void (*words)(const mls__line *x); /* a multiple of 4 pixels */
     void (*turn)(const mls__line *x);  /* writes a multiple of 64 pixels */
     /* 16 x 16 sums [a][b], either null, scaled by three factors, as rows [b][a] */
-    void (*put)(const int32_t *c32, const int64_t *c64, const float *factors, int32_t rows,
-                int32_t cols, float *to, size_t step);
+    void (*put)(const int32_t *c32, const int64_t *c64, const float *factors, size_t rows,
+                size_t cols, float *to, size_t step);
     void (*release)(void); /* gives the registers of this thread back */
-} mls__tiles;
+} mls__amx_unit;
 
 typedef struct mls__kernel {
-    uint8_t rows[4];     /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile */
-    uint8_t pairs_rows;  /* the same for pairs */
-    uint8_t doubles;     /* whether mls__pairs.doubles makes a difference */
-    uint32_t bias;       /* one int8 operand is stored as v + bias */
-    uint32_t pairs_bias; /* the same for pairs */
+    uint8_t rows[4]; /* rows[nb]: most rows of a tile of nb blocks; 0: no such tile. They fill the
+                        registers and leave room for a word of each block and one of a row */
+    uint8_t bias;    /* one int8 operand is stored as v + bias */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
-    void (*pairs)(int kind, int mr, const mls__pairs *p);
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
-    void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, int size, uint8_t *to);
+    void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, size_t size,
+                 uint8_t *to);
     void (*interleave)(const mls__mix_pixels *x);
     /* to[j][i] = the bytes of from[j][i], from[j + 1][i] from bit shift on; rows of step bytes */
     void (*next_pixel)(const uint8_t *from, uint8_t *to, size_t step, size_t steps, size_t count,
                        int shift);
-    /* v = hi * 256 + lo, lo in -128 .. 127 */
-    void (*split)(const int16_t *v, int16_t *hi, int16_t *lo, size_t count);
-    /* v << shift[ch] = high * 2^bits + low, low in -2^(bits - 1) .. 2^(bits - 1) - 1; v becomes low.
-       The first one is of channel 0; shift is repeated for MLS__AHEAD more. */
-    void (*halve)(int16_t *v, int16_t *high, const int32_t *shift, size_t channels, size_t count,
-                  int bits);
+    /* v << shift[ch] = high * 2^bits + low, low in -2^(bits - 1) .. 2^(bits - 1) - 1. The first one
+       is of channel 0; shift is repeated for MLS__AHEAD more. */
+    void (*split)(const int32_t *v, const int32_t *shift, size_t channels, size_t count, int bits,
+                  int16_t *low, int16_t *high);
     /* sum += c32 + c64 + constant; either may be null */
     void (*add)(int64_t *sum, const int32_t *c32, const int64_t *c64, int64_t constant,
                 size_t count);
     void (*add_floats)(float *sum, const float *part, size_t count); /* sum += part */
-    /* out = (((float)sum * fold) * tensor) * units */
-    void (*emit)(const int64_t *sum, size_t count, float fold, float tensor, float units,
-                 float *out);
-    /* p[lane] += sum over rows, cols of a * b[lane], in plain C */
-    void (*wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col, const int32_t *b,
-                 ptrdiff_t b_row, ptrdiff_t b_col, int32_t rows, int32_t cols, int64_t *p);
-    const mls__tiles *tiles; /* may be null; if not, int8 always goes there: see mls__on_tiles */
+    /* out = (((float)sum * factors[0]) * factors[1]) * factors[2] */
+    void (*emit)(const int64_t *sum, size_t count, const float *factors, float *out);
+    const mls__amx_unit *amx; /* may be null */
 } mls__kernel;
 
-static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, size_t ch, int size,
+static void mls__fold_scalar(const mls__fold *f, size_t first, size_t count, size_t ch, size_t size,
                              uint8_t *to)
 {
     int bits = 1 + f->format.ex + f->format.mx;
@@ -797,7 +774,7 @@ static const uint8_t *mls__mix_pixel(const mls__mix_pixels *x, size_t at)
 
 static void mls__mix_rest(const mls__mix_pixels *x, size_t step, size_t first)
 {
-    size_t size = (size_t)x->size, each = MLS__WORD / size;
+    size_t size = x->size, each = MLS__WORD / size;
     for (size_t j = 0; j < each; j++) {
         const uint8_t *from = mls__mix_pixel(x, step * each + j);
         uint8_t *to = x->to + step * x->to_step + j * size;
@@ -815,55 +792,27 @@ static void mls__interleave_scalar(const mls__mix_pixels *x)
     for (size_t step = 0; step < x->steps; step++) mls__mix_rest(x, step, 0);
 }
 
-/* Plain C. The scalar kernel takes it for fp32 and for prepared operands; packed tensors of integers
-   it leaves to the reference. */
-
-static int32_t mls__dot_word(int kind, const uint8_t *a, const uint8_t *b)
+static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step, size_t steps,
+                                   size_t count, int shift)
 {
-    int32_t sum = 0;
-    for (int i = 0; i < MLS__WORD; i += kind == MLS__S8 ? 1 : 2) {
-        int16_t x, y;
-        memcpy(&x, a + i, 2), memcpy(&y, b + i, 2);
-        if (kind == MLS__S8) x = (int8_t)a[i], y = (int8_t)b[i];
-        sum += x * y;
+    for (size_t j = 0; j < steps; j++, from += step, to += step) {
+        for (size_t i = 0; i < count; i++) {
+            uint32_t now, then;
+            memcpy(&now, from + i * MLS__WORD, 4), memcpy(&then, from + step + i * MLS__WORD, 4);
+            if (shift) now = now >> shift | then << (32 - shift);
+            memcpy(to + i * MLS__WORD, &now, 4);
+        }
     }
-    return sum;
 }
 
-static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
+static void mls__split_scalar(const int32_t *v, const int32_t *shift, size_t channels, size_t count,
+                              int bits, int16_t *low, int16_t *high)
 {
-    (void)mr, (void)nb;
-    MLS_ASSERT(d->put != MLS__PUT_JOINED); /* of vectors only */
-    for (int32_t m = 0; m < d->count; m++) {
-        for (int32_t lane = 0; lane < d->lanes; lane++) {
-            int32_t sum = d->init ? d->init[(size_t)m * d->init_step + (size_t)lane] : 0;
-            float z = mls__float((uint32_t)sum), av, bv;
-            for (int32_t image = 0; image < d->images; image++)
-                for (int32_t row = 0; row < d->rows; row++)
-                    for (int32_t word = 0; word < d->words; word++) {
-                        const uint8_t *a = d->a + m * d->a_m + image * d->a_image + row * d->a_row +
-                                           word * d->a_word;
-                        const uint8_t *b = d->b + (size_t)(lane / MLS__LANE) * d->b_block +
-                                           (size_t)image * d->b_image + (size_t)row * d->b_row +
-                                           (size_t)word * d->b_word +
-                                           (size_t)(lane % MLS__LANE * MLS__WORD);
-                        memcpy(&av, a, 4), memcpy(&bv, b, 4);
-                        if (kind == MLS__F32)
-                            z = mls__fma(av, bv, z);
-                        else
-                            sum = (int32_t)((uint32_t)sum + (uint32_t)mls__dot_word(kind, a, b));
-                    }
-            if (kind == MLS__F32) memcpy(&sum, &z, 4);
-            if (kind != MLS__F32) z = (float)sum * d->scale;
-            if (d->put == MLS__PUT_SUMS) d->c[(size_t)m * d->c_step + (size_t)lane] = sum;
-            if (d->put == MLS__PUT_FLOATS) d->out[(size_t)m * d->out_step + (size_t)lane] = z;
-            if (d->put == MLS__PUT_WIDE) {
-                int32_t shift = d->row_shift[m] - d->lane_k[lane];
-                if (shift < 0) sum >>= -shift < 31 ? -shift : 31;
-                d->wide[(size_t)m * d->wide_step + (size_t)lane] +=
-                    (int64_t)((uint64_t)(int64_t)sum << (shift > 0 ? shift : 0));
-            }
-        }
+    size_t ch = 0;
+    for (size_t i = 0; i < count; i++) {
+        int32_t x = v[i] * (1 << shift[ch]), up = (x + (1 << bits >> 1)) >> bits;
+        low[i] = (int16_t)(x - up * (1 << bits)), high[i] = (int16_t)up;
+        if (++ch == channels) ch = 0;
     }
 }
 
@@ -880,24 +829,90 @@ static void mls__add_floats_scalar(float *sum, const float *part, size_t count)
     for (size_t i = 0; i < count; i++) sum[i] = sum[i] + part[i];
 }
 
-static void mls__emit_scalar(const int64_t *sum, size_t count, float fold, float tensor,
-                             float units, float *out)
+static void mls__emit_scalar(const int64_t *sum, size_t count, const float *factors, float *out)
 {
-    for (size_t i = 0; i < count; i++) out[i] = (((float)sum[i] * fold) * tensor) * units;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (((float)sum[i] * factors[0]) * factors[1]) * factors[2];
+    }
 }
 
-static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step, size_t steps,
-                                   size_t count, int shift)
+/* Adds dot(a, b[lane]) to 16 sums; kind is a constant of each instance. Sums wrap: lanes that nobody
+   asked for hold anything. */
+MLS__INLINE void mls__word_scalar(int kind, const uint8_t *a, const uint8_t *b, uint32_t *sum)
 {
-    for (size_t j = 0; j < steps; j++, from += step, to += step) {
-        for (size_t i = 0; i < count; i++) {
-            uint32_t now, then;
-            memcpy(&now, from + i * MLS__WORD, 4), memcpy(&then, from + step + i * MLS__WORD, 4);
-            if (shift) now = now >> shift | then << (32 - shift);
-            memcpy(to + i * MLS__WORD, &now, 4);
+    int16_t x[2], y[2];
+    float av, bv, z;
+    memcpy(x, a, 4), memcpy(&av, a, 4);
+    for (int lane = 0; lane < MLS__LANE; lane++, b += MLS__WORD) {
+        if (kind == MLS__S8) {
+            const int8_t *p = (const int8_t *)a, *q = (const int8_t *)b;
+            sum[lane] += (uint32_t)(p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3]);
+        } else if (kind == MLS__S16) {
+            memcpy(y, b, 4);
+            sum[lane] += (uint32_t)(x[0] * y[0]) + (uint32_t)(x[1] * y[1]);
+        } else {
+            memcpy(&bv, b, 4), memcpy(&z, &sum[lane], 4);
+            z = mls__fma(av, bv, z);
+            memcpy(&sum[lane], &z, 4);
         }
     }
 }
+
+MLS__INLINE void mls__tile_scalar(int kind, const mls__dot *d, uint32_t *sum)
+{
+    for (size_t image = 0; image < d->images; image++) {
+        for (size_t row = 0; row < d->rows; row++) {
+            const uint8_t *a = d->a + image * d->a_image + row * d->a_row;
+            const uint8_t *b = d->b + image * d->b_image + row * d->b_row;
+            for (size_t word = 0; word < d->words; word++, a += d->a_word, b += d->b_word) {
+                mls__word_scalar(kind, a, b, sum);
+            }
+        }
+    }
+}
+
+static void mls__put_scalar(int kind, const mls__dot *d, size_t lane, int32_t sum)
+{
+    float z = kind == MLS__F32 ? mls__float((uint32_t)sum) : (float)sum * d->scale;
+    if (d->put == MLS__PUT_SUMS) {
+        d->c[lane] = sum;
+    } else if (d->put == MLS__PUT_FLOATS) {
+        d->out[lane] = z;
+    } else if (d->put == MLS__PUT_JOINED) {
+        d->out[lane] = (float)(d->c[lane] * d->power + sum) * d->scale;
+    } else {
+        int32_t shift = d->row_shift[0] - d->lane_k[lane];
+        if (shift < 0) sum >>= -shift < 31 ? -shift : 31;
+        d->wide[lane] =
+            (int64_t)((uint64_t)d->wide[lane] + ((uint64_t)sum << (shift > 0 ? shift : 0)));
+    }
+}
+
+/* Plain C: tiles of one row and one block. */
+static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
+{
+    uint32_t sum[MLS__LANE];
+    (void)mr, (void)nb;
+    memset(sum, 0, sizeof sum);
+    if (d->init) memcpy(sum, d->init, d->lanes * sizeof *sum);
+    if (kind == MLS__S8) mls__tile_scalar(MLS__S8, d, sum);
+    if (kind == MLS__S16) mls__tile_scalar(MLS__S16, d, sum);
+    if (kind == MLS__F32) mls__tile_scalar(MLS__F32, d, sum);
+    for (size_t lane = 0; lane < d->lanes; lane++)
+        mls__put_scalar(kind, d, lane, (int32_t)sum[lane]);
+}
+
+static const mls__kernel mls__kernel_scalar = {{0, 1, 0, 0},
+                                               0,
+                                               mls__dot_scalar,
+                                               mls__fold_scalar,
+                                               mls__interleave_scalar,
+                                               mls__next_pixel_scalar,
+                                               mls__split_scalar,
+                                               mls__add_sums_scalar,
+                                               mls__add_floats_scalar,
+                                               mls__emit_scalar,
+                                               0};
 
 #define MLS__EACH MLS_CONV_HEADER
 #define MLS__EACH_DOT
@@ -905,405 +920,213 @@ static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step
 #undef MLS__EACH_DOT
 #undef MLS__EACH
 
-/* rows of tiles with 1, 2 and 3 blocks; rows of pairs, doubles; biases; tiles. Blocks are 64 bytes of
-   accumulators: a tile fills the registers and leaves room for a word of each block and one of a
-   row. */
-#define MLS__ROWS_scalar      {0, 1, 0, 0}, 1, 0, 0, 0
-#define MLS__ROWS_sse41       {0, 2, 0, 0}, 1, 0, 0, 0
-#define MLS__ROWS_avx2        {0, 4, 0, 0}, 2, 0, 0, 0
-#define MLS__ROWS_avxvnni     {0, 4, 0, 0}, 2, 0, 128, 128
-#define MLS__ROWS_avx512vnni  {0, 16, 8, 8}, 8, 1, 128, 128
-#define MLS__ROWS_amx         {0, 16, 8, 8}, 8, 1, 0, 128
-#define MLS__ROWS_neon        {0, 4, 0, 0}, 2, 0, 0, 0
-#define MLS__ROWS_dotprod     {0, 4, 0, 0}, 2, 0, 0, 0
-#define MLS__TILES_scalar     0
-#define MLS__TILES_sse41      0
-#define MLS__TILES_avx2       0
-#define MLS__TILES_avxvnni    0
-#define MLS__TILES_avx512vnni 0
-#define MLS__TILES_amx        &mls__tiles_amx
-#define MLS__TILES_neon       0
-#define MLS__TILES_dotprod    0
-#define MLS__ROW(unit, vectors)                                                                \
-    {MLS__ROWS_##unit,       mls__dot_##unit,        mls__dot_pairs_##unit, mls__fold_##unit,  \
-     mls__interleave_##unit, mls__next_pixel_##unit, mls__split_##unit,     mls__halve_##unit, \
-     mls__add_sums_##unit,   mls__add_floats_##unit, mls__emit_##unit,      mls__wide_##unit,  \
-     MLS__TILES_##unit},
-#define mls__dot_pairs_scalar 0 /* integers are the reference's */
-#define mls__split_scalar     0
-#define mls__halve_scalar     0
-#define mls__wide_scalar      0
-static const mls__kernel mls__kernels[] = {MLS__UNITS(MLS__ROW)};
+#define MLS__ROW(unit, vectors) &mls__kernel_##unit,
+static const mls__kernel *const mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
-#undef mls__dot_pairs_scalar
-#undef mls__split_scalar
-#undef mls__halve_scalar
-#undef mls__wide_scalar
+
+/* --------------------------------------------------------------------------------- >>call
+   One convolution: its geometry, its operands, and the method that carries it out. */
+
+/* All in elements; made once, when a call begins. */
+typedef struct mls__geometry {
+    size_t n, kh, kw, stride, pad, ci, co; /* as mls_conv has them */
+    size_t h, w, c;               /* the second operand's images: A, or E in backward-data */
+    size_t oh, ow, oc;            /* those on the other side: Z, dA, and E in backward-weight */
+    size_t taps_y, taps_x;        /* of a phase, at most */
+    size_t phases_y, phases_x;    /* residues of the stride that backward-data goes through */
+    size_t top, left, rows, cols; /* padding before an image; the padded image */
+    size_t depth;                 /* elements of a row of taps */
+    size_t lanes, blocks;         /* outputs side by side, and blocks of 16 of them */
+} mls__geometry;
+
+static size_t mls__least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+static size_t mls__most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+static size_t mls__up_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static mls__geometry mls__geometry_make(const mls_conv *c, mls_direction direction)
+{
+    mls_shape out = mls_conv_output(c);
+    mls__geometry g;
+    size_t oh = (size_t)out.h, ow = (size_t)out.w, h = (size_t)c->in.h, w = (size_t)c->in.w, s;
+    memset(&g, 0, sizeof g);
+    g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw, g.pad = (size_t)c->pad;
+    g.ci = (size_t)c->in.c, g.co = (size_t)c->c_out, g.stride = s = (size_t)c->stride;
+    g.h = h, g.w = w, g.c = g.ci, g.oh = oh, g.ow = ow, g.oc = g.co;
+    g.taps_y = g.kh, g.taps_x = g.kw, g.phases_y = g.phases_x = 1;
+    g.top = g.left = g.pad;
+    g.rows = (oh - 1) * s + g.kh, g.cols = (ow - 1) * s + g.kw;
+    if (direction == MLS_BACKWARD_DATA) {
+        /* Row y of dA takes the taps ky = (y + pad) mod s, + s, + 2 s ...: every residue is a
+           stride-1 convolution of E with its share of the flipped kernel. */
+        g.h = oh, g.w = ow, g.c = g.co, g.oh = h, g.ow = w, g.oc = g.ci;
+        g.taps_y = mls__up_div(g.kh, s), g.taps_x = mls__up_div(g.kw, s);
+        g.phases_y = mls__least(s, g.kh), g.phases_x = mls__least(s, g.kw);
+        g.top = g.taps_y - 1, g.left = g.taps_x - 1;
+        g.rows = g.top + mls__most((h - 1 + g.pad) / s + 1, oh);
+        g.cols = g.left + mls__most((w - 1 + g.pad) / s + 1, ow);
+    }
+    g.depth = g.taps_x * g.c;
+    g.lanes = direction == MLS_BACKWARD_WEIGHT ? g.depth : g.oc;
+    g.blocks = mls__up_div(g.lanes, MLS__LANE);
+    return g;
+}
+
+/* Runs twice over the parts of a layout: without a base it adds up their sizes, with one it gives
+   out their addresses. */
+typedef struct mls__cursor {
+    uint8_t *base;
+    size_t at;
+} mls__cursor;
+
+static void *mls__take(mls__cursor *c, size_t bytes)
+{
+    void *p = c->base ? c->base + c->at : 0;
+    c->at += mls__align(bytes, MLS__ALIGN);
+    return p;
+}
 
 /* Bytes from one to the next of words, of blocks of 16 of them, of rows and of images. */
 typedef struct mls__words {
     size_t word, block, row, image;
 } mls__words;
 
-/* Everything about one convolution call: how, where, with what. */
-typedef struct mls__run {
-    mls_conv c;
-    mls_shape out; /* of the forward convolution */
-    mls_direction direction;
-    const mls__kernel *kernel;
-    int kind, size, planes; /* class, bytes of an element, planes of the first operand */
-    uint32_t bias;
-    int64_t segment; /* terms that 32 bits hold, whatever the operands */
-    /* The first operand (W, or E in backward-weight) and the second (A or E): tensors, floats, or
-       prepared images. */
-    const mls_tensor *first, *second;
-    const float *first32, *second32;
-    const uint8_t *integers;        /* weights, folded, not packed */
-    const uint8_t *images, *errors; /* E from its first pixel that is not padding */
-    size_t images_step, errors_step, errors_row;
-    float *output;
-    mls__scaling scaling;
-    int k1, k2;      /* folding exponents */
-    int low_bits;    /* of the lower plane of 32 bits */
-    int64_t largest; /* magnitude of the second operand, or of either of its planes */
-    float fold;      /* 2^(F - k1 - k2) */
-    float scale;     /* fold * tensor * units where one product gives the same bits, else 0 */
-    int merged;      /* all channels (images) form one pair */
-    int tiles;       /* on two-dimensional registers */
-    int bytes;       /* there: planes of bytes of an element */
-    int cell;        /* bytes of an element in the layouts of the products */
-    /* padded image of the second operand */
-    mls_shape data; /* its n, h, w, c */
-    int32_t top, left, rows, cols;
-    /* forward, backward-data: the packed weights [phase][plane][block][row][word][16 lanes][4],
-       pairs: [phase][block][channel][row][word][16][4], wide: the same with a channel's taps */
-    int32_t lanes, blocks, taps_y, taps_x, words, phases, phases_x;
-    size_t phase_bytes;    /* all planes */
-    int64_t row_largest;   /* int16: magnitudes that a lane meets in a row of taps, at most */
-    int64_t strip_largest; /* and in MLS__STRIP words of one; 0: unknown */
-    int32_t rows_fit;      /* how many such rows 32 bits hold */
-    int64_t words_fit;     /* or words of a row, from a multiple of them on */
+/* Forward and backward-data: the packed weights [plane][phase][block][row][word][16 lanes][4], of
+   group pairs [block][channel][row][tap][16][4]; images. */
+typedef struct mls__data {
+    size_t cell;                                          /* bytes of an element of the weights */
+    size_t planes, words, row, pair, block, phase, plane; /* bytes from one to the next */
     uint8_t *packed;
-    int32_t *bias_row;        /* [phase][rows before][lane], pairs [phase][block][channel][16] */
-    int32_t *wide_k, *wide_m; /* [block][pair][16] */
-    int32_t wide_least;       /* the least k there */
-    /* backward-weight: sums [ky][co][kx, ci] of a block or a thread; E and A of some images as words
-       of neighbouring pixels, E as [plane][block][image][row][word][16 co][4] and A as
-       [block][image][row][word][16 (kx, ci)][4], or with the blocks inside */
-    int32_t depth, co; /* kw * c_in; c_out padded to tiles */
-    int32_t sums;
-    size_t sum_count, sum_bytes; /* sums, and their memory with what belongs to them */
-    uint8_t *sum;
-    int32_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
+    int32_t *bias;            /* what takes it off: [phase][rows of taps before][lane] */
+    int32_t *lane_k;          /* of group pairs: [block][channel][16] */
+    size_t image, byte_plane; /* bytes of an image, and of a plane of its bytes */
+    size_t together;          /* images at a time */
+    int64_t row_largest;      /* int16: magnitudes that a lane meets in a row of taps, at most */
+    int64_t strip_largest;    /* and in MLS__STRIP words of one; 0: unknown */
+    size_t rows_fit;          /* how many such rows 32 bits hold, */
+    size_t words_fit;         /* or words of a row, from a multiple of them on */
+} mls__data;
+
+/* Backward-weight: sums [ky][co][kx, ci] of a block of images or a thread; E and A of some images as
+   words of neighbouring pixels, E as [plane][block][image][row][word][16 co][4] and A as
+   [plane][block][image][row][word][16 (kx, ci)][4], or with the blocks inside. */
+typedef struct mls__weight {
+    size_t co;                         /* c_out padded to tiles */
+    size_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
     mls__words e, a;
-    size_t e_bytes, a_bytes; /* of a plane of E; of A */
-    /* on tiles: pixels of a row and of an image on the line, and its rows; bytes of a channel of A
-       and of a copy of an image's pixels */
-    size_t pitch, line, line_rows;
-    size_t channel_bytes, flat_bytes;
-    size_t image_plane; /* bytes to the second plane of an image, forward and backward-data */
-    /* scratch of a thread */
-    int32_t slots;
-    const uint8_t *packed_before; /* where the weights are prepared */
-    int32_t together;             /* images at a time */
-    size_t image_bytes, error_bytes, slot_bytes;
+    size_t e_plane, a_plane, image,
+        error; /* bytes of a plane of either; of what they are made from */
+    size_t sums, sum_count, sum_bytes;
+    uint8_t *sum;
+} mls__weight;
+
+/* The same on tiles: pixels of a row and of an image on the line, and its rows; bytes of a channel of
+   A, of planes and of a copy of an image's pixels. */
+typedef struct mls__flat {
+    size_t blocks, planes, pitch, line, rows, channel, flat;
+} mls__flat;
+
+typedef struct mls__method mls__method;
+
+struct mls_conv_call {
+    mls_conv conv;
+    mls_direction direction;
+    mls__geometry g;
+    const mls__kernel *kernel;
+    const mls__method *method;
+    mls_source
+        source[2]; /* the first operand (W, or E in backward-weight) and the second (A or E) */
+    float *out;
+    mls_format format[2];
+    int pairs;         /* summed group pair by group pair; otherwise all is folded: */
+    int k[2];          /* exponents to which they are folded, */
+    int planes[2];     /* in so many planes of int16, */
+    int bits[2];       /* the lower one of so many bits, */
+    int64_t most[2];   /* magnitudes at most of either */
+    int64_t segment;   /* such products that 32 bits hold */
+    size_t size;       /* bytes of an element of an image */
+    uint32_t bias;     /* of its bytes */
+    float fold, units; /* of the sums: 2^(F - k - k), 2^(lsb + lsb - mg - mg - F) */
+    /* prepared operands: an image from its padding on, E from its first pixel; bytes to the next */
+    const uint8_t *images, *errors, *integers, *packed;
+    const int32_t *packed_bias;
+    size_t images_step, errors_step, errors_row;
+    size_t slots; /* threads */
     uint8_t *slot;
-} mls__run;
+    size_t slot_bytes;
+    mls__data data;
+    mls__weight weight;
+    mls__flat flat;
+};
 
-/* What a thread has gathered for backward-weight; in its slot. */
-typedef struct mls__gathered {
-    int32_t images, sum;
-} mls__gathered;
+/* A way to carry a convolution out. */
+struct mls__method {
+    const char *name;              /* for mls_conv_explain */
+    int weight;                    /* whether it is for backward-weight; -1: for all directions */
+    int kind;                      /* of its words */
+    int (*fits)(mls_conv_call *k); /* if so, sets what it says above of planes and sums */
+    void (*layout)(mls_conv_call *k, mls__cursor *at);
+    void (*begin)(mls_conv_call *k); /* before the first image */
+    void (*images)(const mls_conv_call *k, size_t n, size_t count, size_t slot, float *out);
+    void (*leave)(const mls_conv_call *k, size_t slot); /* what mls_conv_leave does */
+    void (*end)(const mls_conv_call *k, size_t ky);     /* sums of a kernel row to the output */
+};
 
-static int mls__pairs_kind(int kind)
+static int mls__weighted(const mls_conv_call *k)
 {
-    return kind == MLS__PAIRS8 || kind == MLS__PAIRS16;
+    return k->direction == MLS_BACKWARD_WEIGHT;
 }
 
-/* Bytes of a pixel of the image whose words are the taps of a pair. Those of a tile, so many apart,
-   must not meet in few sets of the L1 cache. */
-static size_t mls__pairs_pixel(const mls__run *r)
+/* The tensor of image n of an operand, and which of its own images that is. */
+static const mls_tensor *mls__tensor_of(const mls_source *s, size_t *n)
 {
-    size_t bytes = (size_t)r->data.c * MLS__WORD;
-    return bytes % 1024 ? bytes : bytes + MLS__ALIGN;
+    const mls_tensor *t = s->operand ? &s->operand->tensor : s->tensor;
+    const uint8_t *at = (const uint8_t *)(const void *)t;
+    if (!s->step) return t;
+    at += s->step * *n, *n = 0;
+    return (const mls_tensor *)(const void *)at;
 }
 
-/* Room for the multipliers of either operand. */
-static size_t mls__multiplier_bytes(const mls__run *r)
-{
-    int32_t most = r->data.c > r->c.c_out ? r->data.c : r->c.c_out;
-    return mls__align(((size_t)most + MLS__AHEAD) * sizeof(int16_t), MLS__ALIGN);
-}
+/* How sums become floats: by three factors, one after the other, or at once. */
+typedef struct mls__scale {
+    float factors[3];
+    float
+        single; /* for sums of 32 bits: the product of all, where it gives the same bits; else 0 */
+} mls__scale;
 
-/* Padding, strips and gathering of backward-weight. */
-static void mls__weight_size(mls__run *r)
+static mls__scale mls__scale_of(const mls_conv_call *k, size_t n)
 {
-    const mls_conv *c = &r->c;
-    size_t per_word = MLS__WORD / (size_t)r->size, s = (size_t)c->stride,
-           line = MLS__LANE * MLS__WORD;
-    size_t e_blocks = ((size_t)c->c_out + MLS__LANE - 1) / MLS__LANE, rows, each;
-    /* Blocks outside keep the words of a tile together: with many channels their lines would fall
-       into few sets of the cache otherwise. Odd channels stay packed. */
-    int outside = c->in.c % MLS__LANE == 0;
-    r->quads = (int32_t)(((size_t)r->out.w + per_word - 1) / per_word);
-    r->extra = 0, r->band = r->out.h, r->gather = 1, r->a_bytes = r->e_bytes = 0;
-    if (per_word == 1) { /* a word is a pixel, used where it is */
-        r->e.word = (size_t)c->c_out * MLS__WORD, r->e.row = (size_t)r->out.w * r->e.word;
-        r->a.word = s * (size_t)c->in.c * MLS__WORD;
-        r->a.row = (size_t)r->cols * (size_t)c->in.c * MLS__WORD;
-        r->e.block = r->a.block = line;
-        r->e.image = r->error_bytes, r->a.image = r->image_bytes;
-        if (r->kind == MLS__F32 && r->sum_bytes > 4 * MLS__GATHER) {
-            /* sums that do not stay in the cache: as many images of a block as a strip takes */
-            int32_t block = (c->in.n + MLS_CONV_BLOCKS - 1) / MLS_CONV_BLOCKS;
-            int64_t fit = 4 * MLS__STRIP / ((int64_t)r->out.h * r->out.w);
-            if (fit > block) fit = block;
-            if (fit > 1) r->gather = r->together = (int32_t)fit;
-        }
-        return;
+    /* 2^31 or, of two planes, 2^48 times most is finite */
+    const float least = 1.1754944e-38f, most = k->planes[0] + k->planes[1] > 2 ? 1e24f : 1e28f;
+    mls__scale s;
+    float folded, both;
+    memset(&s, 0, sizeof s);
+    if (k->source[0].fp32) return s;
+    s.factors[0] = k->fold, s.factors[2] = k->units;
+    s.factors[1] =
+        mls__tensor_of(&k->source[0], &n)->scale * mls__tensor_of(&k->source[1], &n)->scale;
+    /* both powers of two are exact, unless something leaves the normal numbers */
+    folded = k->fold * s.factors[1], both = folded * k->units;
+    if (folded >= least && folded < most && both >= least && both < most && s.factors[1] >= least) {
+        s.single = both;
     }
-    r->extra = (int32_t)((((size_t)c->kw - 1) / s + per_word - 1) / per_word);
-    r->e.word = line, r->e.row = (size_t)r->quads * line;
-    r->a.word = outside ? line : (size_t)r->depth * MLS__WORD;
-    r->a.row = (size_t)r->quads * r->a.word; /* the next row overwrites the extra words */
-    each = (size_t)(r->quads + r->extra) * (size_t)r->depth * MLS__WORD; /* bytes of a row of A */
-    /* as many images, or rows of one, as fit */
-    rows = MLS__GATHER / (each ? each : 1);
-    if (!mls__pairs_kind(r->kind) && rows < (size_t)r->rows) {
-        size_t most = rows < (size_t)c->kh ? 1 : (rows - (size_t)c->kh) / s + 1;
-        if (most < (size_t)r->band) r->band = (int32_t)most;
-    }
-    rows = (size_t)((r->band - 1) * c->stride + c->kh);
-    r->a.image = rows * r->a.row + (size_t)r->extra * r->a.word;
-    r->e.image = (size_t)r->band * r->e.row;
-    each = rows * each + e_blocks * r->e.image;
-    if (r->band == r->out.h) {
-        /* more where the sums themselves do not stay in the cache: they are passed over less often */
-        size_t sums = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * line / 2, most;
-        size_t strip = (size_t)r->quads * (size_t)r->out.h;
-        size_t enough = (4 * MLS__STRIP + strip - 1) / strip;
-        if (sums < MLS__GATHER) sums = MLS__GATHER;
-        if (sums > 8 * MLS__GATHER) sums = 8 * MLS__GATHER;
-        most = sums / each;
-        if (most > enough) most = enough;
-        if (most > (size_t)c->in.n) most = (size_t)c->in.n;
-        /* pairs shift every image into the sums anyway: only where those come from memory */
-        if (mls__pairs_kind(r->kind) && sums < 4 * MLS__GATHER) most = 1;
-        if (most > 1) r->gather = (int32_t)most;
-    }
-    /* an odd number of lines from block to block */
-    r->e.block = ((size_t)r->gather * r->e.image / line | 1) * line;
-    r->a.block = outside ? ((size_t)r->gather * r->a.image / line | 1) * line : line;
-    r->e_bytes = mls__align(e_blocks * r->e.block + MLS__SLACK, MLS__ALIGN);
-    r->a_bytes = outside ? (size_t)r->blocks * r->a.block : (size_t)r->gather * r->a.image;
-    r->a_bytes = mls__align(r->a_bytes + MLS__SLACK, MLS__ALIGN);
+    return s;
 }
 
-/* Whether the run goes to tiles: sums of products of unsigned low bytes must fit. */
-static int mls__on_tiles(const mls__run *r)
-{
-    if (!r->kernel->tiles || r->kind > MLS__S16) return 0;
-    return r->kind == MLS__S8 || r->direction == MLS_BACKWARD_WEIGHT ||
-           mls__terms(&r->c, r->direction) <= MLS__BYTE_TERMS;
-}
+/* ---------------------------------------------------------------------------------- >>fold
+   Tensors to integers. */
 
-/* Residues of the stride that taps have, in one direction. */
-static int32_t mls__residues(int32_t stride, int32_t taps)
-{
-    return stride < taps ? stride : taps;
-}
-
-/* The line of backward-weight on tiles. Residues of a stride are planes of their own. A row of A
-   ends where its padding begins, as the next one starts with as many zeros; so does an image. */
-static void mls__line_size(mls__run *r)
-{
-    const mls_conv *c = &r->c;
-    int32_t s = c->stride, over_y = (c->kh - 1) / s, over_x = (c->kw - 1) / s;
-    int32_t shared = s == 1 && c->pad < c->kh && c->pad < c->kw ? c->pad : 0;
-    size_t planes = (size_t)r->bytes, budget = MLS__GATHER, rows, sums, each, beyond;
-    size_t a = (size_t)(r->blocks * MLS__LANE) * planes, e = (size_t)r->co;
-    a *= (size_t)(mls__residues(s, c->kh) * mls__residues(s, c->kw)), e *= planes;
-    r->pitch = (size_t)(r->out.w + over_x - shared);
-    r->line_rows = rows = (size_t)(r->out.h + over_y - shared);
-    r->line = mls__align(rows * r->pitch, 4);
-    r->band = r->out.h, r->gather = 1;
-    each = r->line * (a + e);
-    /* where the sums do not stay in the cache they are passed over less often */
-    sums = r->sum_count * sizeof(int32_t) / 2;
-    if (sums > budget) budget = sums < 4 * MLS__GATHER ? sums : 4 * MLS__GATHER;
-    if (each > 2 * budget) {
-        size_t fit = 2 * budget / (r->pitch * (a + e));
-        fit = fit > (size_t)over_y + 8 ? fit - (size_t)over_y : 8;
-        if (fit < (size_t)r->band) r->band = (int32_t)fit;
-    } else {
-        size_t fit = budget / each;
-        if (fit > (size_t)c->in.n) fit = (size_t)c->in.n;
-        if (fit > 1) r->gather = (int32_t)fit;
-    }
-    if (r->band < r->out.h) { /* a row of zeros more, where its last one goes on */
-        rows = (size_t)(r->band + over_y + 1);
-        r->line = mls__align((size_t)r->band * r->pitch, 4);
-    }
-    /* zeros of the last taps, the last words */
-    beyond = (size_t)(over_y + 1) * r->pitch + (size_t)over_x + 128;
-    r->channel_bytes = (size_t)r->gather * r->line + beyond;
-    /* an odd number of lines of the cache */
-    r->channel_bytes = mls__align(r->channel_bytes, 2 * MLS__ALIGN) + MLS__ALIGN;
-    r->a_bytes = r->channel_bytes * a + MLS__SLACK;
-    r->e.block = mls__align((size_t)r->gather * r->line, 2 * MLS__ALIGN) * MLS__LANE + MLS__ALIGN;
-    r->e_bytes = mls__align(r->e.block * (e / MLS__LANE / planes) + MLS__SLACK, MLS__ALIGN);
-    each = (size_t)(c->in.c > c->c_out ? c->in.c : c->c_out) * (size_t)r->size;
-    r->flat_bytes = mls__align((rows * r->pitch + 128) * each + MLS__SLACK, MLS__ALIGN);
-    r->a_bytes = mls__align(r->a_bytes, MLS__ALIGN);
-}
-
-/* Sums of weights of a phase that take the bias off: [rows of taps before][lane], or of pairs. */
-static size_t mls__bias_sums(const mls__run *r)
-{
-    size_t each = mls__pairs_kind(r->kind) ? (size_t)r->data.c
-                  : r->kind == MLS__S8     ? (size_t)r->taps_y + 1
-                                           : 0;
-    return each * (size_t)r->blocks * MLS__LANE;
-}
-
-/* Bytes of the packed weights, with these sums. */
-static size_t mls__packed_bytes(const mls__run *r)
-{
-    return (size_t)r->phases * (r->phase_bytes + mls__bias_sums(r) * sizeof(int32_t));
-}
-
-/* Exponents of the lanes and rows of a tensor of sums of pairs, for each image. */
-static size_t mls__shifts(const mls__run *r)
-{
-    return (size_t)r->blocks * MLS__LANE + (size_t)r->c.c_out + MLS__ROWS;
-}
-
-/* Bytes of the sums of E. */
-static size_t mls__error_bytes(const mls__run *r)
-{
-    return (size_t)r->c.kh * (size_t)r->co * sizeof(int64_t);
-}
-
-/* Lays the parts out from address 0 for the class in run->kind: their sizes, and the total for a
-   number of slots. Pointers are set by mls__run_place. */
-static size_t mls__run_size(mls__run *r, int slots)
-{
-    const mls_conv *c = &r->c;
-    size_t taps, total, elements, per_word;
-    int32_t s = c->stride, pairs = mls__pairs_kind(r->kind) && r->direction == MLS_BACKWARD_WEIGHT;
-    r->size = r->kind == MLS__S8 || r->kind == MLS__PAIRS8  ? 1
-              : r->kind == MLS__F32 || r->kind == MLS__WIDE ? 4
-                                                            : 2;
-    r->slots = slots;
-    if (r->kind == MLS__REFERENCE) return 0;
-    r->tiles = mls__on_tiles(r);
-    r->bytes = r->kind == MLS__S16 ? 2 : 1;
-    r->cell = r->tiles ? 1 : r->size;
-    per_word = MLS__WORD / (size_t)r->cell;
-    r->data = c->in;
-    r->top = r->left = c->pad;
-    r->rows = (r->out.h - 1) * s + c->kh;
-    r->cols = (r->out.w - 1) * s + c->kw;
-    r->taps_y = c->kh, r->taps_x = c->kw, r->phases = 1;
-    r->lanes = c->c_out;
-    if (r->direction == MLS_BACKWARD_DATA) {
-        /* Row y of dA takes the taps ky = (y + pad) mod s, + s, + 2 s ...: every residue is a
-           stride-1 convolution of E with its share of the flipped kernel. */
-        r->data = r->out;
-        r->taps_y = (c->kh + s - 1) / s, r->taps_x = (c->kw + s - 1) / s;
-        r->phases_x = s < c->kw ? s : c->kw;
-        r->phases = (s < c->kh ? s : c->kh) * r->phases_x;
-        r->top = r->taps_y - 1, r->left = r->taps_x - 1;
-        r->rows = (c->in.h - 1 + c->pad) / s + 1, r->cols = (c->in.w - 1 + c->pad) / s + 1;
-        r->rows = r->top + (r->rows > r->out.h ? r->rows : r->out.h);
-        r->cols = r->left + (r->cols > r->out.w ? r->cols : r->out.w);
-        r->lanes = c->in.c;
-    }
-    elements = (size_t)r->taps_x * (size_t)r->data.c;
-    r->depth = (int32_t)elements;
-    if (r->direction == MLS_BACKWARD_WEIGHT) r->lanes = r->depth;
-    r->blocks = (r->lanes + MLS__LANE - 1) / MLS__LANE;
-    r->words = (int32_t)((elements + per_word - 1) / per_word);
-    if (mls__pairs_kind(r->kind))
-        r->words = (int32_t)(((size_t)r->taps_x + per_word - 1) / per_word);
-    if (r->tiles) r->words = (int32_t)mls__align((size_t)r->words, MLS__TILE_WORDS);
-    taps = (size_t)r->taps_y * (size_t)r->words * MLS__LANE * MLS__WORD;
-    if (mls__pairs_kind(r->kind)) taps *= (size_t)r->data.c;
-    r->phase_bytes = 0;
-    r->sum_bytes = 0;
-    r->sums = 0;
-    total = MLS__ALIGN;
-    /* the image; behind it words of pairs */
-    r->image_bytes = (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * (size_t)r->size;
-    if (mls__pairs_kind(r->kind) && r->direction != MLS_BACKWARD_WEIGHT) {
-        r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN) +
-                         (size_t)r->rows * (size_t)r->cols * mls__pairs_pixel(r);
-    }
-    if (r->tiles && r->kind == MLS__S16 && r->direction != MLS_BACKWARD_WEIGHT) {
-        r->image_bytes = mls__align(r->image_bytes + MLS__SLACK, MLS__ALIGN);
-        r->image_plane = r->image_bytes / 2; /* the same in two planes of bytes */
-        r->image_bytes += 2 * r->image_plane;
-    }
-    r->image_bytes = mls__align(r->image_bytes + MLS__SLACK +
-                                    (size_t)c->stride * (size_t)r->data.c * (size_t)r->size *
-                                        (MLS__ROWS + 4 * MLS__WORD + (size_t)c->kw),
-                                MLS__ALIGN);
-    if (r->kind == MLS__S32) r->image_plane = r->image_bytes, r->image_bytes *= 2;
-    r->error_bytes = r->a_bytes = r->e_bytes = r->flat_bytes = 0;
-    r->together = 1;
-    if (r->direction != MLS_BACKWARD_WEIGHT) {
-        r->phase_bytes = taps * (size_t)r->blocks * (r->kind == MLS__S16 ? 2 : 1);
-        total += mls__packed_bytes(r) + MLS__SLACK;
-        /* where the weights leave no room for an image in the cache, each block of them passes over
-           several images */
-        if (r->kind <= MLS__F32 && r->phase_bytes * (size_t)r->phases > MLS__GATHER) {
-            size_t fit = 2 * MLS__GATHER / r->image_bytes;
-            if (fit > (size_t)r->out.n) fit = (size_t)r->out.n;
-            if (fit > 1) r->together = (int32_t)fit;
-        }
-        if (r->kind >= MLS__PAIRS8) {
-            total += 2 * (size_t)r->data.c * (size_t)r->blocks * MLS__LANE * 4;
-        }
-    } else {
-        size_t pixels = (size_t)r->out.h * (size_t)r->out.w;
-        r->co = (int32_t)mls__align((size_t)c->c_out, MLS__ROWS);
-        if (r->tiles) r->blocks = (c->in.c + MLS__LANE - 1) / MLS__LANE;
-        r->sum_count = (size_t)c->kh * (size_t)r->co * (size_t)r->blocks * MLS__LANE;
-        if (r->tiles) r->sum_count *= (size_t)c->kw;
-        r->sum_bytes = mls__align(MLS__ALIGN + mls__error_bytes(r) + MLS__SLACK +
-                                      r->sum_count * (r->kind == MLS__F32  ? 4
-                                                      : r->kind == MLS__S8 ? 12
-                                                                           : 8),
-                                  MLS__ALIGN);
-        r->sums = slots;
-        if (r->kind == MLS__F32) r->sums = mls__blocks(c->in.n);
-        total += (size_t)r->sums * r->sum_bytes;
-        /* E as it is, or as two planes, and zeros that stand for the pixels beyond its rows */
-        r->error_bytes =
-            mls__align(pixels * (size_t)c->c_out * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1) +
-                           (size_t)c->c_out * 4 + MLS__SLACK,
-                       MLS__ALIGN);
-        if (r->tiles)
-            mls__line_size(r);
-        else
-            mls__weight_size(r);
-    }
-    /* images and E, both gathered, and on the line; offsets of taps; multipliers; shifts of group
-       pairs and where they are split */
-    r->slot_bytes =
-        (size_t)r->together * (r->image_bytes + r->error_bytes) + r->a_bytes +
-        r->e_bytes * (r->kind == MLS__S16 ? 2 : 1) + r->flat_bytes + MLS__ALIGN +
-        (r->tiles ? mls__align((size_t)c->kh * (size_t)c->kw * sizeof(size_t), MLS__ALIGN) : 0) +
-        mls__align(mls__multiplier_bytes(r) + (2 * (size_t)r->data.c + MLS__AHEAD +
-                                               mls__shifts(r) * (size_t)(pairs ? r->gather : 1)) *
-                                                  sizeof(int32_t),
-                   MLS__ALIGN);
-    return total + (size_t)slots * r->slot_bytes;
-}
-
-/* Largest k that a tensor uses: groups of zeros, which sit at the bottom, do not count. by_peak:
+/* Largest k that a tensor uses: groups of zeros, which sit at the bottom, do not count. pending:
    t->peak tells them, and the codes may be missing yet. -1: a group code that is none (S_g <= 1). */
-static int mls__k_used(const mls_tensor *t, int by_peak)
+static int mls__k_used(const mls_tensor *t, int pending)
 {
     mls_format f = t->format;
     size_t n = (size_t)t->shape.n, c = (size_t)t->shape.c, image = mls__image(t->shape);
@@ -1320,14 +1143,12 @@ static int mls__k_used(const mls_tensor *t, int by_peak)
         }
         return most;
     }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t ch = 0; ch < c; ch++) {
-            if (mls__k(f, mls__group(t, (int32_t)i, (int32_t)ch)) != bottom) continue;
-            if (by_peak && t->peak[i * c + ch] != 0) return bottom;
-            if (by_peak) continue;
-            for (size_t at = ch; at < image; at += c) {
-                if (mls__code_get(t->code, bits, i * image + at)) return bottom;
-            }
+    for (size_t at = 0; at < n * c; at++) {
+        size_t i = at / c, ch = at % c, end = pending ? 0 : image;
+        if (mls__k(f, mls__group(t, (int32_t)i, (int32_t)ch)) != bottom) continue;
+        if (pending && t->peak[at] != 0) return bottom;
+        for (size_t e = ch; e < end; e += c) {
+            if (mls__code_get(t->code, bits, i * image + e)) return bottom;
         }
     }
     return most;
@@ -1347,87 +1168,1949 @@ static int64_t mls__group_max(mls_format f)
     return f.mg ? q / 2 * 3 : q; /* q is doubled there */
 }
 
-/* Whether a pair of groups is the whole sum. */
-static int mls__merged(const mls_conv *c, mls_direction direction, mls_format f, mls_format g)
+/* Room for the multipliers and shifts of channels, and for a row of integers that become planes. */
+typedef struct mls__folding {
+    int16_t *multiplier;
+    int32_t *shift, *row;
+} mls__folding;
+
+static mls__folding mls__take_folding(const mls_conv_call *k, mls__cursor *at)
 {
-    mls_shape w = mls_conv_weight_shape(c), out = mls_conv_output(c);
-    if (direction == MLS_FORWARD) return !mls__group_step_c(f) && !mls__group_step_c(g);
-    if (direction == MLS_BACKWARD_DATA) {
+    const mls__geometry *g = &k->g;
+    size_t channels = mls__most(g->c, g->oc) + MLS__AHEAD;
+    int planes = k->planes[0] + k->planes[1] > 2;
+    mls__folding f;
+    f.multiplier = (int16_t *)mls__take(at, channels * sizeof(int16_t));
+    f.shift = (int32_t *)mls__take(at, planes || k->pairs ? channels * sizeof(int32_t) : 0);
+    f.row = (int32_t *)mls__take(
+        at, planes ? mls__most(g->w * g->c, g->ow * g->oc) * sizeof(int32_t) : 0);
+    return f;
+}
+
+/* Folding multiplier of a group, and what of it waits for the split into planes. */
+static int16_t mls__multiplier(const mls_conv_call *k, int which, uint32_t g, int32_t *shift)
+{
+    int by = k->k[which] - mls__k(k->format[which], g);
+    int16_t fraction = (int16_t)mls__fraction(k->format[which], g);
+    *shift = 0;
+    if (k->pairs) return fraction;
+    if (by < 0) return 0; /* of zeros */
+    if (k->planes[which] == 1) return (int16_t)(fraction << by);
+    *shift = by;
+    return fraction;
+}
+
+/* Multipliers of the channels of image n (of c_out n), and their repetition. */
+static void mls__multipliers(const mls_conv_call *k, int which, const mls_tensor *t, size_t n,
+                             const mls__folding *f)
+{
+    size_t c = (size_t)t->shape.c;
+    for (size_t ch = 0; ch < c; ch++) {
+        int32_t shift;
+        f->multiplier[ch] =
+            mls__multiplier(k, which, mls__group(t, (int32_t)n, (int32_t)ch), &shift);
+        if (k->planes[which] > 1) f->shift[ch] = shift;
+    }
+    for (size_t ch = c; ch < c + MLS__AHEAD; ch++) {
+        f->multiplier[ch] = f->multiplier[ch - c];
+        if (k->planes[which] > 1) f->shift[ch] = f->shift[ch - c];
+    }
+}
+
+/* Whole pixels from element first on; of two planes the upper one goes to high, and they are no more
+   than a row. */
+static void mls__load(const mls_conv_call *k, int which, const mls_tensor *t, const mls__folding *f,
+                      size_t first, size_t count, uint32_t flip, uint8_t *to, uint8_t *high)
+{
+    mls__fold x;
+    x.code = t->code, x.format = t->format, x.multiplier = f->multiplier;
+    x.channels = (size_t)t->shape.c, x.flip = flip;
+    if (k->planes[which] == 1) {
+        k->kernel->fold(&x, first, count, 0, k->size, to);
+        return;
+    }
+    k->kernel->fold(&x, first, count, 0, 4, (uint8_t *)f->row);
+    k->kernel->split(f->row, f->shift, x.channels, count, k->bits[which], (int16_t *)(void *)to,
+                     (int16_t *)(void *)high);
+}
+
+/* Image n of the second operand, folded, with its padding; its planes are so many bytes apart. */
+static void mls__pad_image(const mls_conv_call *k, size_t n, const mls__folding *f, uint8_t *image,
+                           size_t plane)
+{
+    const mls__geometry *g = &k->g;
+    size_t pixel = g->c * k->size, row = g->cols * pixel, of = n;
+    size_t w = mls__least(g->w, g->cols - mls__least(g->left, g->cols));
+    const mls_tensor *t = k->source[1].fp32 ? 0 : mls__tensor_of(&k->source[1], &of);
+    for (int p = 0; p < k->planes[1]; p++) {
+        memset(image + (size_t)p * plane, (int)k->bias, g->rows * row);
+    }
+    if (t) mls__multipliers(k, 1, t, of, f);
+    for (size_t y = 0; y < g->h && y + g->top < g->rows && w > 0; y++) {
+        size_t at = (of * g->h + y) * g->w * g->c;
+        uint8_t *to = image + (y + g->top) * row + g->left * pixel;
+        if (t)
+            mls__load(k, 1, t, f, at, w * g->c, k->bias, to, to + plane);
+        else
+            memcpy(to, k->source[1].fp32 + at, w * pixel);
+    }
+}
+
+/* Bytes of a padded image, with what a tile touches behind it. */
+static size_t mls__image_bytes(const mls__geometry *g, size_t size)
+{
+    size_t pixels = g->rows * g->cols + g->stride * (MLS__BEYOND + g->kw);
+    return mls__align(pixels * g->c * size + MLS__SLACK, MLS__ALIGN);
+}
+
+/* ---------------------------------------------------------------------------------- >>pack
+   The weights of forward and backward-data. */
+
+/* Where the weights (co, ky, kx, *) go: phase, row and column of the taps. */
+typedef struct mls__place {
+    size_t phase, row, col;
+} mls__place;
+
+static mls__place mls__weight_place(const mls_conv_call *k, size_t ky, size_t kx)
+{
+    const mls__geometry *g = &k->g;
+    mls__place p = {0, ky, kx};
+    size_t s = g->stride;
+    if (k->direction == MLS_BACKWARD_DATA) {
+        p.phase = ky % s * g->phases_x + kx % s;
+        p.row = mls__up_div(g->kh - ky % s, s) - 1 - ky / s;
+        p.col = mls__up_div(g->kw - kx % s, s) - 1 - kx / s;
+    }
+    return p;
+}
+
+/* Bytes from the start of the weights to the element of a tap, a lane and a channel. */
+static size_t mls__weight_at(const mls_conv_call *k, mls__place p, size_t lane, size_t channel)
+{
+    const mls__data *d = &k->data;
+    size_t at = p.phase * d->phase + lane / MLS__LANE * d->block + p.row * d->row;
+    size_t index = p.col * k->g.c + channel, each = MLS__WORD / d->cell;
+    if (d->pair) at += channel * d->pair, index = p.col * each; /* a word for each tap */
+    return at + (index / each * MLS__LANE + lane % MLS__LANE) * MLS__WORD + index % each * d->cell;
+}
+
+/* The places of the elements that follow one: run of them step bytes apart, then jump bytes more. */
+typedef struct mls__walk {
+    size_t at, step, jump, run, left;
+} mls__walk;
+
+/* From an element on, along the channels of the weights: lanes in backward-data, where the first one
+   begins a block. */
+static mls__walk mls__weight_walk(const mls_conv_call *k, mls__place p, size_t lane, size_t channel)
+{
+    const mls__data *d = &k->data;
+    mls__walk x;
+    x.at = mls__weight_at(k, p, lane, channel);
+    if (k->direction == MLS_BACKWARD_DATA) {
+        x.run = x.left = MLS__LANE, x.step = MLS__WORD, x.jump = d->block - MLS__LANE * MLS__WORD;
+    } else if (d->pair) {
+        x.run = x.left = 1, x.step = 0, x.jump = d->pair;
+    } else {
+        x.run = MLS__WORD / d->cell, x.step = d->cell, x.jump = (MLS__LANE - 1) * MLS__WORD;
+        x.left = x.run - (p.col * k->g.c + channel) % x.run;
+    }
+    return x;
+}
+
+MLS__INLINE void mls__scatter(mls__walk x, const uint8_t *from, size_t count, size_t size,
+                              uint8_t *to)
+{
+    to += x.at;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(to, from + i * size, size);
+        to += x.step;
+        if (--x.left == 0) to += x.jump, x.left = x.run;
+    }
+}
+
+/* Sum of the magnitudes that a lane meets in strip words of a row of taps, at most. */
+static int64_t mls__row_largest(const mls_conv_call *k, size_t strip)
+{
+    const mls__data *d = &k->data;
+    int64_t most = 0;
+    size_t rows = d->plane / d->row, high = d->cell == 1 ? d->plane : 0;
+    for (size_t at = 0; at < rows * d->words; at += mls__least(strip, d->words - at % d->words)) {
+        size_t left = mls__least(strip, d->words - at % d->words);
+        const uint8_t *p = d->packed + at * MLS__LANE * MLS__WORD;
+        int64_t sum[MLS__LANE] = {0};
+        for (size_t i = 0; i < left * MLS__LANE; i++, p += MLS__WORD) {
+            int16_t v[2];
+            memcpy(v, p, sizeof v);
+            for (size_t j = 0; j < MLS__WORD && high; j++) { /* planes of bytes */
+                int32_t byte = p[j] + 256 * (int8_t)p[j + high];
+                sum[i % MLS__LANE] += byte < 0 ? -byte : byte;
+            }
+            if (!high) sum[i % MLS__LANE] += (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
+        }
+        for (int lane = 0; lane < MLS__LANE; lane++) most = sum[lane] > most ? sum[lane] : most;
+    }
+    return most;
+}
+
+static void mls__pack_fp32(mls_conv_call *k)
+{
+    const mls__geometry *g = &k->g;
+    int forward = k->direction == MLS_FORWARD;
+    size_t step = g->kh * g->kw * g->ci; /* from co to co */
+    memset(k->data.packed, 0, k->data.plane);
+    for (size_t co = 0; co < g->co; co += forward ? MLS__LANE : 1)
+        for (size_t tap = 0; tap < g->kh * g->kw; tap++) {
+            mls__place p = mls__weight_place(k, tap / g->kw, tap % g->kw);
+            const float *from = k->source[0].fp32 + co * step + tap * g->ci;
+            size_t lanes = mls__least(g->co - co, MLS__LANE);
+            for (size_t i = 0; i < g->ci; i += forward ? 1 : MLS__LANE) {
+                size_t at = forward ? mls__weight_at(k, p, co, i) : mls__weight_at(k, p, i, co);
+                float *to = (float *)(void *)(k->data.packed + at);
+                if (!forward) lanes = mls__least(g->ci - i, MLS__LANE);
+                for (size_t j = 0; j < lanes; j++) to[j] = from[forward ? j * step + i : i + j];
+            }
+        }
+}
+
+/* Takes the bias of some weights (co, ky, kx, c0 ..) off: sums of rows, which are added up later.
+   Sums that wrap are refused later. */
+static void mls__pack_bias(const mls_conv_call *k, mls__place p, size_t co, size_t c0, size_t count,
+                           const int8_t *v)
+{
+    const mls__geometry *g = &k->g;
+    size_t lanes = g->blocks * MLS__LANE;
+    int forward = k->direction == MLS_FORWARD;
+    uint32_t *to = (uint32_t *)k->data.bias + (p.phase * (g->taps_y + 1) + p.row + 1) * lanes;
+    for (size_t i = 0; i < count; i++) {
+        to[forward ? co : c0 + i] -= (uint32_t)((int32_t)k->bias * v[i]);
+    }
+}
+
+/* MLS__AHEAD or fewer weights (co, ky, kx, c0 ..) to their places. */
+static void mls__pack_some(const mls_conv_call *k, mls__place p, size_t co, size_t c0, size_t count,
+                           const uint8_t *values, const int32_t *shift)
+{
+    const mls__data *d = &k->data;
+    int forward = k->direction == MLS_FORWARD;
+    mls__walk x = mls__weight_walk(k, p, forward ? co : c0, forward ? c0 : co);
+    int16_t low[MLS__AHEAD], high[MLS__AHEAD];
+    if (k->planes[0] == 2) {
+        int32_t v[MLS__AHEAD];
+        memcpy(v, values, sizeof v);
+        k->kernel->split(v, shift, MLS__AHEAD, count, k->bits[0], low, high);
+        mls__scatter(x, (uint8_t *)low, count, 2, d->packed);
+        mls__scatter(x, (uint8_t *)high, count, 2, d->packed + d->plane);
+    } else if (d->cell == k->size || d->pair) {
+        if (d->cell == 1) mls__scatter(x, values, count, 1, d->packed);
+        if (d->cell == 2) mls__scatter(x, values, count, 2, d->packed);
+    } else { /* planes of bytes */
+        uint8_t byte[2][MLS__AHEAD];
+        memcpy(low, values, sizeof low);
+        for (size_t i = 0; i < count; i++) {
+            byte[0][i] = (uint8_t)(low[i] & 255), byte[1][i] = (uint8_t)(low[i] >> 8);
+        }
+        mls__scatter(x, byte[0], count, 1, d->packed);
+        mls__scatter(x, byte[1], count, 1, d->packed + d->plane);
+    }
+    if (d->bias) mls__pack_bias(k, p, co, c0, count, (const int8_t *)values);
+}
+
+static void mls__pack_integers(mls_conv_call *k)
+{
+    const mls__geometry *g = &k->g;
+    const mls_tensor *t =
+        k->source[0].operand ? &k->source[0].operand->tensor : k->source[0].tensor;
+    size_t fold = k->planes[0] == 2 ? 4 : k->data.pair ? 2 : k->size;
+    uint8_t values[MLS__AHEAD * 4];
+    int16_t multiplier[2 * MLS__AHEAD];
+    int32_t shift[2 * MLS__AHEAD];
+    mls__fold f;
+    memset(k->data.packed, 0, k->data.planes * k->data.plane);
+    memset(&f, 0, sizeof f);
+    memset(multiplier, 0, sizeof multiplier);
+    memset(shift, 0, sizeof shift);
+    f.code = t->code, f.format = t->format, f.multiplier = multiplier, f.channels = MLS__AHEAD;
+    for (size_t co = 0; co < g->co; co++)
+        for (size_t c0 = 0; c0 < g->ci; c0 += MLS__AHEAD) {
+            size_t count = mls__least(g->ci - c0, MLS__AHEAD);
+            for (size_t i = 0; i < count; i++) {
+                uint32_t group = mls__group(t, (int32_t)co, (int32_t)(c0 + i));
+                multiplier[i] = mls__multiplier(k, 0, group, &shift[i]);
+            }
+            for (size_t tap = 0; tap < g->kh * g->kw; tap++) {
+                size_t first = (co * g->kh * g->kw + tap) * g->ci + c0;
+                if (k->integers)
+                    memcpy(values, k->integers + first * k->size, count * k->size);
+                else
+                    k->kernel->fold(&f, first, count, 0, fold, values);
+                mls__pack_some(k, mls__weight_place(k, tap / g->kw, tap % g->kw), co, c0, count,
+                               values, shift);
+            }
+        }
+}
+
+/* Numbers of sums that take the bias off. */
+static size_t mls__bias_sums(const mls_conv_call *k)
+{
+    return k->bias ? k->g.phases_y * k->g.phases_x * (k->g.taps_y + 1) * k->g.blocks * MLS__LANE
+                   : 0;
+}
+
+/* The weights in the layout of mls__data. */
+static void mls__pack_weights(mls_conv_call *k)
+{
+    size_t lanes = k->g.blocks * MLS__LANE, sums = mls__bias_sums(k);
+    uint32_t *bias = (uint32_t *)k->data.bias;
+    if (k->method->kind == MLS__F32) {
+        mls__pack_fp32(k);
+        return;
+    }
+    if (bias) memset(bias, 0, sums * sizeof *bias);
+    mls__pack_integers(k);
+    for (size_t i = lanes; i < sums; i++) {
+        if (i % ((k->g.taps_y + 1) * lanes) >= lanes) bias[i] += bias[i - lanes];
+    }
+    if (k->method->kind != MLS__S16 || k->data.pair) return;
+    k->data.row_largest = mls__row_largest(k, k->data.words);
+    if (k->data.words > MLS__STRIP) k->data.strip_largest = mls__row_largest(k, MLS__STRIP);
+}
+
+/* ---------------------------------------------------------------------------------- >>data
+   Forward and backward-data on vectors: int8, int16 in one or two planes of either operand, fp32.
+   One image at a time, phase by phase, tile by tile. */
+
+/* The part of the output that takes the same taps. */
+typedef struct mls__phase {
+    size_t taps_y, taps_x;
+    size_t h, w;       /* outputs */
+    size_t y, x, step; /* the first of them, and their distance in the output image */
+    size_t row, col;   /* of its first tap in the padded image */
+    size_t stride;     /* of the taps from output to output */
+} mls__phase;
+
+static void mls__phase_side(size_t residue, size_t s, size_t k, size_t pad, size_t side,
+                            size_t most, size_t *taps, size_t *count, size_t *first, size_t *at)
+{
+    size_t t = pad > residue ? mls__up_div(pad - residue, s) : 0;
+    *taps = mls__up_div(k - residue, s);
+    *first = s * t + residue - pad;
+    *count = *first < side ? (side - 1 - *first) / s + 1 : 0;
+    *at = t + most - *taps;
+}
+
+static mls__phase mls__phase_make(const mls_conv_call *k, size_t index)
+{
+    const mls__geometry *g = &k->g;
+    mls__phase p;
+    p.taps_y = g->kh, p.taps_x = g->kw, p.h = g->oh, p.w = g->ow;
+    p.y = p.x = p.row = p.col = 0, p.step = 1, p.stride = g->stride;
+    if (k->direction == MLS_BACKWARD_DATA) {
+        size_t s = g->stride;
+        mls__phase_side(index / g->phases_x, s, g->kh, g->pad, g->oh, g->taps_y, &p.taps_y, &p.h,
+                        &p.y, &p.row);
+        mls__phase_side(index % g->phases_x, s, g->kw, g->pad, g->ow, g->taps_x, &p.taps_x, &p.w,
+                        &p.x, &p.col);
+        p.step = s, p.stride = 1;
+    }
+    return p;
+}
+
+/* Rows of the next tile when left are to be done: at most most, a power of two; or 7, where there is
+   such a tile (seven), for images whose sides are its multiples. */
+static int mls__tile_rows(int most, int seven, size_t left)
+{
+    int mr = most;
+    if (mr == 8 && seven && left % 7 == 0 && left <= 21) return 7;
+    while (mr > 1 && (size_t)mr / 2 >= left) mr /= 2;
+    return mr;
+}
+
+/* Blocks of the next tile. */
+static int mls__tile_blocks(const mls__kernel *k, size_t left)
+{
+    if (left == 3 && k->rows[3]) return 3;
+    return left > 1 && k->rows[2] ? 2 : 1;
+}
+
+/* Sizes of the weights, whose elements take cell bytes, and of images. */
+static void mls__data_shape(mls_conv_call *k, size_t cell, size_t words, int pairs)
+{
+    mls__data *d = &k->data;
+    d->cell = cell, d->words = words, d->row = words * MLS__LANE * MLS__WORD;
+    d->pair = pairs ? k->g.taps_y * d->row : 0;
+    d->block = k->g.taps_y * d->row * (pairs ? k->g.c : 1);
+    d->phase = k->g.blocks * d->block, d->plane = k->g.phases_y * k->g.phases_x * d->phase;
+    d->image = mls__image_bytes(&k->g, k->size), d->byte_plane = 0;
+    d->planes = cell < k->size && !pairs ? 2 : (size_t)k->planes[0];
+    d->together = 1;
+}
+
+/* Where the weights leave no room for an image in the cache, each block of them passes over several
+   images. */
+static void mls__data_together(mls_conv_call *k)
+{
+    mls__data *d = &k->data;
+    size_t image = d->image + 2 * d->byte_plane;
+    if (d->planes * d->plane <= MLS__GATHER) return;
+    d->together = mls__most(1, mls__least(2 * MLS__GATHER / image, k->g.n));
+}
+
+/* The packed weights, and what takes their bias off. */
+static void mls__take_packed(mls_conv_call *k, mls__cursor *at)
+{
+    mls__data *d = &k->data;
+    size_t sums = mls__bias_sums(k) * sizeof(int32_t);
+    d->packed = (uint8_t *)mls__take(at, d->planes * d->plane + MLS__SLACK);
+    d->bias = (int32_t *)mls__take(at, sums);
+    if (!sums) d->bias = 0;
+}
+
+typedef struct mls__data_slot {
+    uint8_t *image, *bytes;
+    int32_t *sums;
+    mls__folding fold;
+} mls__data_slot;
+
+static size_t mls__data_slot_at(const mls_conv_call *k, uint8_t *base, mls__data_slot *s)
+{
+    mls__cursor at = {base, 0};
+    const mls__data *d = &k->data;
+    size_t images = k->images ? 0 : (size_t)k->planes[1] * d->image;
+    s->image = (uint8_t *)mls__take(&at, d->together * images);
+    s->bytes = (uint8_t *)mls__take(&at, d->together * 2 * d->byte_plane);
+    s->sums = (int32_t *)mls__take(
+        &at, k->method->kind == MLS__F32 || !k->kernel->amx ? 0 : MLS__AREA_SUMS * sizeof(int32_t));
+    s->fold = mls__take_folding(k, &at);
+    return at.at;
+}
+
+static mls__data_slot mls__data_slot_of(const mls_conv_call *k, size_t slot)
+{
+    mls__data_slot s;
+    mls__data_slot_at(k, k->slot + slot * k->slot_bytes, &s);
+    return s;
+}
+
+/* The parts that all methods of these directions have. */
+static void mls__data_layout(mls_conv_call *k, mls__cursor *at)
+{
+    mls__data_slot s;
+    if (k->packed) { /* before */
+        k->data.packed = (uint8_t *)(uintptr_t)k->packed;
+        k->data.bias = (int32_t *)(uintptr_t)k->packed_bias;
+    } else {
+        mls__take_packed(k, at);
+    }
+    k->slot_bytes = mls__data_slot_at(k, 0, &s);
+}
+
+static void mls__tile_layout(mls_conv_call *k, mls__cursor *at)
+{
+    mls__data_shape(k, k->size, mls__up_div(k->g.depth * k->size, MLS__WORD), 0);
+    if (k->planes[0] + k->planes[1] == 2) mls__data_together(k);
+    mls__data_layout(k, at);
+}
+
+/* How many rows of taps 32 bits hold, by what the weights really are. */
+static void mls__rows_fit(mls_conv_call *k)
+{
+    mls__data *d = &k->data;
+    int64_t most = k->most[1], row = k->planes[0] == 1 ? most * d->row_largest : INT64_MAX;
+    int64_t fit = row > INT32_MAX ? 0 : INT32_MAX / (row ? row : 1);
+    size_t words = (size_t)k->segment * k->size / MLS__WORD;
+    d->rows_fit = k->g.taps_y;
+    if (k->method->kind != MLS__S16) return;
+    if ((size_t)k->segment < k->g.taps_y * (k->g.depth + MLS__WORD) && fit < (int64_t)d->rows_fit) {
+        d->rows_fit = (size_t)fit;
+    }
+    d->words_fit = words;
+    if (k->planes[0] == 1 && d->strip_largest && d->words_fit < MLS__STRIP &&
+        most * d->strip_largest <= INT32_MAX) {
+        d->words_fit = MLS__STRIP;
+    }
+}
+
+static void mls__tile_begin(mls_conv_call *k)
+{
+    if (!k->packed) mls__pack_weights(k);
+    mls__rows_fit(k);
+}
+
+/* Sums of d in 64 bits: of either operand's planes, and by parts that 32 bits hold. */
+static void mls__dot_parts(const mls_conv_call *k, mls__dot d, int mr, int nb, int64_t *sum)
+{
+    static const int32_t zero[MLS__LANE * 3] = {0};
+    int32_t shift[MLS__ROWS];
+    size_t rows = d.rows, all = d.words, row_step = k->data.rows_fit, word_step = all;
+    mls__dot part;
+    if (row_step == 0) {
+        size_t words = (size_t)k->segment * k->size / MLS__WORD; /* of any rows */
+        word_step = mls__least(k->data.words_fit, all);
+        row_step = mls__most(1, mls__least(words / all, rows));
+    }
+    memset(sum, 0, sizeof(int64_t) * (size_t)(mr * nb * MLS__LANE));
+    d.put = MLS__PUT_WIDE, d.count = (size_t)mr, d.lanes = (size_t)(nb * MLS__LANE);
+    d.wide = sum, d.wide_step = d.lanes;
+    d.lane_k = zero, d.row_shift = shift;
+    part = d;
+    for (int plane = 0; plane < k->planes[0] * k->planes[1]; plane++) {
+        int first = plane % k->planes[0], second = plane / k->planes[0];
+        for (int i = 0; i < MLS__ROWS; i++) shift[i] = first * k->bits[0] + second * k->bits[1];
+        for (size_t row = 0; row < rows; row += row_step) {
+            for (size_t word = 0; word < all; word += word_step) {
+                part.rows = mls__least(rows - row, row_step);
+                part.words = mls__least(all - word, word_step);
+                part.a = d.a + (size_t)second * k->data.image + row * d.a_row + word * d.a_word;
+                part.b = d.b + (size_t)first * k->data.plane + row * d.b_row + word * d.b_word;
+                k->kernel->dot(k->method->kind, mr, nb, &part);
+                part.init = 0;
+            }
+        }
+    }
+}
+
+/* A tile of outputs. */
+static void mls__run_tile(const mls_conv_call *k, const mls__scale *scale, const mls__dot *d,
+                          int mr, int nb)
+{
+    union {
+        int64_t wide[MLS__TILE];
+        int32_t narrow[MLS__TILE];
+    } sum;
+    int kind = k->method->kind, planes = k->planes[0] * k->planes[1];
+    int whole = k->data.rows_fit >= d->rows && scale->single > 0; /* 32 bits hold a sum */
+    size_t step = (size_t)(nb * MLS__LANE);
+    if (kind == MLS__F32 || (whole && planes == 1)) {
+        k->kernel->dot(kind, mr, nb, d);
+    } else if (whole && planes == 2) {
+        mls__dot e = *d;
+        int second = k->planes[1] == 2;
+        e.c = sum.narrow, e.c_step = step, e.put = MLS__PUT_SUMS;
+        if (second) e.a += k->data.image;
+        if (!second) e.b += k->data.plane;
+        k->kernel->dot(kind, mr, nb, &e);
+        e.a = d->a, e.b = d->b, e.put = MLS__PUT_JOINED;
+        e.power = (double)(1 << k->bits[second]);
+        k->kernel->dot(kind, mr, nb, &e);
+    } else {
+        mls__dot_parts(k, *d, mr, nb, sum.wide);
+        for (size_t m = 0; m < d->count; m++) {
+            k->kernel->emit(sum.wide + m * step, d->lanes, scale->factors,
+                            d->out + m * d->out_step);
+        }
+    }
+}
+
+/* Where a tile of floats goes on: from the outputs, of which there may be fewer than its rows. */
+static void mls__tile_go_on(mls__dot *d, int mr, int nb, float *part)
+{
+    size_t step = (size_t)(nb * MLS__LANE);
+    d->init = (const int32_t *)(const void *)d->out, d->init_step = d->out_step;
+    if (d->count == (size_t)mr) return;
+    for (size_t m = 0; m < d->count; m++) {
+        memcpy(part + m * step, d->out + m * d->out_step, step * sizeof(float));
+    }
+    d->init = (const int32_t *)(const void *)part, d->init_step = step;
+}
+
+/* Rows of taps, of count from tap on, that meet the image and not only its padding. */
+typedef struct mls__rows {
+    size_t from, count;
+    size_t first; /* the first one of all */
+    int some;     /* whether there is any */
+} mls__rows;
+
+static mls__rows mls__rows_inside(const mls_conv_call *k, const mls__phase *p, size_t y, size_t tap,
+                                  size_t count)
+{
+    mls__rows x;
+    size_t at = p->row + y * p->stride, inside = k->g.top + k->g.h, end;
+    x.first = k->g.top > at ? k->g.top - at : 0;
+    end = mls__least(inside > at ? inside - at : 0, p->taps_y);
+    x.some = x.first < end;
+    if (!x.some) x.first = end = 0;
+    x.from = mls__most(tap, x.first);
+    end = mls__least(end, tap + count);
+    x.count = end > x.from ? end - x.from : 0;
+    return x;
+}
+
+/* What takes the bias of these rows off, for nb blocks; perhaps in room. */
+static const int32_t *mls__bias_of(const int32_t *sums, size_t lanes, mls__rows rows, int nb,
+                                   int32_t *room)
+{
+    const int32_t *before = sums + rows.from * lanes, *all = before + rows.count * lanes;
+    if (rows.from == 0) return all;
+    for (int i = 0; i < nb * MLS__LANE; i++) room[i] = all[i] - before[i];
+    return room;
+}
+
+/* Part of the taps of a phase: rows from tap on, words of each from word on. */
+typedef struct mls__taps {
+    size_t tap, rows, word, words;
+} mls__taps;
+
+/* One row of outputs, of some blocks. d: what all tiles have in common; bias: of these blocks. */
+static void mls__tile_row(const mls_conv_call *k, const mls__scale *scale, const mls__phase *p,
+                          mls__taps taps, mls__dot *d, int nb, const int32_t *bias,
+                          const uint8_t *image, size_t y, float *out)
+{
+    int32_t room[3 * MLS__LANE];
+    size_t pixel = k->g.c * k->size;
+    mls__rows rows = mls__rows_inside(k, p, y, taps.tap, taps.rows);
+    const uint8_t *a = image + (p->row + y * p->stride + rows.from) * d->a_row, *b = d->b;
+    const int32_t *init = 0;
+    int mr, go_on = rows.from > rows.first || taps.word > 0;
+    d->rows = rows.count, d->words = taps.words;
+    if (d->rows == 0 && (go_on || rows.some)) return;
+    if (bias) init = mls__bias_of(bias, k->g.blocks * MLS__LANE, rows, nb, room);
+    d->b = b + rows.from * d->b_row + taps.word * d->b_word;
+    for (size_t x = 0; x < p->w; x += (size_t)mr) {
+        float part[MLS__TILE];
+        mr = mls__tile_rows(k->kernel->rows[nb], nb == 2, p->w - x);
+        d->count = mls__least(p->w - x, (size_t)mr);
+        d->a = a + (p->col + x * p->stride) * pixel + taps.word * MLS__WORD;
+        d->out = out + (p->x + x * p->step) * k->g.lanes;
+        d->init = init, d->init_step = 0;
+        if (go_on) mls__tile_go_on(d, mr, nb, part);
+        mls__run_tile(k, scale, d, mr, nb);
+    }
+    d->b = b;
+}
+
+/* One phase of some images. */
+static void mls__tile_phase(const mls_conv_call *k, const mls__scale *scale, const uint8_t *images,
+                            size_t step, size_t count, size_t index, float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__data *w = &k->data;
+    mls__phase p = mls__phase_make(k, index);
+    size_t pixel = g->c * k->size, all = mls__up_div(p.taps_x * pixel, MLS__WORD);
+    mls__taps taps, most = {0, p.taps_y, 0, all};
+    int nb;
+    mls__dot d;
+    memset(&d, 0, sizeof d);
+    d.a_m = p.stride * pixel, d.a_row = g->cols * pixel, d.a_word = MLS__WORD;
+    d.b_word = MLS__LANE * MLS__WORD, d.b_row = w->row, d.b_block = w->block;
+    d.images = 1;
+    d.put = MLS__PUT_FLOATS, d.scale = scale->single;
+    d.out_step = p.step * g->lanes;
+    if (k->method->kind == MLS__F32 && w->together > 1 && g->lanes % MLS__LANE == 0) {
+        most.rows = 1, most.words = MLS__STRIP; /* weights that stay in the L1 cache */
+    }
+    for (size_t block = 0; block < g->blocks; block += (size_t)nb) {
+        size_t first = block * MLS__LANE, parts = mls__up_div(all, most.words);
+        const int32_t *bias = w->bias;
+        if (bias) bias += index * (g->taps_y + 1) * g->blocks * MLS__LANE + first;
+        nb = mls__tile_blocks(k->kernel, g->blocks - block);
+        d.lanes = mls__least(g->lanes - first, (size_t)(nb * MLS__LANE));
+        d.b = w->packed + index * w->phase + block * w->block;
+        for (size_t i = 0; i < mls__up_div(p.taps_y, most.rows) * parts; i++) {
+            taps.tap = i / parts * most.rows, taps.rows = most.rows;
+            taps.word = i % parts * most.words;
+            taps.words = mls__least(all - taps.word, most.words);
+            for (size_t line = 0; line < count * p.h; line++) {
+                size_t n = line / p.h, y = line % p.h;
+                mls__tile_row(k, scale, &p, taps, &d, nb, bias, images + n * step, y,
+                              out + ((n * g->oh + p.y + y * p.step) * g->ow) * g->lanes + first);
+            }
+        }
+    }
+}
+
+/* Some outputs have no taps. */
+static void mls__data_untouched(const mls_conv_call *k, size_t count, float *out)
+{
+    const mls__geometry *g = &k->g;
+    if (k->direction != MLS_BACKWARD_DATA || (g->stride <= g->kh && g->stride <= g->kw)) return;
+    memset(out, 0, count * g->oh * g->ow * g->oc * sizeof(float));
+}
+
+/* The padded images from n on, made or prepared; step: bytes from one to the next. */
+static const uint8_t *mls__take_images(const mls_conv_call *k, size_t n, size_t count,
+                                       const mls__data_slot *s, size_t *step)
+{
+    if (k->images) {
+        *step = k->images_step;
+        return k->images + n * *step;
+    }
+    *step = (size_t)k->planes[1] * k->data.image;
+    for (size_t i = 0; i < count; i++) {
+        mls__pad_image(k, n + i, &s->fold, s->image + i * *step, k->data.image);
+    }
+    return s->image;
+}
+
+static void mls__tile_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                             float *out)
+{
+    mls__data_slot s = mls__data_slot_of(k, slot);
+    mls__scale scale = mls__scale_of(k, n);
+    size_t step;
+    const uint8_t *images = mls__take_images(k, n, count, &s, &step);
+    mls__data_untouched(k, count, out);
+    for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
+        mls__tile_phase(k, &scale, images, step, count, index, out);
+    }
+}
+
+/* --------------------------------------------------------------------------------- >>pairs
+   Group pairs whose shifts round, or that do not fold: forward and backward-data channel by channel.
+   The sum of a pair is one tile's, of words that hold one tap each, and is shifted into 64 bits. */
+
+static void mls__pairs_layout(mls_conv_call *k, mls__cursor *at)
+{
+    mls__data_shape(k, 2, k->g.taps_x, 1);
+    k->data.lane_k = (int32_t *)mls__take(at, k->g.blocks * k->g.c * MLS__LANE * sizeof(int32_t));
+    mls__data_layout(k, at);
+}
+
+static void mls__pairs_begin(mls_conv_call *k)
+{
+    size_t c = k->g.c;
+    mls__pack_weights(k);
+    for (size_t i = 0; i < k->g.blocks * c * MLS__LANE; i++) {
+        size_t lane = i / MLS__LANE / c * MLS__LANE + i % MLS__LANE, channel = i / MLS__LANE % c;
+        int forward = k->direction == MLS_FORWARD;
+        k->data.lane_k[i] = 0;
+        if (lane >= k->g.lanes) continue;
+        k->data.lane_k[i] = mls__k(k->format[0], mls__group(k->source[0].tensor,
+                                                            (int32_t)(forward ? lane : channel),
+                                                            (int32_t)(forward ? channel : lane)));
+    }
+}
+
+/* Some outputs side by side of a block. d.a, d.b: those of channel 0; shift: of the channels. */
+static void mls__pairs_tile(const mls_conv_call *k, mls__dot d, int mr, const int32_t *shift,
+                            const mls__scale *scale)
+{
+    int64_t sum[MLS__ROWS * MLS__LANE];
+    int32_t row_shift[MLS__ROWS];
+    size_t lanes = d.lanes;
+    memset(sum, 0, (size_t)(mr * MLS__LANE) * sizeof *sum);
+    d.wide = sum, d.wide_step = d.lanes = MLS__LANE, d.row_shift = row_shift;
+    for (size_t c = 0; c < k->g.c; c++) {
+        for (int i = 0; i < mr; i++) row_shift[i] = shift[c];
+        k->kernel->dot(MLS__S16, mr, 1, &d);
+        d.a += MLS__WORD, d.b += k->data.pair, d.lane_k += MLS__LANE;
+    }
+    for (size_t m = 0; m < d.count; m++) {
+        k->kernel->emit(sum + m * MLS__LANE, lanes, scale->factors, d.out + m * d.out_step);
+    }
+}
+
+static void mls__pairs_phase(const mls_conv_call *k, const uint8_t *image, const int32_t *shift,
+                             const mls__scale *scale, size_t index, float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__data *w = &k->data;
+    mls__phase p = mls__phase_make(k, index);
+    size_t pixel = g->c * MLS__WORD;
+    int most = k->kernel->rows[1], mr;
+    mls__dot d;
+    memset(&d, 0, sizeof d);
+    d.a_m = p.stride * pixel, d.a_row = g->cols * pixel, d.a_word = pixel;
+    d.b_word = MLS__LANE * MLS__WORD, d.b_row = w->row;
+    d.images = 1, d.rows = p.taps_y, d.words = p.taps_x;
+    d.put = MLS__PUT_WIDE, d.out_step = p.step * g->lanes;
+    for (size_t i = 0; i < g->blocks * p.h; i++) {
+        size_t block = i / p.h, y = i % p.h, first = block * MLS__LANE;
+        float *row = out + (p.y + y * p.step) * g->ow * g->lanes + first;
+        d.b = w->packed + index * w->phase + block * w->block;
+        d.lane_k = w->lane_k + block * g->c * MLS__LANE;
+        d.lanes = mls__least(g->lanes - first, MLS__LANE);
+        for (size_t x = 0; x < p.w; x += (size_t)mr) {
+            mr = mls__tile_rows(most, 0, p.w - x);
+            d.count = mls__least(p.w - x, (size_t)mr);
+            d.a = image + ((p.row + y * p.stride) * g->cols + p.col + x * p.stride) * pixel;
+            d.out = row + (p.x + x * p.step) * g->lanes;
+            mls__pairs_tile(k, d, mr, shift, scale);
+        }
+    }
+}
+
+static void mls__pairs_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                              float *out)
+{
+    mls__data_slot s = mls__data_slot_of(k, slot);
+    mls__scale scale = mls__scale_of(k, n);
+    size_t step, of = n;
+    const uint8_t *image = mls__take_images(k, n, count, &s, &step);
+    const mls_tensor *t = mls__tensor_of(&k->source[1], &of);
+    mls__data_untouched(k, count, out);
+    for (size_t c = 0; c < k->g.c; c++) {
+        s.fold.shift[c] = mls__fraction_bits(k->format[0], k->format[1]) -
+                          mls__k(k->format[1], mls__group(t, (int32_t)of, (int32_t)c));
+    }
+    for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
+        mls__pairs_phase(k, image, s.fold.shift, &scale, index, out);
+    }
+}
+
+/* ------------------------------------------------------------------------------------ >>amx
+   The same on two-dimensional registers. */
+
+static void mls__area_layout(mls_conv_call *k, mls__cursor *at)
+{
+    mls__data_shape(k, 1, mls__align(mls__up_div(k->g.depth, MLS__WORD), MLS__TILE_WORDS), 0);
+    if (k->size == 2) k->data.byte_plane = mls__image_bytes(&k->g, 1);
+    mls__data_together(k);
+    mls__data_layout(k, at);
+}
+
+static void mls__area_phase(const mls_conv_call *k, const mls__scale *scale, int32_t *sums,
+                            const uint8_t *images, size_t step, size_t count, size_t index,
+                            float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__data *w = &k->data;
+    mls__phase p = mls__phase_make(k, index);
+    size_t pixel = g->c, row = g->cols * pixel, nb;
+    mls__area x;
+    memset(&x, 0, sizeof x);
+    x.a_x = (ptrdiff_t)(p.stride * pixel), x.a_y = (ptrdiff_t)(p.stride * row);
+    x.a_row = (ptrdiff_t)row, x.a_plane = (ptrdiff_t)w->byte_plane;
+    x.b_row = (ptrdiff_t)w->row, x.b_block = (ptrdiff_t)w->block;
+    x.b_plane = (ptrdiff_t)w->plane;
+    x.rows = (int32_t)p.taps_y, x.h = (int32_t)p.h, x.w = (int32_t)p.w;
+    x.words = (int32_t)mls__align(mls__up_div(p.taps_x * pixel, MLS__WORD), MLS__TILE_WORDS);
+    x.out_x = p.step * g->lanes, x.out_y = p.step * g->ow * g->lanes;
+    x.scale = w->rows_fit >= p.taps_y ? scale->single : 0;
+    x.factors = scale->factors, x.sums = sums;
+    /* Weights that nearly fit the L1 cache pass by for every tile, others for every image. */
+    for (size_t block = 0; block < g->blocks && p.h > 0 && p.w > 0; block += nb) {
+        size_t first = block * MLS__LANE;
+        nb = w->phase * k->size <= MLS__GATHER / 8 ? g->blocks : mls__least(g->blocks - block, 2);
+        x.lanes = (int32_t)mls__least(g->lanes - first, nb * MLS__LANE);
+        x.b = w->packed + index * w->phase + block * w->block;
+        for (size_t i = 0; i < count; i++) {
+            x.a = images + i * step + p.row * row + p.col * pixel;
+            x.out = out + ((i * g->oh + p.y) * g->ow + p.x) * g->lanes + first;
+            k->kernel->amx->area(&x);
+        }
+    }
+}
+
+static void mls__area_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                             float *out)
+{
+    mls__data_slot s = mls__data_slot_of(k, slot);
+    mls__scale scale = mls__scale_of(k, n);
+    size_t step, plane = k->data.byte_plane;
+    const uint8_t *images = mls__take_images(k, n, count, &s, &step);
+    mls__data_untouched(k, count, out);
+    for (size_t i = 0; i < count && plane; i++) {
+        uint8_t *low = s.bytes + i * 2 * plane;
+        k->kernel->amx->bytes((const int16_t *)(const void *)(images + i * step),
+                              k->g.rows * k->g.cols * k->g.c, low, low + plane);
+    }
+    if (plane) images = s.bytes, step = 2 * plane;
+    for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
+        mls__area_phase(k, &scale, s.sums, images, step, count, index, out);
+    }
+}
+
+static void mls__amx_leave(const mls_conv_call *k, size_t slot)
+{
+    (void)slot;
+    k->kernel->amx->release();
+}
+
+/* -------------------------------------------------------------------------- >>backward-weight
+   A thread gathers E and A of some images as words of neighbouring pixels, until they fill about
+   MLS__GATHER, and adds their products to a sum. */
+
+typedef struct mls__sum {
+    int64_t *head;  /* terms in the 32-bit part; whether that part is to be started anew */
+    int64_t *error; /* [ky][co] sums of E, which the bias of A multiplies */
+    int64_t *c64;
+    int32_t *c32;
+    size_t count;
+} mls__sum;
+
+/* Bytes of a sum, and its parts if there is a base. */
+static size_t mls__sum_layout(const mls_conv_call *k, uint8_t *base, mls__sum *s)
+{
+    mls__cursor at = {base, 0};
+    const mls__weight *w = &k->weight;
+    int narrow = k->method->kind != MLS__S16;
+    s->count = w->sum_count;
+    s->head = (int64_t *)mls__take(&at, 2 * sizeof(int64_t));
+    s->error = (int64_t *)mls__take(&at, k->bias ? k->g.kh * w->co * sizeof(int64_t) : 0);
+    s->c32 = (int32_t *)mls__take(&at, narrow ? s->count * sizeof(int32_t) : 0);
+    s->c64 =
+        (int64_t *)mls__take(&at, k->method->kind != MLS__F32 ? s->count * sizeof(int64_t) : 0);
+    return at.at;
+}
+
+static mls__sum mls__sum_at(const mls_conv_call *k, size_t index)
+{
+    mls__sum s;
+    mls__sum_layout(k, k->weight.sum + index * k->weight.sum_bytes, &s);
+    return s;
+}
+
+static void mls__take_sums(mls_conv_call *k, mls__cursor *at)
+{
+    mls__sum s;
+    k->weight.sums = k->slots;
+    if (k->method->kind == MLS__F32) k->weight.sums = mls__least(k->g.n, MLS_CONV_BLOCKS);
+    k->weight.sum_bytes = mls__sum_layout(k, 0, &s);
+    k->weight.sum = (uint8_t *)mls__take(at, k->weight.sums * k->weight.sum_bytes);
+}
+
+/* Whether int8 sums of all images fit 32 bits. */
+static int mls__sums_fit(const mls_conv_call *k)
+{
+    size_t row = k->weight.quads ? k->weight.quads * MLS__WORD : k->g.ow;
+    return k->method->kind == MLS__S8 && (int64_t)(k->g.n * k->g.oh * row) <= k->segment;
+}
+
+static void mls__sums_start(mls_conv_call *k)
+{
+    for (size_t i = 0; i < k->weight.sums; i++) {
+        mls__sum s = mls__sum_at(k, i);
+        s.head[0] = 0, s.head[1] = 1;
+        if (k->bias) memset(s.error, 0, k->g.kh * k->weight.co * sizeof(int64_t));
+        if (s.c64 && k->method->kind != MLS__F32 && !mls__sums_fit(k))
+            memset(s.c64, 0, s.count * 8);
+    }
+}
+
+/* Moves the 32-bit sums on. */
+static void mls__sum_flush(mls__sum *s)
+{
+    for (size_t i = 0; i < s->count; i++) s->c64[i] += s->c32[i];
+    s->head[0] = 0, s->head[1] = 1;
+}
+
+/* What a thread has gathered. */
+typedef struct mls__gathered {
+    size_t images, sum;
+} mls__gathered;
+
+/* A thread's room: images and E of the second and first operand, as words, or on the line. */
+typedef struct mls__weight_slot {
+    mls__gathered *gathered;
+    uint8_t *image, *error, *a, *e, *flat;
+    size_t *tap;                 /* on tiles: bytes of A to a tap */
+    uint8_t *zeros;              /* a pixel of E that is zero */
+    int32_t *lane_k, *row_shift; /* of group pairs */
+    mls__folding fold;
+} mls__weight_slot;
+
+static size_t mls__weight_slot_at(const mls_conv_call *k, uint8_t *base, mls__weight_slot *s)
+{
+    mls__cursor at = {base, 0};
+    const mls__weight *w = &k->weight;
+    size_t gather = k->method->kind == MLS__F32 ? w->gather : 1, lanes = k->g.blocks * MLS__LANE;
+    s->gathered = (mls__gathered *)mls__take(&at, sizeof(mls__gathered));
+    s->image = (uint8_t *)mls__take(&at, k->images ? 0 : gather * (size_t)k->planes[1] * w->image);
+    s->error = (uint8_t *)mls__take(&at, k->errors ? 0 : gather * (size_t)k->planes[0] * w->error);
+    s->a = (uint8_t *)mls__take(&at, (size_t)k->planes[1] * w->a_plane);
+    s->e = (uint8_t *)mls__take(&at, (k->flat.planes > 1 ? 2 : (size_t)k->planes[0]) * w->e_plane);
+    s->flat = (uint8_t *)mls__take(&at, k->flat.flat);
+    s->tap = (size_t *)mls__take(&at, k->flat.planes ? k->g.kh * k->g.kw * sizeof(size_t) : 0);
+    s->zeros = (uint8_t *)mls__take(&at, k->g.co * MLS__WORD);
+    s->lane_k = (int32_t *)mls__take(&at, k->pairs ? lanes * sizeof(int32_t) : 0);
+    s->row_shift = (int32_t *)mls__take(&at, k->pairs ? w->co * sizeof(int32_t) : 0);
+    s->fold = mls__take_folding(k, &at);
+    return at.at;
+}
+
+static mls__weight_slot mls__weight_slot_of(const mls_conv_call *k, size_t slot)
+{
+    mls__weight_slot s;
+    mls__weight_slot_at(k, k->slot + slot * k->slot_bytes, &s);
+    return s;
+}
+
+/* Words of E and A in rows, as many as fit: rows of an image, or images. */
+static void mls__gather_layout(mls_conv_call *k)
+{
+    const mls__geometry *g = &k->g;
+    mls__weight *w = &k->weight;
+    const size_t line = MLS__LANE * MLS__WORD;
+    size_t per_word = MLS__WORD / k->size, s = g->stride, rows, each, sums, strip, enough;
+    size_t e_blocks = mls__up_div(g->co, MLS__LANE);
+    /* Blocks outside keep the words of a tile together: with many channels their lines would fall
+       into few sets of the cache otherwise. Odd channels stay packed. */
+    int outside = g->ci % MLS__LANE == 0;
+    w->extra = mls__up_div((g->kw - 1) / s, per_word);
+    w->e.word = line, w->e.row = w->quads * line;
+    w->a.word = outside ? line : g->depth * MLS__WORD;
+    w->a.row = w->quads * w->a.word; /* the next row overwrites the extra words */
+    each = (w->quads + w->extra) * g->depth * MLS__WORD; /* bytes of a row of A */
+    rows = MLS__GATHER / mls__most(each, 1);
+    if (!k->pairs && rows < g->rows) {
+        w->band = mls__least(w->band, rows < g->kh ? 1 : (rows - g->kh) / s + 1);
+    }
+    rows = (w->band - 1) * s + g->kh;
+    w->a.image = rows * w->a.row + w->extra * w->a.word;
+    w->e.image = w->band * w->e.row;
+    if (w->band == g->oh && !k->pairs) {
+        /* more where the sums themselves do not stay in the cache: they are passed over less often */
+        sums = g->kh * w->co * g->blocks * line / 2;
+        strip = w->quads * g->oh, enough = mls__up_div(4 * MLS__STRIP, strip);
+        sums = mls__least(mls__most(sums, MLS__GATHER), 8 * MLS__GATHER);
+        w->gather =
+            mls__least(sums / (rows * each + e_blocks * w->e.image), mls__least(enough, g->n));
+        w->gather = mls__most(w->gather, 1);
+    }
+    /* an odd number of lines from block to block */
+    w->e.block = (w->gather * w->e.image / line | 1) * line;
+    w->a.block = outside ? (w->gather * w->a.image / line | 1) * line : line;
+    w->e_plane = mls__align(e_blocks * w->e.block + MLS__SLACK, MLS__ALIGN);
+    w->a_plane = outside ? g->blocks * w->a.block : w->gather * w->a.image;
+    w->a_plane = mls__align(w->a_plane + MLS__SLACK, MLS__ALIGN);
+}
+
+static void mls__weight_layout(mls_conv_call *k, mls__cursor *at)
+{
+    const mls__geometry *g = &k->g;
+    mls__weight *w = &k->weight;
+    mls__weight_slot s;
+    memset(w, 0, sizeof *w);
+    memset(&k->flat, 0, sizeof k->flat);
+    w->co = mls__align(g->co, MLS__ROWS);
+    w->sum_count = g->kh * w->co * g->blocks * MLS__LANE;
+    w->image = mls__image_bytes(g, k->size);
+    w->error = mls__align(g->oh * g->ow * g->co * k->size + MLS__SLACK, MLS__ALIGN);
+    w->band = g->oh, w->gather = 1;
+    w->quads = mls__up_div(g->ow * k->size, MLS__WORD);
+    if (k->size < MLS__WORD) {
+        mls__gather_layout(k);
+    } else { /* a word is a pixel, used where it is */
+        w->e.word = g->co * MLS__WORD, w->e.row = g->ow * w->e.word;
+        w->a.word = g->stride * g->ci * MLS__WORD, w->a.row = g->cols * g->ci * MLS__WORD;
+        w->e.block = w->a.block = MLS__LANE * MLS__WORD;
+        w->e.image = w->error, w->a.image = w->image;
+        if (w->sum_count > MLS__GATHER) {
+            /* sums that do not stay in the cache: as many images of a block as a strip takes */
+            size_t fit =
+                mls__least(4 * MLS__STRIP / (g->oh * g->ow), mls__up_div(g->n, MLS_CONV_BLOCKS));
+            w->gather = mls__most(fit, 1);
+        }
+    }
+    mls__take_sums(k, at);
+    k->slot_bytes = mls__weight_slot_at(k, 0, &s);
+}
+
+static void mls__weight_begin(mls_conv_call *k)
+{
+    mls__sums_start(k);
+    for (size_t slot = 0; slot < k->slots; slot++) {
+        mls__weight_slot s = mls__weight_slot_of(k, slot);
+        s.gathered->images = s.gathered->sum = 0;
+        memset(s.zeros, k->errors && k->bias ? 0x80 : 0, k->g.co * MLS__WORD);
+    }
+}
+
+/* How many of some output lines from y on have a row ky of A that is not padding, and where they
+   begin. */
+static size_t mls__lines_inside(const mls__geometry *g, size_t ky, size_t y, size_t count,
+                                size_t *from)
+{
+    size_t s = g->stride, first = g->pad > ky ? mls__up_div(g->pad - ky, s) : 0;
+    size_t end = g->pad + g->h > ky ? mls__up_div(g->pad + g->h - ky, s) : 0;
+    first = first > y ? first - y : 0, end = mls__least(end > y ? end - y : 0, count);
+    *from = first < end ? first : 0;
+    return first < end ? end - first : 0;
+}
+
+/* Adds sign times the sums of some lines of E, of the images and words of d, to those of rows ky to
+   end - 1 of the kernel. */
+static void mls__error_sums(const mls_conv_call *k, mls__dot d, const uint8_t *e, size_t lines,
+                            int32_t sign, size_t ky, size_t end, int64_t *error)
+{
+    const mls__weight *w = &k->weight;
+    int32_t ones[1] = {0x01010101}, tile[MLS__LANE];
+    d.a = (const uint8_t *)ones, d.a_m = d.a_image = d.a_row = d.a_word = 0;
+    d.b_image = w->e.image, d.b_row = w->e.row, d.b_word = w->e.word;
+    d.b_unsigned = 0, d.put = MLS__PUT_SUMS, d.count = 1, d.lanes = MLS__LANE;
+    d.c = tile, d.init = 0, d.rows = lines;
+    for (size_t co = 0; co < k->g.co && lines; co += MLS__LANE) {
+        d.b = e + co / MLS__LANE * w->e.block;
+        k->kernel->dot(k->method->kind, 1, 1, &d);
+        for (size_t row = ky; row < end; row++) {
+            int64_t *to = error + row * w->co + co;
+            for (int i = 0; i < MLS__LANE; i++) to[i] += sign * tile[i];
+        }
+    }
+}
+
+/* What a call of the micro-kernel takes at most: words of a row, rows of an image, images. */
+typedef struct mls__steps {
+    size_t images, rows, words;
+} mls__steps;
+
+static mls__steps mls__weight_steps(const mls_conv_call *k, size_t images, size_t rows)
+{
+    size_t quads = k->weight.quads, limit = MLS__STRIP;
+    mls__steps s = {1, rows, quads};
+    if (k->pairs) return s;
+    if (k->method->kind == MLS__F32 && k->weight.gather > 1) limit = 4 * MLS__STRIP;
+    if (k->method->kind == MLS__S16) limit = mls__least(limit, (size_t)k->segment / 2);
+    s.words = mls__least(quads, limit);
+    s.rows = s.words < quads ? 1 : mls__least(limit / quads, rows);
+    if (s.rows == rows) s.images = mls__most(1, mls__least(limit / quads / rows, images));
+    return s;
+}
+
+/* A strip of words of some images and lines; the products of a kernel row at a time go to a sum. */
+typedef struct mls__weight_strip {
+    const mls__weight_slot *slot;
+    mls__sum sum;
+    const uint8_t *e, *a; /* its first words */
+    size_t top, lines;    /* of an image */
+    size_t words;
+    int merge; /* whether its rows of words follow one another */
+} mls__weight_strip;
+
+/* All tiles of lines from .. of kernel row ky. shift: of the planes */
+static void mls__weight_row(const mls_conv_call *k, const mls__weight_strip *t, mls__dot d,
+                            size_t ky, const int32_t *shift)
+{
+    static const int32_t zero[3 * MLS__LANE] = {0};
+    const mls__weight *w = &k->weight;
+    const uint8_t *a = d.b, *e = d.a;
+    size_t lanes = k->g.blocks * MLS__LANE;
+    int narrow = k->method->kind != MLS__S16, nb, mr;
+    d.put = narrow ? MLS__PUT_SUMS : MLS__PUT_WIDE;
+    d.c_step = d.init_step = d.wide_step = lanes;
+    for (size_t block = 0; block < k->g.blocks; block += (size_t)nb) {
+        size_t left = k->g.blocks - block;
+        nb = mls__tile_blocks(k->kernel, left);
+        if (k->kernel->rows[3] && left >= 3 && left != 4) nb = 3;
+        d.lanes = mls__least(k->g.lanes - block * MLS__LANE, (size_t)(nb * MLS__LANE));
+        d.b = a + block * w->a.block;
+        d.lane_k = k->pairs ? t->slot->lane_k + block * MLS__LANE : zero;
+        for (size_t co = 0; co < k->g.co; co += (size_t)mr) {
+            size_t at = (ky * w->co + co) * lanes + block * MLS__LANE;
+            mr = mls__tile_rows(k->kernel->rows[nb], nb == 2, k->g.co - co);
+            if (mr == 7) mr = 8; /* rows here need not be exact */
+            d.count = (size_t)mr;
+            d.a = e + co / MLS__LANE * w->e.block + co % MLS__LANE * MLS__WORD;
+            d.row_shift = k->pairs ? t->slot->row_shift + co : shift;
+            if (narrow) d.c = t->sum.c32 + at;
+            if (!narrow) d.wide = t->sum.c64 + at;
+            d.init = narrow && !t->sum.head[1] ? d.c : 0;
+            k->kernel->dot(k->method->kind, mr, nb, &d);
+        }
+    }
+}
+
+/* All kernel rows of a strip, of one plane of E and one of A. */
+static void mls__weight_plane(const mls_conv_call *k, const mls__weight_strip *t, mls__dot d,
+                              int first, int second)
+{
+    const mls__geometry *g = &k->g;
+    const mls__weight *w = &k->weight;
+    int32_t shift[MLS__ROWS];
+    const uint8_t *e = t->e + (size_t)first * w->e_plane, *a = t->a + (size_t)second * w->a_plane;
+    for (int i = 0; i < MLS__ROWS; i++) shift[i] = first * k->bits[0] + second * k->bits[1];
+    for (size_t ky = 0; ky < g->kh; ky++) {
+        /* lines whose row of A is padding stay out */
+        size_t from, some = mls__lines_inside(g, ky, t->top, t->lines, &from);
+        d.words = t->words, d.rows = some;
+        if (k->bias && some < t->lines) {
+            size_t rest = from + some;
+            mls__error_sums(k, d, t->e, from, -1, ky, ky + 1, t->sum.error);
+            mls__error_sums(k, d, t->e + rest * w->e.row, t->lines - rest, -1, ky, ky + 1,
+                            t->sum.error);
+        }
+        if (some == 0 && !(k->method->kind != MLS__S16 && t->sum.head[1])) continue;
+        if (t->merge) d.words *= d.rows, d.rows = 1;
+        d.a = e + from * w->e.row, d.b = a + (ky + from * g->stride) * w->a.row;
+        mls__weight_row(k, t, d, ky, shift);
+    }
+}
+
+/* Adds the products of some images, or of rows of one from line top on, to a sum. */
+static void mls__weight_add(const mls_conv_call *k, const mls__weight_slot *slot, const uint8_t *e,
+                            const uint8_t *a, size_t images, size_t top, size_t rows, size_t index)
+{
+    const mls__geometry *g = &k->g;
+    const mls__weight *w = &k->weight;
+    mls__steps step = mls__weight_steps(k, images, rows);
+    size_t across = mls__up_div(w->quads, step.words), down = mls__up_div(rows, step.rows);
+    mls__weight_strip t;
+    mls__dot d;
+    memset(&d, 0, sizeof d);
+    t.slot = slot, t.sum = mls__sum_at(k, index);
+    t.merge = g->stride == 1 && k->size < MLS__WORD && step.words == w->quads;
+    d.a_m = MLS__WORD, d.a_word = w->e.word, d.a_row = w->e.row, d.a_image = w->e.image;
+    d.b_block = w->a.block, d.b_word = w->a.word, d.b_row = g->stride * w->a.row;
+    d.b_image = w->a.image, d.b_unsigned = 1;
+    for (size_t i = 0; i < mls__up_div(images, step.images) * down * across; i++) {
+        size_t n = i / across / down * step.images, y = i / across % down * step.rows;
+        size_t q = i % across * step.words;
+        int64_t terms;
+        t.e = e + n * w->e.image + y * w->e.row + q * w->e.word;
+        t.a = a + n * w->a.image + y * g->stride * w->a.row + q * w->a.word;
+        t.top = top + y, t.lines = mls__least(rows - y, step.rows);
+        t.words = d.words = mls__least(w->quads - q, step.words);
+        d.images = mls__least(images - n, step.images);
+        terms = (int64_t)(d.images * t.lines * t.words * (MLS__WORD / k->size));
+        if (k->method->kind == MLS__S8 && t.sum.head[0] + terms > k->segment)
+            mls__sum_flush(&t.sum);
+        t.sum.head[0] += terms;
+        if (k->bias) mls__error_sums(k, d, t.e, t.lines, 1, 0, g->kh, t.sum.error);
+        for (int plane = 0; plane < k->planes[0] * k->planes[1]; plane++) {
+            mls__weight_plane(k, &t, d, plane % k->planes[0], plane / k->planes[0]);
+        }
+        t.sum.head[1] = 0;
+    }
+}
+
+/* Bytes to element i of words in blocks. */
+MLS__INLINE size_t mls__block_at(size_t i, size_t block)
+{
+    return i / MLS__LANE * block + i % MLS__LANE * MLS__WORD;
+}
+
+/* The words of A rows: for every tap of a row, words of pixels that the stride steps over. */
+static void mls__mix_image(const mls_conv_call *k, const uint8_t *image, size_t rows, uint8_t *to)
+{
+    const mls__weight *w = &k->weight;
+    size_t ci = k->g.ci, size = k->size, per_word = MLS__WORD / size, s = k->g.stride;
+    size_t each = w->a.block == MLS__LANE * MLS__WORD ? ci : MLS__LANE; /* channels that follow */
+    mls__mix_pixels x;
+    x.pixel = s * ci * size, x.pixels = SIZE_MAX, x.count = ci, x.size = size; /* E is 0 there */
+    x.steps = w->quads + w->extra, x.to_step = w->a.word, x.to_block = w->a.block;
+    x.zeros = image, x.flip = 0;
+    for (size_t i = 0; i < rows * k->g.kw; i++) {
+        /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
+        size_t row = i / k->g.kw, kx = i % k->g.kw, on = kx / s;
+        size_t shift = on % per_word * size * 8, next = on / per_word * w->a.word;
+        uint8_t *at = to + row * w->a.row;
+        if (on == 0) {
+            x.from = image + (row * k->g.cols + kx) * ci * size;
+            x.to = at + mls__block_at(kx * ci, w->a.block);
+            k->kernel->interleave(&x);
+            continue;
+        }
+        for (size_t ch = 0; ch < ci; ch += each) {
+            k->kernel->next_pixel(at + next + mls__block_at(kx % s * ci + ch, w->a.block),
+                                  at + mls__block_at(kx * ci + ch, w->a.block), w->a.word, w->quads,
+                                  each, (int)shift);
+        }
+    }
+}
+
+/* E rows as words. from: its pixel (0, 0), bytes from row to row. */
+static void mls__mix_error(const mls_conv_call *k, const uint8_t *from, size_t row_bytes,
+                           uint32_t flip, size_t rows, const uint8_t *zeros, uint8_t *to)
+{
+    const mls__weight *w = &k->weight;
+    mls__mix_pixels x;
+    x.pixel = k->g.co * k->size, x.pixels = k->g.ow;
+    x.size = k->size, x.count = k->g.co, x.steps = w->quads;
+    x.to_step = w->e.word, x.to_block = w->e.block, x.zeros = zeros, x.flip = flip;
+    for (size_t y = 0; y < rows; y++) {
+        x.from = from + y * row_bytes, x.to = to + y * w->e.row;
+        k->kernel->interleave(&x);
+    }
+}
+
+/* E of image n: its first pixel, folded into to or prepared; bytes from row to row. */
+static const uint8_t *mls__take_error(const mls_conv_call *k, size_t n, const mls__folding *f,
+                                      uint8_t *to, size_t *row)
+{
+    size_t elements = k->g.ow * k->g.co, rows = k->g.oh, at = n * rows * elements;
+    *row = elements * k->size;
+    if (k->errors) {
+        *row = k->errors_row;
+        return k->errors + n * k->errors_step;
+    }
+    if (k->source[0].fp32) {
+        memcpy(to, k->source[0].fp32 + at, rows * *row);
+        return to;
+    }
+    mls__multipliers(k, 0, k->source[0].tensor, n, f);
+    if (k->planes[0] == 1) elements *= rows, rows = 1;
+    for (size_t y = 0; y < rows; y++) {
+        uint8_t *row_to = to + y * *row;
+        mls__load(k, 0, k->source[0].tensor, f, at + y * elements, elements, 0, row_to,
+                  row_to + k->weight.error);
+    }
+    return to;
+}
+
+/* A of image n, padded, made at to or prepared. */
+static const uint8_t *mls__take_image(const mls_conv_call *k, size_t n, const mls__folding *f,
+                                      uint8_t *to)
+{
+    if (k->images) return k->images + n * k->images_step;
+    mls__pad_image(k, n, f, to, k->weight.image);
+    return to;
+}
+
+/* k of the lanes and rows of image n, for group pairs. */
+static void mls__weight_shifts(const mls_conv_call *k, size_t n, const mls__weight_slot *s)
+{
+    int fraction = mls__fraction_bits(k->format[0], k->format[1]);
+    for (size_t i = 0; i < k->g.blocks * MLS__LANE; i++) {
+        uint32_t g = mls__group(k->source[1].tensor, (int32_t)n, (int32_t)(i % k->g.ci));
+        s->lane_k[i] = mls__k(k->format[1], g);
+    }
+    for (size_t i = 0; i < k->weight.co; i++) {
+        uint32_t g =
+            mls__group(k->source[0].tensor, (int32_t)n, (int32_t)mls__least(i, k->g.co - 1));
+        s->row_shift[i] = fraction - mls__k(k->format[0], g);
+    }
+}
+
+/* Adds what a slot has gathered to the sum. */
+static void mls__weight_leave(const mls_conv_call *k, size_t slot)
+{
+    mls__weight_slot s = mls__weight_slot_of(k, slot);
+    int fp32 = k->method->kind == MLS__F32;
+    if (!s.gathered->images) return;
+    mls__weight_add(k, &s, fp32 ? s.error : s.e, fp32 ? s.image : s.a, s.gathered->images, 0,
+                    k->weight.band, s.gathered->sum);
+    s.gathered->images = 0;
+}
+
+/* Sums of floats belong to a block of images, those of integers to a thread. */
+static size_t mls__sum_of(const mls_conv_call *k, size_t n, size_t slot)
+{
+    if (k->method->kind != MLS__F32) return slot;
+    return (size_t)mls__block_of((int32_t)n, (int32_t)k->g.n);
+}
+
+static void mls__weight_fp32(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                             float *out)
+{
+    mls__weight_slot s = mls__weight_slot_of(k, slot);
+    size_t sum = mls__sum_of(k, n, slot), at, row;
+    (void)count, (void)out;
+    if (s.gathered->images && s.gathered->sum != sum) mls__weight_leave(k, slot);
+    at = s.gathered->images++, s.gathered->sum = sum;
+    mls__take_image(k, n, &s.fold, s.image + at * k->weight.image);
+    mls__take_error(k, n, &s.fold, s.error + at * k->weight.error, &row);
+    if (s.gathered->images == k->weight.gather) mls__weight_leave(k, slot);
+}
+
+static void mls__weight_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                               float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__weight *w = &k->weight;
+    mls__weight_slot s = mls__weight_slot_of(k, slot);
+    size_t image_row = g->cols * g->ci * k->size, row;
+    const uint8_t *image = mls__take_image(k, n, &s.fold, s.image);
+    const uint8_t *error = mls__take_error(k, n, &s.fold, s.error, &row);
+    uint32_t flip = k->errors && k->bias ? 0x80808080u : 0;
+    (void)count, (void)out;
+    if (k->pairs) mls__weight_shifts(k, n, &s);
+    s.gathered->sum = slot;
+    for (size_t y = 0; y < g->oh; y += w->band) {
+        size_t rows = mls__least(g->oh - y, w->band), at = s.gathered->images;
+        for (int p = 0; p < k->planes[0]; p++) {
+            mls__mix_error(k, error + (size_t)p * w->error + y * row, row, flip, rows, s.zeros,
+                           s.e + (size_t)p * w->e_plane + at * w->e.image);
+        }
+        for (int p = 0; p < k->planes[1]; p++) {
+            mls__mix_image(k, image + (size_t)p * w->image + y * g->stride * image_row,
+                           (rows - 1) * g->stride + g->kh,
+                           s.a + (size_t)p * w->a_plane + at * w->a.image);
+        }
+        if (w->band < g->oh)
+            mls__weight_add(k, &s, s.e, s.a, 1, y, rows, slot);
+        else if (++s.gathered->images == w->gather)
+            mls__weight_leave(k, slot);
+    }
+}
+
+/* Floats of all blocks, in order. */
+static void mls__weight_end_fp32(const mls_conv_call *k, size_t ky)
+{
+    const mls__geometry *g = &k->g;
+    for (size_t co = 0; co < g->co; co++) {
+        size_t at = (ky * k->weight.co + co) * g->blocks * MLS__LANE;
+        float *to = k->out + (co * g->kh + ky) * g->depth;
+        for (size_t i = 0; i < k->weight.sums; i++) {
+            const float *part = (const float *)(const void *)(mls__sum_at(k, i).c32 + at);
+            if (i == 0) memcpy(to, part, g->depth * sizeof *to);
+            if (i > 0) k->kernel->add_floats(to, part, g->depth);
+        }
+    }
+}
+
+/* All sums together, scaled, to the output [c_out][kh][kw][c_in]. */
+static void mls__weight_end(const mls_conv_call *k, size_t ky)
+{
+    const mls__geometry *g = &k->g;
+    mls__scale scale = mls__scale_of(k, 0);
+    int wide = !mls__sums_fit(k);
+    int64_t acc[MLS__TILE];
+    for (size_t i = 0, parts = mls__up_div(g->depth, MLS__TILE); i < g->co * parts; i++) {
+        size_t co = i / parts, first = i % parts * MLS__TILE;
+        size_t count = mls__least(g->depth - first, MLS__TILE), row = ky * k->weight.co + co;
+        size_t at = row * g->blocks * MLS__LANE + first;
+        memset(acc, 0, count * sizeof *acc);
+        for (size_t j = 0; j < k->weight.sums; j++) {
+            mls__sum s = mls__sum_at(k, j);
+            int narrow = k->method->kind == MLS__S8 && !s.head[1];
+            k->kernel->add(acc, narrow ? s.c32 + at : 0, wide ? s.c64 + at : 0,
+                           k->bias ? -(int64_t)k->bias * s.error[row] : 0, count);
+        }
+        k->kernel->emit(acc, count, scale.factors, k->out + (co * g->kh + ky) * g->depth + first);
+    }
+}
+
+/* ----------------------------------------------------------------------- >>backward-weight-amx
+   Pixels of some images on one line, a channel of A after the other, so that a tap is an offset; E as
+   words of four pixels. Residues of a stride are planes of their own. A row of A ends where its
+   padding begins, as the next one starts with as many zeros; so does an image. */
+
+static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
+{
+    const mls__geometry *g = &k->g;
+    mls__weight *w = &k->weight;
+    mls__flat *f = &k->flat;
+    mls__weight_slot slot;
+    size_t s = g->stride, over_y = (g->kh - 1) / s, over_x = (g->kw - 1) / s, beyond, each, most;
+    size_t shared = s == 1 && g->pad < g->kh && g->pad < g->kw ? g->pad : 0, budget = MLS__GATHER;
+    size_t a, e, rows, sums;
+    memset(w, 0, sizeof *w);
+    memset(f, 0, sizeof *f);
+    w->co = mls__align(g->co, MLS__ROWS);
+    w->image = mls__image_bytes(g, k->size);
+    w->error = mls__align(g->oh * g->ow * g->co * k->size + MLS__SLACK, MLS__ALIGN);
+    f->planes = k->size, f->blocks = mls__up_div(g->ci, MLS__LANE);
+    w->sum_count = g->kh * g->kw * w->co * f->blocks * MLS__LANE;
+    a = f->blocks * MLS__LANE * f->planes * mls__least(s, g->kh) * mls__least(s, g->kw);
+    e = w->co * f->planes;
+    f->pitch = g->ow + over_x - shared;
+    f->rows = rows = g->oh + over_y - shared;
+    f->line = mls__align(rows * f->pitch, 4);
+    w->band = g->oh, w->gather = 1;
+    each = f->line * (a + e);
+    /* where the sums do not stay in the cache they are passed over less often */
+    sums = w->sum_count * sizeof(int32_t) / 2;
+    budget = mls__most(budget, mls__least(sums, 4 * MLS__GATHER));
+    if (each > 2 * budget) {
+        size_t fit = 2 * budget / (f->pitch * (a + e));
+        w->band = mls__least(w->band, fit > over_y + 8 ? fit - over_y : 8);
+    } else {
+        w->gather = mls__most(1, mls__least(budget / each, g->n));
+    }
+    if (w->band < g->oh) { /* a row of zeros more, where its last one goes on */
+        rows = w->band + over_y + 1;
+        f->line = mls__align(w->band * f->pitch, 4);
+    }
+    /* zeros of the last taps, the last words */
+    beyond = (over_y + 1) * f->pitch + over_x + 128;
+    /* an odd number of lines of the cache */
+    f->channel = mls__align(w->gather * f->line + beyond, 2 * MLS__ALIGN) + MLS__ALIGN;
+    w->a_plane = f->channel * a + MLS__SLACK;
+    w->e.block = mls__align(w->gather * f->line, 2 * MLS__ALIGN) * MLS__LANE + MLS__ALIGN;
+    w->e_plane = mls__align(w->e.block * (w->co / MLS__LANE) + MLS__SLACK, MLS__ALIGN);
+    most = mls__most(g->ci, g->co) * k->size;
+    f->flat = mls__align((rows * f->pitch + 128) * most + MLS__SLACK, MLS__ALIGN);
+    mls__take_sums(k, at);
+    k->slot_bytes = mls__weight_slot_at(k, 0, &slot);
+}
+
+/* Bytes to a plane of A: of residues of the stride, and of its low or high bytes. */
+static size_t mls__a_plane(const mls_conv_call *k, size_t ry, size_t rx, size_t byte)
+{
+    size_t residue = ry * mls__least(k->g.stride, k->g.kw) + rx;
+    return (residue * k->flat.planes + byte) * k->flat.blocks * MLS__LANE * k->flat.channel;
+}
+
+static void mls__flat_begin(mls_conv_call *k)
+{
+    const mls__geometry *g = &k->g;
+    size_t s = g->stride;
+    mls__weight_begin(k);
+    for (size_t slot = 0; slot < k->slots; slot++) {
+        size_t *tap = mls__weight_slot_of(k, slot).tap;
+        for (size_t i = 0; i < g->kh * g->kw; i++) {
+            size_t ky = i / g->kw, kx = i % g->kw;
+            tap[i] = mls__a_plane(k, ky % s, kx % s, 0) + ky / s * k->flat.pitch + kx / s;
+        }
+    }
+}
+
+/* Adds the products of a number of images, or of some rows of one, to a sum. */
+static void mls__flat_add(const mls_conv_call *k, const mls__weight_slot *s, size_t images,
+                          size_t rows, size_t index)
+{
+    const mls__geometry *g = &k->g;
+    const mls__flat *f = &k->flat;
+    int whole = k->weight.band == g->oh;
+    size_t line = whole ? f->line : mls__align(rows * f->pitch, 4), pixels = images * line;
+    size_t words = mls__align(pixels / 4, MLS__TILE_WORDS), b_blocks = k->weight.co / MLS__LANE;
+    int64_t terms = (int64_t)(images * rows * g->ow);
+    mls__sum sum = mls__sum_at(k, index);
+    mls__strip x;
+    memset(&x, 0, sizeof x);
+    x.words = (int32_t)words, x.taps = (int32_t)(g->kh * g->kw);
+    x.a = s->a, x.a_tap = s->tap, x.a_channel = f->channel, x.a_blocks = (int32_t)f->blocks;
+    x.b = s->e, x.b_block = k->weight.e.block, x.b_blocks = (int32_t)b_blocks;
+    if (f->planes == 2) {
+        x.a_plane = mls__a_plane(k, 0, 0, 1), x.b_plane = k->weight.e_plane;
+        x.c64 = sum.c64;
+    } else {
+        if (sum.head[0] + terms > k->segment) mls__sum_flush(&sum);
+        sum.head[0] += terms;
+        x.c32 = sum.c32, x.fresh = sum.head[1] != 0;
+        sum.head[1] = 0;
+    }
+    for (size_t i = 0; i < b_blocks * f->planes; i++) {
+        uint8_t *e = s->e + i / b_blocks * k->weight.e_plane + i % b_blocks * x.b_block;
+        memset(e + pixels * MLS__LANE, 0, (words * 4 - pixels) * MLS__LANE);
+    }
+    if (whole) { /* where the taps of the last image end */
+        size_t zeros = (g->kh - 1) / g->stride * f->pitch + (g->kw - 1) / g->stride + 1;
+        size_t channels = mls__a_plane(k, mls__least(g->stride, g->kh), 0, 0) / f->channel;
+        for (size_t i = 0; i < channels; i++) memset(s->a + i * f->channel + pixels, 0, zeros);
+    }
+    k->kernel->amx->strip(&x);
+}
+
+/* Some rows of an image: real pixels, rows of so many bytes, inside of padding. */
+typedef struct mls__picture {
+    const uint8_t *from;
+    size_t row, pixel, h, w, pad, step;
+} mls__picture;
+
+/* Pixels that a residue of the stride has, in rows y .. y + rows - 1 of the pitch. Zeros elsewhere,
+   and behind. */
+static void mls__flat_rows(const mls__picture *p, size_t pitch, size_t ry, size_t rx, size_t y,
+                           size_t rows, uint8_t *to)
+{
+    size_t pixel = p->pixel, x0 = p->pad > rx ? mls__up_div(p->pad - rx, p->step) : 0;
+    size_t x1 = p->pad + p->w > rx ? mls__up_div(p->pad + p->w - rx, p->step) : 0;
+    x1 = mls__least(x1, pitch);
+    for (size_t j = 0; j < rows; j++, to += pitch * pixel) {
+        size_t row = (y + j) * p->step + ry;
+        uint8_t *pixels = to + x0 * pixel;
+        const uint8_t *at;
+        if (row < p->pad || row >= p->pad + p->h || x0 >= x1) {
+            memset(to, 0, pitch * pixel);
+            continue;
+        }
+        at = p->from + row * p->row + (x0 * p->step + rx) * pixel;
+        memset(to, 0, x0 * pixel);
+        memset(to + x1 * pixel, 0, (pitch - x1) * pixel);
+        if (p->step == 1) {
+            memcpy(pixels, at, (x1 - x0) * pixel);
+            continue;
+        }
+        for (size_t x = x0; x < x1; x++, at += p->step * pixel, pixels += pixel) {
+            size_t i = 0;
+            for (; pixel % 16 == 0 && i < pixel; i += 16) memcpy(pixels + i, at + i, 16);
+            if (i < pixel) memcpy(pixels, at, pixel);
+        }
+    }
+    memset(to, 0, 64 * pixel);
+}
+
+/* Puts rows y .. y + rows - 1 of an image on the line, from a pixel on. */
+static void mls__flat_put(const mls_conv_call *k, const mls__weight_slot *s,
+                          const mls__picture *image, const mls__picture *error, size_t y,
+                          size_t rows, size_t at)
+{
+    const mls__geometry *g = &k->g;
+    const mls__flat *f = &k->flat;
+    int whole = k->weight.band == g->oh, planes = (int)f->planes;
+    size_t a_rows = whole ? f->rows : rows + (g->kh - 1) / g->stride + 1;
+    size_t e_rows = whole ? f->rows : rows, across = mls__least(g->stride, g->kw);
+    mls__line x;
+    memset(&x, 0, sizeof x);
+    x.from = s->flat, x.size = k->size, x.pixel = image->pixel;
+    x.pixels = mls__align(a_rows * f->pitch, 4);
+    x.blocks = f->blocks, x.step = f->channel;
+    for (size_t i = 0; i < mls__least(g->stride, g->kh) * across; i++) {
+        mls__flat_rows(image, f->pitch, i / across, i % across, y, a_rows, s->flat);
+        for (x.plane = 0; x.plane < planes; x.plane++) {
+            x.to = s->a + mls__a_plane(k, i / across, i % across, (size_t)x.plane) + at;
+            k->kernel->amx->turn(&x);
+        }
+    }
+    mls__flat_rows(error, f->pitch, 0, 0, y, e_rows, s->flat);
+    x.pixel = error->pixel, x.pixels = mls__align(e_rows * f->pitch, 4);
+    x.blocks = k->weight.co / MLS__LANE, x.step = k->weight.e.block;
+    for (x.plane = 0; x.plane < planes; x.plane++) {
+        x.to = s->e + (size_t)x.plane * k->weight.e_plane + at * MLS__LANE;
+        k->kernel->amx->words(&x);
+    }
+}
+
+static void mls__flat_leave(const mls_conv_call *k, size_t slot)
+{
+    mls__weight_slot s = mls__weight_slot_of(k, slot);
+    if (s.gathered->images) mls__flat_add(k, &s, s.gathered->images, k->weight.band, slot);
+    s.gathered->images = 0;
+    k->kernel->amx->release();
+}
+
+static void mls__flat_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                             float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__weight *w = &k->weight;
+    mls__weight_slot s = mls__weight_slot_of(k, slot);
+    mls__picture image, error;
+    (void)count, (void)out;
+    image.from = mls__take_image(k, n, &s.fold, s.image);
+    image.pixel = g->ci * k->size, image.row = g->cols * image.pixel;
+    image.h = g->h, image.w = g->w, image.pad = g->pad, image.step = g->stride;
+    error.from = mls__take_error(k, n, &s.fold, s.error, &error.row);
+    error.pixel = g->co * k->size, error.h = g->oh, error.w = g->ow, error.pad = 0, error.step = 1;
+    for (size_t y = 0; y < g->oh; y += w->band) {
+        size_t rows = mls__least(g->oh - y, w->band);
+        mls__flat_put(k, &s, &image, &error, y, rows, s.gathered->images * k->flat.line);
+        if (w->band < g->oh) {
+            mls__flat_add(k, &s, 1, rows, slot);
+        } else if (++s.gathered->images == w->gather) {
+            mls__flat_add(k, &s, s.gathered->images, w->band, slot);
+            s.gathered->images = 0;
+        }
+    }
+}
+
+static void mls__flat_end(const mls_conv_call *k, size_t ky)
+{
+    const mls__geometry *g = &k->g;
+    size_t taps = g->kh * g->kw, e_blocks = k->weight.co / MLS__LANE, blocks = k->flat.blocks;
+    int wide = !mls__sums_fit(k);
+    mls__scale scale = mls__scale_of(k, 0);
+    for (size_t i = 0; i < g->kw * blocks * e_blocks; i++) {
+        size_t tap = ky * g->kw + i / e_blocks / blocks;
+        size_t ci = i / e_blocks % blocks * MLS__LANE, co = i % e_blocks * MLS__LANE;
+        size_t at = (ky * g->kw * blocks * e_blocks + i) * MLS__LANE * MLS__LANE;
+        int64_t acc[MLS__LANE * MLS__LANE] = {0};
+        const int32_t *only = 0;
+        for (size_t j = 0; j < k->weight.sums; j++) {
+            mls__sum s = mls__sum_at(k, j);
+            const int32_t *c32 = k->method->kind == MLS__S8 && !s.head[1] ? s.c32 + at : 0;
+            if (k->weight.sums == 1 && !wide && c32)
+                only = c32;
+            else
+                k->kernel->add(acc, c32, wide ? s.c64 + at : 0, 0, MLS__LANE * MLS__LANE);
+        }
+        k->kernel->amx->put(only, acc, scale.factors, mls__least(g->ci - ci, MLS__LANE),
+                            mls__least(g->co - co, MLS__LANE),
+                            k->out + (co * taps + tap) * g->ci + ci, taps * g->ci);
+    }
+}
+
+/* ------------------------------------------------------------------------------- >>methods
+   Rows of a table: the first that fits is taken. */
+
+/* Whether a pair of groups is the whole sum. */
+static int mls__merged(const mls_conv_call *k)
+{
+    const mls_format f = k->format[0], g = k->format[1];
+    mls_shape w = mls_conv_weight_shape(&k->conv), out = mls_conv_output(&k->conv);
+    if (k->direction == MLS_FORWARD) return !mls__group_step_c(f) && !mls__group_step_c(g);
+    if (k->direction == MLS_BACKWARD_DATA) {
         return !mls__group_step_n(f, w) && !mls__group_step_c(g);
     }
-    return !mls__group_step_n(f, out) && !mls__group_step_n(g, c->in);
+    return !mls__group_step_n(f, out) && !mls__group_step_n(g, k->conv.in);
 }
 
-/* The class for operands whose largest folded magnitudes are a and b. */
-static int mls__class(const mls_conv *c, mls_direction direction, mls_format f, mls_format g,
-                      int64_t a, int64_t b)
+/* Terms of what one accumulator of 32 bits takes: rows of taps are padded to whole words. */
+static int64_t mls__padded_terms(const mls_conv_call *k)
 {
-    /* rows of taps are padded to whole words */
-    uint64_t terms = mls__terms(c, direction) + MLS__WORD * (uint64_t)c->kh;
-    uint64_t pair = (uint64_t)c->kh * ((uint64_t)c->kw + MLS__WORD);
-    mls_shape out = mls_conv_output(c);
-    int64_t q = mls__group_max(f), p = mls__group_max(g);
-    if (direction == MLS_BACKWARD_WEIGHT) {
-        pair = terms = (uint64_t)out.h * ((uint64_t)out.w + MLS__WORD);
-    }
-    if (a <= 127 && b <= 127 && terms <= INT32_MAX / (255 * 127)) return MLS__S8;
-    if (a <= 32767 && b <= 32767) return MLS__S16;
-    if (mls__acc_bits(c, direction, f, g) > 62) return MLS__REFERENCE;
-    if (!mls__merged(c, direction, f, g)) {
-        /* in backward-weight the bias of int8 would have to come off before the shifts */
-        int fits = q <= 32767 && p <= 32767 && (int64_t)pair <= INT32_MAX / (q * p);
-        if (fits && q <= 127 && p <= 127 && direction != MLS_BACKWARD_WEIGHT) return MLS__PAIRS8;
-        if (fits) return MLS__PAIRS16;
-    }
-    if (mls__grid(f, (uint32_t)mls__code_max(f)) <= INT32_MAX &&
-        mls__grid(g, (uint32_t)mls__code_max(g)) <= INT32_MAX) {
-        return MLS__WIDE;
-    }
-    return MLS__REFERENCE;
+    const mls__geometry *g = &k->g;
+    if (mls__weighted(k)) return (int64_t)(g->oh * (g->ow + MLS__WORD));
+    return (int64_t)mls__terms(&k->conv, k->direction) + (int64_t)(MLS__WORD * g->kh);
 }
 
-/* Sets everything but the operands. kind: the class. */
-static void mls__run_begin(mls__run *r, const mls_conv *c, mls_direction direction, int kind)
+/* What all methods of integers have; the sums are multiples of 2^(F - fold). */
+static void mls__sums_of(mls_conv_call *k, size_t size, int fold)
 {
-    memset(r, 0, sizeof *r);
-    r->c = mls__conv_defaults(c);
-    r->out = mls_conv_output(&r->c);
-    r->direction = direction;
-    r->kernel = &mls__kernels[mls__unit()];
-    r->kind = kind;
-    r->planes = 1;
-    r->segment = INT32_MAX;
+    const mls_format f = k->format[0], g = k->format[1];
+    int fraction = mls__fraction_bits(f, g);
+    k->size = size, k->bias = 0, k->pairs = 0;
+    k->planes[0] = k->planes[1] = 1;
+    k->bits[0] = k->bits[1] = 0;
+    k->fold = mls__pow2(fold);
+    k->units = mls__pow2(mls__lsb(f) + mls__lsb(g) - f.mg - g.mg - fraction);
 }
 
-/* Bytes for one direction and a number of threads, whatever the tensors will hold; formats are null
-   for fp32. */
+static int mls__fits_int8(mls_conv_call *k)
+{
+    int prepared = k->source[0].operand != 0,
+        fraction = mls__fraction_bits(k->format[0], k->format[1]);
+    if (!prepared && (k->most[0] > 127 || k->most[1] > 127)) return 0;
+    if (prepared && k->source[0].operand->bits != 8) return 0;
+    if (mls__padded_terms(k) > INT32_MAX / (255 * 127)) return 0;
+    mls__sums_of(k, 1, fraction - k->k[0] - k->k[1]);
+    k->bias = k->kernel->bias;
+    k->segment = INT32_MAX / ((k->bias ? 255 : 127) * 127);
+    return 1;
+}
+
+static int mls__fits_int8_amx(mls_conv_call *k)
+{
+    return k->kernel->amx && mls__fits_int8(k);
+}
+
+static int mls__fits_int8_vector(mls_conv_call *k)
+{
+    return !k->kernel->amx && mls__fits_int8(k);
+}
+
+static int mls__fits_int16_any(mls_conv_call *k)
+{
+    int fraction = mls__fraction_bits(k->format[0], k->format[1]);
+    if (k->most[0] > 32767 || k->most[1] > 32767) return 0;
+    if (k->source[0].operand && k->source[0].operand->bits != 16) return 0;
+    mls__sums_of(k, 2, fraction - k->k[0] - k->k[1]);
+    k->segment = INT32_MAX / (k->most[0] * k->most[1]);
+    return 1;
+}
+
+static int mls__fits_int16_amx(mls_conv_call *k)
+{
+    if (!k->kernel->amx || !mls__fits_int16_any(k)) return 0;
+    return mls__weighted(k) || mls__terms(&k->conv, k->direction) <= MLS__BYTE_TERMS;
+}
+
+/* Prepared operands are not split. */
+static int mls__fits_int16(mls_conv_call *k)
+{
+    if (mls__fits_int16_amx(k) || !mls__fits_int16_any(k)) return 0;
+    return k->segment >= MLS__FEW_TERMS || k->source[0].operand;
+}
+
+/* The fewest bits of a lower plane with which the upper one needs no more. */
+static int mls__low_bits(int64_t largest)
+{
+    int bits = 1;
+    while (1 << bits >> 1 < (largest >> bits) + 1) bits++;
+    return bits;
+}
+
+/* Cuts an operand into planes. Returns what either of them is at most. */
+static int64_t mls__cut(mls_conv_call *k, int which)
+{
+    k->planes[which] = 2, k->bits[which] = mls__low_bits(k->most[which]);
+    return 1 << k->bits[which] >> 1;
+}
+
+/* Integers of up to 30 bits, one operand or both in two planes of 16. */
+static int mls__fits_planes(mls_conv_call *k)
+{
+    int fraction = mls__fraction_bits(k->format[0], k->format[1]);
+    int64_t most[2];
+    if (k->source[0].operand || k->k[0] + k->k[1] > fraction) return 0; /* a shift would round */
+    if (k->most[0] >= 1 << 30 || k->most[1] >= 1 << 30) return 0;
+    if (mls__acc_bits(&k->conv, k->direction, k->format[0], k->format[1]) > 62) return 0;
+    mls__sums_of(k, 2, fraction - k->k[0] - k->k[1]);
+    for (int i = 0; i < 2; i++) most[i] = k->most[i] > 32767 ? mls__cut(k, i) : k->most[i];
+    for (int i = 0; i < 2; i++) {
+        if (INT32_MAX / (most[0] * most[1]) >= MLS__FEW_TERMS) break;
+        if (k->planes[i] == 1) most[i] = mls__cut(k, i);
+    }
+    k->most[0] = most[0], k->most[1] = most[1];
+    k->segment = INT32_MAX / (most[0] * most[1]);
+    return k->segment >= MLS__FEWEST_TERMS;
+}
+
+/* Two planes in backward-weight only if E alone is cut, which is faster than shifting. */
+static int mls__fits_planes_of_16(mls_conv_call *k)
+{
+    return k->most[0] <= 32767 && k->most[1] <= 32767 && mls__fits_planes(k);
+}
+
+/* Group pair by group pair, unfolded. */
+static int mls__fits_pairs(mls_conv_call *k)
+{
+    int64_t q = mls__group_max(k->format[0]), p = mls__group_max(k->format[1]);
+    int64_t terms = mls__weighted(k) ? mls__padded_terms(k) : (int64_t)(k->g.kh * k->g.kw);
+    if (mls__merged(k) || q > 32767 || p > 32767 || terms > INT32_MAX / (q * p)) return 0;
+    if (mls__acc_bits(&k->conv, k->direction, k->format[0], k->format[1]) > 62) return 0;
+    mls__sums_of(k, mls__weighted(k) ? 2 : 4, 0);
+    k->pairs = 1;
+    k->segment = INT32_MAX;
+    return 1;
+}
+
+static int mls__fits_fp32(mls_conv_call *k)
+{
+    if (!k->source[0].fp32) return 0;
+    k->size = 4, k->planes[0] = k->planes[1] = 1;
+    return 1;
+}
+
+static int mls__fits_always(mls_conv_call *k)
+{
+    (void)k;
+    return 1;
+}
+
+static void mls__no_layout(mls_conv_call *k, mls__cursor *at)
+{
+    (void)k, (void)at;
+}
+static void mls__no_begin(mls_conv_call *k)
+{
+    (void)k;
+}
+static void mls__no_leave(const mls_conv_call *k, size_t slot)
+{
+    (void)k, (void)slot;
+}
+
+static void mls__reference_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                                  float *out)
+{
+    const mls_tensor *w = k->source[0].tensor, *t;
+    (void)count, (void)slot;
+    if (mls__weighted(k)) return;
+    t = mls__tensor_of(&k->source[1], &n);
+    if (k->direction == MLS_FORWARD) mls__forward_image(&k->conv, w, t, (int32_t)n, out);
+    if (k->direction == MLS_BACKWARD_DATA) {
+        mls__backward_data_image(&k->conv, w, t, (int32_t)n, out);
+    }
+}
+
+static void mls__reference_end(const mls_conv_call *k, size_t ky)
+{
+    mls__backward_weight_row(&k->conv, k->source[0].tensor, k->source[1].tensor, (int32_t)ky,
+                             k->out);
+}
+
+/* clang-format off */
+static const mls__method mls__methods[] = {
+    {"fp32", 0, MLS__F32, mls__fits_fp32,
+     mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
+    {"fp32", 1, MLS__F32, mls__fits_fp32,
+     mls__weight_layout, mls__weight_begin, mls__weight_fp32, mls__weight_leave, mls__weight_end_fp32},
+    {"int8", 0, MLS__S8, mls__fits_int8_amx,
+     mls__area_layout, mls__tile_begin, mls__area_images, mls__amx_leave, 0},
+    {"int8", 1, MLS__S8, mls__fits_int8_amx,
+     mls__flat_layout, mls__flat_begin, mls__flat_images, mls__flat_leave, mls__flat_end},
+    {"int8", 0, MLS__S8, mls__fits_int8_vector,
+     mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
+    {"int8", 1, MLS__S8, mls__fits_int8_vector,
+     mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"int16", 0, MLS__S16, mls__fits_int16_amx,
+     mls__area_layout, mls__tile_begin, mls__area_images, mls__amx_leave, 0},
+    {"int16", 1, MLS__S16, mls__fits_int16_amx,
+     mls__flat_layout, mls__flat_begin, mls__flat_images, mls__flat_leave, mls__flat_end},
+    {"int16", 0, MLS__S16, mls__fits_int16,
+     mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
+    {"int16", 1, MLS__S16, mls__fits_int16,
+     mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"int16 in planes", 0, MLS__S16, mls__fits_planes,
+     mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
+    {"int16 in planes", 1, MLS__S16, mls__fits_planes_of_16,
+     mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"int16, group pair by group pair", 0, MLS__S16, mls__fits_pairs,
+     mls__pairs_layout, mls__pairs_begin, mls__pairs_images, mls__no_leave, 0},
+    {"int16, group pair by group pair", 1, MLS__S16, mls__fits_pairs,
+     mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"int16 in planes", 1, MLS__S16, mls__fits_planes,
+     mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"the reference", -1, MLS__F32, mls__fits_always,
+     mls__no_layout, mls__no_begin, mls__reference_images, mls__no_leave, mls__reference_end}
+};
+/* clang-format on */
+enum {
+    MLS__METHODS = sizeof mls__methods / sizeof mls__methods[0],
+    MLS__REFERENCE = MLS__METHODS - 1
+};
+
+/* Sets what does not depend on the operands. */
+static void mls__call_make(mls_conv_call *k, const mls_conv *conv, mls_direction direction,
+                           int unit)
+{
+    memset(k, 0, sizeof *k);
+    k->conv = mls__conv_defaults(conv);
+    k->direction = direction;
+    k->g = mls__geometry_make(&k->conv, direction);
+    k->kernel = mls__kernels[unit];
+}
+
+/* Whether a method takes a call whose operands use k up to these. */
+static int mls__fits(const mls__method *m, mls_conv_call *k, int k1, int k2)
+{
+    if (m->weight >= 0 && m->weight != mls__weighted(k)) return 0;
+    if (k->source[0].fp32 && m->kind != MLS__F32) return 0;
+    k->k[0] = k1, k->k[1] = k2;
+    for (int i = 0; i < 2 && !k->source[0].fp32; i++) {
+        k->most[i] = mls__folded_max(k->format[i], k->k[i]);
+    }
+    if (!m->fits(k)) return 0;
+    k->method = m;
+    return 1;
+}
+
+static void mls__choose(mls_conv_call *k, int unit, int k1, int k2)
+{
+    int plain = !unit && !k->source[0].operand && !k->source[0].fp32;
+    for (int i = plain ? MLS__REFERENCE : 0; i < MLS__METHODS; i++) {
+        if (mls__fits(&mls__methods[i], k, k1, k2)) return;
+    }
+}
+
+/* Bytes of the layout for a number of slots, and its addresses if there is memory. */
+static size_t mls__call_layout(mls_conv_call *k, size_t slots, uint8_t *memory)
+{
+    mls__cursor at = {memory, 0};
+    k->slots = slots;
+    k->method->layout(k, &at);
+    k->slot = (uint8_t *)mls__take(&at, slots * k->slot_bytes);
+    return at.at;
+}
+
+/* Takes the workspace; with too little for most slots fewer, not below least. */
+static mls_status mls__call_place(mls_conv_call *k, void *memory, size_t size, size_t least,
+                                  size_t most)
+{
+    size_t skip = (MLS__ALIGN - (uintptr_t)memory % MLS__ALIGN) % MLS__ALIGN;
+    k->slots = most;
+    if (k->method == &mls__methods[MLS__REFERENCE]) return MLS_OK;
+    if (!memory) return MLS_ERROR_ARGUMENT;
+    while (skip + mls__call_layout(k, most, 0) > size) {
+        if (--most < least) return MLS_ERROR_MEMORY;
+    }
+    mls__call_layout(k, most, (uint8_t *)memory + skip);
+    return MLS_OK;
+}
+
+static int mls__same_format(mls_format a, mls_format b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+/* Bytes for one direction and a number of threads, whatever the tensors will hold and whichever
+   kernel is in use then; formats are null for fp32. */
 static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direction,
                                        const mls_format *first, const mls_format *second,
                                        int threads)
 {
     size_t most = 0;
-    int worst = MLS__F32;
-    if (first) {
-        worst = mls__class(conv, direction, *first, *second,
-                           mls__folded_max(*first, mls__k_max(*first)),
-                           mls__folded_max(*second, mls__k_max(*second)));
-        if (worst == MLS__S8) worst = MLS__S16; /* prepared operands may be wider than they must */
-    }
-    /* Which class it will be depends on the k in use: any up to the worst. Which kernel, on what
-       mls_kernel_use says then. */
+    static const float some = 0;
     for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) {
-        for (int kind = first ? MLS__S8 : MLS__F32; kind <= worst; kind++) {
-            mls__run r;
+        mls_conv_call k;
+        if (!mls__unit_here(unit)) continue;
+        mls__call_make(&k, conv, direction, unit);
+        if (!first) k.source[0].fp32 = &some;
+        if (first) k.format[0] = *first, k.format[1] = *second;
+        /* The k in use decide: any row that fits the least of them, up to the one that fits all, and
+           int16, since prepared operands may be wider than they must. */
+        for (int i = 0; i < MLS__REFERENCE; i++) {
+            const mls__method *m = &mls__methods[i];
             size_t size;
-            if ((first && kind == MLS__F32) || !mls__unit_here(unit)) continue;
-            if (kind == MLS__S32 && direction == MLS_BACKWARD_WEIGHT) continue; /* never so */
-            mls__run_begin(&r, conv, direction, kind);
-            r.kernel = &mls__kernels[unit];
-            size = mls__run_size(&r, threads);
+            int all = first && mls__fits(m, &k, mls__k_max(*first), mls__k_max(*second));
+            if (!all && !mls__fits(m, &k, 0, 0)) continue;
+            if (!all && first && m->fits == mls__fits_planes) k.planes[0] = k.planes[1] = 2;
+            size = mls__call_layout(&k, (size_t)threads, 0);
             if (size > most) most = size;
+            if (all && k.size > 1) break;
         }
     }
-    return most;
+    return MLS__ALIGN + most;
 }
 
 MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format data)
@@ -1440,7 +3123,7 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
     if (!conv || !mls_conv_output(conv).n) return 0;
     c = mls__conv_defaults(conv);
     if (threads > c.in.n) threads = c.in.n;
-    fp32 = memcmp(&weight, &zero, sizeof zero) == 0 && memcmp(&data, &zero, sizeof zero) == 0;
+    fp32 = mls__same_format(weight, zero) && mls__same_format(data, zero);
     if (!fp32 && (mls_format_check(weight) != MLS_OK || mls_format_check(data) != MLS_OK)) return 0;
     for (int d = 0; d < 3; d++) {
         size_t size = mls__direction_workspace(&c, (mls_direction)d, fp32 ? 0 : &weight,
@@ -1450,1649 +3133,84 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
     return most;
 }
 
-/* Where the packed weights lie in memory. */
-static void mls__place_packed(mls__run *r, uint8_t *p)
-{
-    r->packed = p;
-    r->bias_row = (int32_t *)(void *)(p + (size_t)r->phases * r->phase_bytes);
-    r->wide_k = (int32_t *)(void *)(p + mls__packed_bytes(r));
-    r->wide_m = r->wide_k + (size_t)r->data.c * (size_t)r->blocks * MLS__LANE;
-}
-
-/* Takes the workspace; with too little for most slots fewer, not below least. */
-static mls_status mls__run_place(mls__run *r, void *memory, size_t size, int least, int most)
-{
-    uint8_t *p = (uint8_t *)memory;
-    int slots = most;
-    if (!p) return MLS_ERROR_ARGUMENT;
-    while (mls__run_size(r, slots) > size) {
-        if (--slots < least) return MLS_ERROR_MEMORY;
-    }
-    p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
-    r->slot = p, p += (size_t)r->slots * r->slot_bytes;
-    r->sum = p, p += (size_t)r->sums * r->sum_bytes;
-    if (r->direction == MLS_BACKWARD_WEIGHT) return MLS_OK;
-    mls__place_packed(r, r->packed_before ? (uint8_t *)(uintptr_t)r->packed_before : p);
-    return MLS_OK;
-}
-
-/* ----------------------------------------------------------------------------------- >>pack */
-
-/* Folding multiplier of a group: (2^mg + m) * 2^(K - k); a group of zeros may lie below K. */
-static int32_t mls__multiplier(const mls__run *r, mls_format f, uint32_t g, int k_used)
-{
-    int k = mls__k(f, g);
-    if (r->kind == MLS__WIDE) return 1;
-    if (mls__pairs_kind(r->kind)) return mls__fraction(f, g);
-    return k > k_used ? 0 : mls__fraction(f, g) << (k_used - k);
-}
-
-/* Multipliers of the channels of image n (of c_out n), and their repetition. */
-static void mls__multipliers(const mls__run *r, const mls_tensor *t, int32_t n, int k_used,
-                             int16_t *to)
-{
-    int32_t c = t->shape.c;
-    for (int32_t ch = 0; ch < c; ch++) {
-        uint32_t g = mls__group(t, n, ch);
-        /* in two planes the exponents come later */
-        if (r->kind == MLS__S32 && mls__k(t->format, g) <= k_used)
-            to[ch] = (int16_t)mls__fraction(t->format, g);
-        else
-            to[ch] = (int16_t)mls__multiplier(r, t->format, g, k_used);
-    }
-    for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) to[ch] = to[ch - c];
-}
-
-/* Where the weights (co, ky, kx, *) go: phase, row and column of the taps. */
-typedef struct mls__place {
-    int32_t phase, row, col;
-} mls__place;
-
-static mls__place mls__weight_place(const mls__run *r, int32_t ky, int32_t kx)
-{
-    mls__place p = {0, ky, kx};
-    int32_t s = r->c.stride;
-    if (r->direction == MLS_BACKWARD_DATA) {
-        p.phase = ky % s * r->phases_x + kx % s;
-        p.row = (r->c.kh - ky % s + s - 1) / s - 1 - ky / s;
-        p.col = (r->c.kw - kx % s + s - 1) / s - 1 - kx / s;
-    }
-    return p;
-}
-
-/* Bytes from the start of a phase to the element of a tap, a lane and a channel. */
-static size_t mls__weight_at(const mls__run *r, mls__place p, int32_t lane, int32_t channel)
-{
-    size_t at = (size_t)(lane / MLS__LANE), index, per_word = (size_t)(MLS__WORD / r->cell);
-    index = (size_t)p.col * (size_t)r->data.c + (size_t)channel;
-    if (r->kind == MLS__WIDE && !r->merged) {
-        at = at * (size_t)r->data.c + (size_t)channel;
-        return ((at * (size_t)r->taps_y + (size_t)p.row) * (size_t)r->taps_x + (size_t)p.col) *
-                   MLS__LANE * 4 +
-               (size_t)(lane % MLS__LANE) * 4;
-    }
-    if (mls__pairs_kind(r->kind))
-        at = at * (size_t)r->data.c + (size_t)channel, index = (size_t)p.col;
-    at = (at * (size_t)r->taps_y + (size_t)p.row) * (size_t)r->words + index / per_word;
-    return at * MLS__LANE * MLS__WORD + (size_t)(lane % MLS__LANE) * MLS__WORD +
-           index % per_word * (size_t)r->cell;
-}
-
-/* The places of the elements that follow one: run of them step bytes apart, then jump bytes more. */
-typedef struct mls__walk {
-    size_t at, step, jump;
-    int32_t run, left;
-} mls__walk;
-
-/* From an element on, along the channels of the weights: lanes in backward-data, where the first one
-   begins a block. */
-static mls__walk mls__weight_walk(const mls__run *r, mls__place p, int32_t lane, int32_t channel)
-{
-    mls__walk x;
-    x.at = mls__weight_at(r, p, lane, channel);
-    if (r->direction == MLS_BACKWARD_DATA) {
-        x.run = x.left = MLS__LANE, x.step = MLS__WORD;
-        x.jump = mls__weight_at(r, p, lane + MLS__LANE, channel) - x.at - MLS__LANE * MLS__WORD;
-    } else if (mls__pairs_kind(r->kind) || (r->kind == MLS__WIDE && !r->merged)) {
-        x.run = x.left = 1, x.step = 0;
-        x.jump = mls__weight_at(r, p, lane, channel + 1) - x.at;
-    } else {
-        x.run = MLS__WORD / r->cell, x.step = (size_t)r->cell;
-        x.left = x.run - (p.col * r->data.c + channel) % x.run;
-        x.jump = (MLS__LANE - 1) * MLS__WORD;
-    }
-    return x;
-}
-
-/* Sum of the magnitudes that a lane meets in strip words of a row of taps, at most. */
-static int64_t mls__row_largest(const mls__run *r, int32_t strip)
-{
-    int64_t most = 0;
-    size_t block = (size_t)r->blocks * (size_t)r->taps_y; /* rows of a phase */
-    for (size_t row = 0; row < (size_t)r->phases * block; row++) {
-        const uint8_t *p = r->packed + row / block * r->phase_bytes +
-                           row % block * (size_t)r->words * MLS__LANE * MLS__WORD;
-        for (int32_t word = 0; word < r->words; word += strip) {
-            int32_t left = r->words - word < strip ? r->words - word : strip;
-            int64_t sum[MLS__LANE] = {0};
-            for (int32_t i = 0; i < left * MLS__LANE; i++, p += MLS__WORD) {
-                int16_t v[2];
-                int32_t both = 0;
-                memcpy(v, p, sizeof v);
-                for (size_t j = 0; j < MLS__WORD && r->tiles; j++) {
-                    int32_t byte = p[j] + 256 * (int8_t)p[j + r->phase_bytes / 2];
-                    both += byte < 0 ? -byte : byte;
-                }
-                if (!r->tiles) both = (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
-                sum[i % MLS__LANE] += both;
-            }
-            for (int lane = 0; lane < MLS__LANE; lane++) {
-                if (sum[lane] > most) most = sum[lane];
-            }
-        }
-    }
-    return most;
-}
-
-/* fp32 weights in the layout of mls__run. */
-static void mls__pack_fp32(mls__run *r)
-{
-    const mls_conv *c = &r->c;
-    size_t ci = (size_t)c->in.c, from_co = (size_t)(c->kh * c->kw) * ci;
-    int forward = r->direction == MLS_FORWARD;
-    memset(r->packed, 0, (size_t)r->phases * r->phase_bytes);
-    for (int32_t co = 0; co < c->c_out; co += forward ? MLS__LANE : 1)
-        for (int32_t ky = 0; ky < c->kh; ky++)
-            for (int32_t kx = 0; kx < c->kw; kx++) {
-                mls__place p = mls__weight_place(r, ky, kx);
-                const float *from =
-                    r->first32 + (size_t)co * from_co + (size_t)(ky * c->kw + kx) * ci;
-                uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes;
-                if (forward) { /* 16 output channels side by side */
-                    size_t lanes = (size_t)(c->c_out - co < MLS__LANE ? c->c_out - co : MLS__LANE);
-                    float *to = (float *)(void *)(phase + mls__weight_at(r, p, co, 0));
-                    for (size_t i = 0; i < ci; i++, to += MLS__LANE) {
-                        for (size_t j = 0; j < lanes; j++) to[j] = from[j * from_co + i];
-                    }
-                } else {
-                    for (size_t i = 0; i < ci; i += MLS__LANE) {
-                        size_t lanes = ci - i < MLS__LANE ? ci - i : (size_t)MLS__LANE;
-                        float *to = (float *)(void *)(phase + mls__weight_at(r, p, (int32_t)i, co));
-                        for (size_t j = 0; j < lanes; j++) to[j] = from[i + j];
-                    }
-                }
-            }
-}
-
-/* The weights in the layout of mls__run. */
-static void mls__pack_weights(mls__run *r)
-{
-    const mls_conv *c = &r->c;
-    int pairs = mls__pairs_kind(r->kind), forward = r->direction == MLS_FORWARD;
-    size_t plane_bytes = r->phase_bytes / 2;
-    size_t lanes = (size_t)r->blocks * MLS__LANE, sums = mls__bias_sums(r);
-    uint8_t values[MLS__AHEAD * 4];
-    int16_t multiplier[MLS__AHEAD + MLS__AHEAD];
-    mls__fold f;
-    if (r->kind == MLS__F32) {
-        mls__pack_fp32(r);
-        return;
-    }
-    memset(r->packed, 0, (size_t)r->phases * r->phase_bytes);
-    memset(r->bias_row, 0, (size_t)r->phases * sums * sizeof *r->bias_row);
-    memset(&f, 0, sizeof f);
-    f.code = r->first->code, f.format = r->first->format;
-    f.multiplier = multiplier, f.channels = MLS__AHEAD;
-    for (int32_t co = 0; co < c->c_out; co++)
-        for (int32_t c0 = 0; c0 < c->in.c; c0 += MLS__AHEAD) {
-            int32_t count = c->in.c - c0 < MLS__AHEAD ? c->in.c - c0 : MLS__AHEAD;
-            for (int32_t i = 0; i < count; i++) {
-                multiplier[i] =
-                    (int16_t)mls__multiplier(r, f.format, mls__group(r->first, co, c0 + i), r->k1);
-            }
-            for (int32_t ky = 0; ky < c->kh; ky++)
-                for (int32_t kx = 0; kx < c->kw; kx++) {
-                    mls__place p = mls__weight_place(r, ky, kx);
-                    size_t first =
-                        (((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)c->kw + (size_t)kx) *
-                            (size_t)c->in.c +
-                        (size_t)c0;
-                    uint8_t *phase = r->packed + (size_t)p.phase * r->phase_bytes, *to;
-                    mls__walk x;
-                    int32_t *bias = r->bias_row + (size_t)p.phase * sums;
-                    if (r->integers)
-                        memcpy(values, r->integers + first * (size_t)r->size,
-                               (size_t)(count * r->size));
-                    else
-                        r->kernel->fold(&f, first, (size_t)count, 0, r->size, values);
-                    x = mls__weight_walk(r, p, forward ? co : c0, forward ? c0 : co);
-                    to = phase + x.at;
-                    for (int32_t i = 0; i < count; i++) {
-                        if (r->size == 1) {
-                            *to = values[i];
-                        } else if (r->planes == 2) {
-                            int16_t v, hi;
-                            memcpy(&v, values + 2 * i, 2);
-                            hi = (int16_t)((v + 128) >> 8), v = (int16_t)(v - hi * 256);
-                            memcpy(to, &v, 2);
-                            memcpy(to + plane_bytes, &hi, 2);
-                        } else if (r->tiles) {
-                            int16_t v;
-                            memcpy(&v, values + 2 * i, 2);
-                            to[0] = (uint8_t)(v & 255), to[plane_bytes] = (uint8_t)(v >> 8);
-                        } else if (r->size == 2) {
-                            memcpy(to, values + 2 * i, 2);
-                        } else {
-                            memcpy(to, values + 4 * i, 4);
-                        }
-                        to += x.step;
-                        if (--x.left == 0) to += x.jump, x.left = x.run;
-                    }
-                    for (int32_t i = 0; i < count && r->bias; i++) {
-                        int32_t lane = forward ? co : c0 + i, channel = forward ? c0 + i : co;
-                        size_t at = (size_t)(p.row + 1) * lanes + (size_t)lane;
-                        uint32_t v;
-                        if (pairs) {
-                            at = (size_t)(lane / MLS__LANE * r->data.c + channel) * MLS__LANE +
-                                 (size_t)(lane % MLS__LANE);
-                        }
-                        /* unsigned: sums that wrap are refused later */
-                        v = (uint32_t)((int32_t)r->bias * (int8_t)values[i]);
-                        bias[at] = (int32_t)((uint32_t)bias[at] - v);
-                    }
-                }
-        }
-    for (size_t i = 0; i < (size_t)r->phases * sums && !pairs; i++) {
-        uint32_t before = i % sums < lanes ? 0 : (uint32_t)r->bias_row[i - lanes];
-        r->bias_row[i] = (int32_t)((uint32_t)r->bias_row[i] + before);
-    }
-    if (!mls__kind16(r->kind)) return;
-    r->row_largest = mls__row_largest(r, r->words);
-    if (r->words > MLS__STRIP) r->strip_largest = mls__row_largest(r, MLS__STRIP);
-}
-
-/* How many rows of taps 32 bits hold, by what the weights really are. */
-static void mls__rows_fit(mls__run *r)
-{
-    int64_t row = r->planes == 1 ? r->largest * r->row_largest : INT64_MAX;
-    int64_t fit = row > INT32_MAX ? 0 : INT32_MAX / (row ? row : 1);
-    r->rows_fit = fit < r->taps_y ? (int32_t)fit : r->taps_y;
-    r->words_fit = r->segment * r->size / MLS__WORD;
-    if (r->planes == 1 && r->strip_largest && r->words_fit < MLS__STRIP &&
-        r->largest * r->strip_largest <= INT32_MAX) {
-        r->words_fit = MLS__STRIP;
-    }
-}
-
-/* Image n of the second operand, folded, with its padding. */
-static void mls__pad_image(const mls__run *r, int32_t n, uint8_t *image, int16_t *multiplier)
-{
-    size_t size = (size_t)r->size, c = (size_t)r->data.c;
-    size_t row_bytes = (size_t)r->cols * c * size;
-    int32_t w = r->data.w < r->cols - r->left ? r->data.w : r->cols - r->left;
-    mls__fold f;
-    memset(image, (int)r->bias, (size_t)r->rows * row_bytes);
-    if (r->second) {
-        f.code = r->second->code, f.format = r->second->format, f.multiplier = multiplier;
-        f.channels = c, f.flip = r->bias;
-        mls__multipliers(r, r->second, n, r->k2, multiplier);
-    }
-    for (int32_t y = 0; y < r->data.h && y + r->top < r->rows && w > 0; y++) {
-        size_t at = ((size_t)n * (size_t)r->data.h + (size_t)y) * (size_t)r->data.w * c;
-        uint8_t *to = image + (size_t)(y + r->top) * row_bytes + (size_t)r->left * c * size;
-        if (r->second)
-            r->kernel->fold(&f, at, (size_t)w * c, 0, r->size, to);
-        else
-            memcpy(to, r->second32 + at, (size_t)w * c * 4);
-    }
-}
-
-/* ------------------------------------------------------------------------------------ >>run
-   Forward and backward-data: one image at a time, phase by phase, tile by tile. */
-
-/* The part of the output that takes the same taps. */
-typedef struct mls__phase {
-    int32_t taps_y, taps_x;
-    int32_t h, w;       /* outputs */
-    int32_t y, x, step; /* the first of them, and their distance in the output image */
-    int32_t row, col;   /* of its first tap in the padded image */
-    int32_t stride;     /* of the taps from output to output */
-} mls__phase;
-
-static void mls__phase_side(int32_t residue, int32_t s, int32_t k, int32_t pad, int32_t side,
-                            int32_t most, int32_t *taps, int32_t *count, int32_t *first,
-                            int32_t *at)
-{
-    int32_t t = pad > residue ? (pad - residue + s - 1) / s : 0;
-    *taps = (k - residue + s - 1) / s;
-    *first = s * t + residue - pad;
-    *count = *first < side ? (side - 1 - *first) / s + 1 : 0;
-    *at = t - (*taps - 1) + most - 1;
-}
-
-static mls__phase mls__phase_make(const mls__run *r, int32_t index)
-{
-    const mls_conv *c = &r->c;
-    mls__phase p;
-    p.taps_y = c->kh, p.taps_x = c->kw, p.h = r->out.h, p.w = r->out.w;
-    p.y = p.x = p.row = p.col = 0, p.step = 1, p.stride = c->stride;
-    if (r->direction == MLS_BACKWARD_DATA) {
-        int32_t s = c->stride;
-        mls__phase_side(index / r->phases_x, s, c->kh, c->pad, c->in.h, r->taps_y, &p.taps_y, &p.h,
-                        &p.y, &p.row);
-        mls__phase_side(index % r->phases_x, s, c->kw, c->pad, c->in.w, r->taps_x, &p.taps_x, &p.w,
-                        &p.x, &p.col);
-        p.step = s, p.stride = 1;
-    }
-    return p;
-}
-
-/* Rows of the next tile when left are to be done: at most most, a power of two; or 7, where there is
-   such a tile (seven), for images whose sides are its multiples. */
-static int mls__tile_rows(int most, int seven, int32_t left)
-{
-    int mr = most;
-    if (mr == 8 && seven && left % 7 == 0 && left <= 21) return 7;
-    while (mr > 1 && mr / 2 >= left) mr /= 2;
-    return mr;
-}
-
-/* Blocks of the next tile. */
-static int mls__tile_blocks(const mls__kernel *k, int32_t left)
-{
-    if (left == 3 && k->rows[3]) return 3;
-    return left > 1 && k->rows[2] ? 2 : 1;
-}
-
-/* Sums of d in 64 bits, by parts that 32 bits hold: of int16, and of either one's two planes. */
-static void mls__dot_parts(const mls__run *r, mls__dot d, int mr, int nb, size_t plane_bytes,
-                           int64_t *sum)
-{
-    static const int32_t zero[MLS__ROWS * 3] = {0};
-    int32_t shift[MLS__ROWS], rows = d.rows, all = d.words, row_step, word_step;
-    int halves = r->kind == MLS__S32;
-    mls__dot part;
-    if (r->rows_fit) {
-        row_step = r->rows_fit, word_step = all;
-    } else {
-        int64_t words = r->segment * r->size / MLS__WORD; /* of any rows */
-        word_step = r->words_fit < all ? (int32_t)r->words_fit : all;
-        row_step = words / all > 1 ? words / all < rows ? (int32_t)(words / all) : rows : 1;
-    }
-    memset(sum, 0, sizeof(int64_t) * (size_t)(mr * nb * MLS__LANE));
-    d.init = 0, d.put = MLS__PUT_WIDE, d.count = mr, d.lanes = nb * MLS__LANE;
-    d.wide = sum, d.wide_step = (size_t)(nb * MLS__LANE);
-    d.lane_k = zero, d.row_shift = shift;
-    part = d;
-    for (int plane = 0; plane < (halves ? 2 : r->planes); plane++) {
-        const uint8_t *a = halves ? d.a + (size_t)plane * r->image_plane : d.a;
-        const uint8_t *b = halves ? d.b : d.b + (size_t)plane * plane_bytes;
-        for (int i = 0; i < MLS__ROWS; i++) shift[i] = plane * (halves ? r->low_bits : 8);
-        for (int32_t row = 0; row < rows; row += row_step) {
-            for (int32_t word = 0; word < all; word += word_step) {
-                part.rows = rows - row < row_step ? rows - row : row_step;
-                part.words = all - word < word_step ? all - word : word_step;
-                part.a = a + row * d.a_row + word * d.a_word;
-                part.b = b + (size_t)row * d.b_row + (size_t)word * d.b_word;
-                r->kernel->dot(r->kind, mr, nb, &part);
-            }
-        }
-    }
-}
-
-static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, int32_t *shift,
-                           mls__phase p, int32_t index, float *to);
-static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, mls__phase p,
-                          const uint8_t *packed, float *to);
-
-/* A tile of outputs. */
-static void mls__run_tile(const mls__run *r, const mls__dot *d, int mr, int nb)
-{
-    int64_t sum[MLS__TILE];
-    int32_t tile[MLS__TILE];
-    int whole = !mls__kind16(r->kind) || r->rows_fit >= d->rows; /* 32 bits hold a sum */
-    mls__dot e;
-    if (r->kind == MLS__F32 || (r->scale > 0 && whole && r->kind != MLS__S32)) {
-        r->kernel->dot(r->kind, mr, nb, d);
-        return;
-    }
-    e = *d, e.c = tile, e.c_step = (size_t)(nb * MLS__LANE);
-    if (r->kind == MLS__S32 && r->scale > 0 && whole) {
-        e.a += r->image_plane, e.put = MLS__PUT_SUMS;
-        r->kernel->dot(r->kind, mr, nb, &e);
-        e.a = d->a, e.put = MLS__PUT_JOINED;
-        e.power = (double)(1 << r->low_bits);
-        r->kernel->dot(r->kind, mr, nb, &e);
-        return;
-    }
-    if (!whole || r->kind == MLS__S32) {
-        mls__dot_parts(r, *d, mr, nb, r->phase_bytes / 2, sum);
-    } else {
-        e.put = MLS__PUT_SUMS, e.lanes = nb * MLS__LANE;
-        r->kernel->dot(r->kind, mr, nb, &e);
-        for (int32_t i = 0; i < d->count * nb * MLS__LANE; i++) sum[i] = tile[i];
-    }
-    for (int32_t m = 0; m < d->count; m++) {
-        r->kernel->emit(sum + m * nb * MLS__LANE, (size_t)d->lanes, r->fold, r->scaling.tensor,
-                        r->scaling.units, d->out + (size_t)m * d->out_step);
-    }
-}
-
-/* Where a tile of floats goes on: from the outputs, of which there may be fewer than its rows. */
-static void mls__tile_go_on(mls__dot *d, int mr, int nb, float *part)
-{
-    d->init = (const int32_t *)(const void *)d->out, d->init_step = d->out_step;
-    if (d->count == mr) return;
-    for (int32_t m = 0; m < d->count; m++) {
-        memcpy(part + m * nb * MLS__LANE, d->out + (size_t)m * d->out_step,
-               (size_t)(nb * MLS__LANE) * sizeof(float));
-    }
-    d->init = (const int32_t *)(const void *)part, d->init_step = (size_t)(nb * MLS__LANE);
-}
-
-/* Rows of taps, of count from tap on, that meet the image and not only its padding. */
-typedef struct mls__rows {
-    int32_t from, count;
-    int32_t first, some; /* the first one of all, and whether there is any */
-} mls__rows;
-
-static mls__rows mls__rows_inside(const mls__run *r, const mls__phase *p, int32_t y, int32_t tap,
-                                  int32_t count)
-{
-    mls__rows x;
-    int32_t at = p->row + y * p->stride, end = r->top + r->data.h - at;
-    x.first = r->top > at ? r->top - at : 0;
-    if (end > p->taps_y) end = p->taps_y;
-    x.some = x.first < end;
-    if (!x.some) x.first = end = 0;
-    x.from = tap > x.first ? tap : x.first;
-    if (end > tap + count) end = tap + count;
-    x.count = end > x.from ? end - x.from : 0;
-    return x;
-}
-
-/* What takes the bias of these rows off, for nb blocks; perhaps in room. */
-static const int32_t *mls__bias_of(const mls__run *r, const int32_t *sums, mls__rows rows, int nb,
-                                   int32_t *room)
-{
-    size_t lanes = (size_t)r->blocks * MLS__LANE;
-    const int32_t *before = sums + (size_t)rows.from * lanes;
-    const int32_t *all = before + (size_t)rows.count * lanes;
-    if (rows.from == 0) return all;
-    for (int i = 0; i < nb * MLS__LANE; i++) room[i] = all[i] - before[i];
-    return room;
-}
-
-/* One phase of some images of int8, int16 or fp32. */
-static void mls__run_phase(const mls__run *r, const uint8_t *images, size_t step, int32_t count,
-                           mls__phase p, int32_t index, float *to)
-{
-    size_t image_out = mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
-    size_t pixel = (size_t)r->data.c * (size_t)r->size, row_bytes = (size_t)r->cols * pixel;
-    size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
-    const uint8_t *packed = r->packed + (size_t)index * r->phase_bytes;
-    const int32_t *bias = r->bias_row + (size_t)index * mls__bias_sums(r);
-    int32_t words = (int32_t)(((size_t)p.taps_x * pixel + MLS__WORD - 1) / MLS__WORD);
-    int32_t row_step = p.taps_y, word_step = words;
-    int nb;
-    mls__dot d;
-    memset(&d, 0, sizeof d);
-    d.a_m = (ptrdiff_t)((size_t)p.stride * pixel);
-    d.a_row = (ptrdiff_t)row_bytes, d.a_word = MLS__WORD;
-    d.b_word = MLS__LANE * MLS__WORD, d.b_row = (size_t)r->words * d.b_word;
-    d.b_block = (size_t)r->taps_y * d.b_row;
-    d.images = 1;
-    d.put = MLS__PUT_FLOATS, d.scale = r->scale;
-    d.out_step = (size_t)p.step * (size_t)r->lanes;
-    if (r->kind == MLS__F32 && r->together > 1 && r->lanes % MLS__LANE == 0) {
-        row_step = 1, word_step = MLS__STRIP; /* weights that stay in the L1 cache */
-    }
-    for (int32_t block = 0; block < r->blocks; block += nb) {
-        int32_t first = block * MLS__LANE;
-        nb = mls__tile_blocks(r->kernel, r->blocks - block);
-        d.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
-        for (int32_t tap = 0; tap < p.taps_y; tap += row_step)
-            for (int32_t word = 0; word < words; word += word_step) {
-                d.words = words - word < word_step ? words - word : word_step;
-                for (int32_t line = 0; line < count * p.h; line++) {
-                    int32_t image = line / p.h, y = line % p.h;
-                    float *row = to + (size_t)image * image_out + first +
-                                 (size_t)(p.y + y * p.step) * side_w * (size_t)r->lanes;
-                    mls__rows rows = mls__rows_inside(r, &p, y, tap, row_step);
-                    const uint8_t *a = images + (size_t)image * step +
-                                       (size_t)(p.row + y * p.stride + rows.from) * row_bytes;
-                    int32_t room[3 * MLS__LANE];
-                    const int32_t *init;
-                    int mr, go_on = rows.from > rows.first || word > 0;
-                    d.rows = rows.count;
-                    if (d.rows == 0 && (go_on || rows.some)) continue;
-                    d.b = packed + (size_t)block * d.b_block + (size_t)rows.from * d.b_row +
-                          (size_t)word * d.b_word;
-                    init = r->bias ? mls__bias_of(r, bias + first, rows, nb, room) : 0;
-                    for (int32_t x = 0; x < p.w; x += mr) {
-                        float part[MLS__TILE];
-                        mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, p.w - x);
-                        d.count = p.w - x < mr ? p.w - x : mr;
-                        d.a = a + (size_t)(p.col + x * p.stride) * pixel + word * MLS__WORD;
-                        d.out = row + (size_t)(p.x + x * p.step) * (size_t)r->lanes;
-                        d.init = init, d.init_step = 0;
-                        if (go_on) mls__tile_go_on(&d, mr, nb, part);
-                        mls__run_tile(r, &d, mr, nb);
-                    }
-                }
-            }
-    }
-}
-
-/* The same on tiles, for some images. */
-static void mls__run_areas(const mls__run *r, const uint8_t *image, size_t step, int32_t images,
-                           mls__phase p, int32_t index, float *to)
-{
-    mls_shape side = r->direction == MLS_FORWARD ? r->out : r->c.in;
-    ptrdiff_t pixel = r->data.c, row_bytes = (ptrdiff_t)r->cols * pixel;
-    int32_t nb;
-    mls__area x;
-    memset(&x, 0, sizeof x);
-    x.a_x = (ptrdiff_t)p.stride * pixel, x.a_y = (ptrdiff_t)p.stride * row_bytes;
-    x.a_row = row_bytes, x.a_plane = (ptrdiff_t)r->image_plane;
-    x.b_row = (ptrdiff_t)r->words * MLS__LANE * MLS__WORD, x.b_block = r->taps_y * x.b_row;
-    x.b_plane = (ptrdiff_t)(r->phase_bytes / 2);
-    x.rows = p.taps_y, x.h = p.h, x.w = p.w;
-    x.words = (int32_t)mls__align(((size_t)p.taps_x * (size_t)pixel + MLS__WORD - 1) / MLS__WORD,
-                                  MLS__TILE_WORDS);
-    x.out_x = (size_t)p.step * (size_t)r->lanes;
-    x.out_y = (size_t)p.step * (size_t)side.w * (size_t)r->lanes;
-    x.scale = r->kind == MLS__S8 || r->rows_fit >= p.taps_y ? r->scale : 0;
-    x.factors[0] = r->fold, x.factors[1] = r->scaling.tensor, x.factors[2] = r->scaling.units;
-    /* Weights that nearly fit the L1 cache pass by for every tile, others for every image. */
-    for (int32_t block = 0; block < r->blocks && p.h > 0 && p.w > 0; block += nb) {
-        int32_t first = block * MLS__LANE;
-        nb = r->phase_bytes <= MLS__GATHER / 8 ? r->blocks : r->blocks - block > 1 ? 2 : 1;
-        x.lanes = r->lanes - first < nb * MLS__LANE ? r->lanes - first : nb * MLS__LANE;
-        x.b = r->packed + (size_t)index * r->phase_bytes + (size_t)block * (size_t)x.b_block;
-        for (int32_t i = 0; i < images; i++) {
-            x.a = image + (size_t)i * step + p.row * row_bytes + p.col * pixel;
-            x.out = to + (size_t)i * mls__image(side) + (size_t)first +
-                    ((size_t)p.y * (size_t)side.w + (size_t)p.x) * (size_t)r->lanes;
-            r->kernel->tiles->area(&x);
-        }
-    }
-}
-
-/* By how much the channels of image n are shifted, and their repetition. */
-static void mls__image_shifts(const mls__run *r, int32_t n, int32_t *shift)
-{
-    int32_t c = r->data.c;
-    for (int32_t ch = 0; ch < c; ch++) {
-        int k = mls__k(r->second->format, mls__group(r->second, n, ch));
-        shift[ch] = k < r->k2 ? r->k2 - k : 0;
-    }
-    for (int32_t ch = c; ch < c + MLS__AHEAD; ch++) shift[ch] = shift[ch - c];
-}
-
-/* Some images, at most r->together. to: output image n */
-static void mls__run_images(const mls__run *r, int32_t n, int32_t images, int slot, float *to)
-{
-    uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
-    uint8_t *scratch = own + (size_t)r->together * r->image_bytes;
-    const uint8_t *image = own;
-    int16_t *multiplier = (int16_t *)(void *)scratch;
-    int32_t *shift = (int32_t *)(void *)(scratch + mls__multiplier_bytes(r));
-    size_t step = r->images ? r->images_step : r->image_bytes;
-    if (r->images)
-        image = r->images + (size_t)n * step;
-    else
-        for (int32_t i = 0; i < images; i++) {
-            mls__pad_image(r, n + i, own + (size_t)i * step, multiplier);
-        }
-    if (r->direction == MLS_BACKWARD_DATA && (r->c.stride > r->c.kh || r->c.stride > r->c.kw)) {
-        /* some outputs have no taps */
-        memset(to, 0, (size_t)images * mls__image(r->c.in) * sizeof(float));
-    }
-    if (r->tiles && r->kind == MLS__S16) {
-        for (int32_t i = 0; i < images; i++) {
-            uint8_t *low = own + (size_t)i * r->image_bytes + 2 * r->image_plane;
-            r->kernel->tiles->bytes((const int16_t *)(const void *)(image + (size_t)i * step),
-                                    (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, low,
-                                    low + r->image_plane);
-        }
-        image = own + 2 * r->image_plane, step = r->image_bytes;
-    }
-    if (r->kind == MLS__S32) {
-        for (int32_t i = 0; i < images; i++) {
-            int16_t *low = (int16_t *)(void *)(own + (size_t)i * step);
-            mls__image_shifts(r, n + i, shift);
-            r->kernel->halve(low, low + r->image_plane / 2, shift, (size_t)r->data.c,
-                             (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c, r->low_bits);
-        }
-    }
-    if (mls__pairs_kind(r->kind)) { /* words of neighbouring pixels, from every pixel on */
-        size_t per_word = (size_t)(MLS__WORD / r->size), c = (size_t)r->data.c;
-        size_t pixels = (size_t)r->rows * (size_t)r->cols, pixel = mls__pairs_pixel(r);
-        uint8_t *words = own + mls__align(pixels * c * (size_t)r->size + MLS__SLACK, MLS__ALIGN);
-        mls__mix_pixels x;
-        x.pixel = c * (size_t)r->size, x.count = c, x.size = r->size, x.flip = 0;
-        x.steps = (pixels + per_word - 1) / per_word;
-        x.to_step = per_word * pixel, x.zeros = image;
-        x.to_block = MLS__LANE * MLS__WORD;
-        for (size_t t = 0; t < per_word; t++) {
-            x.from = image + t * x.pixel, x.pixels = pixels - t;
-            x.to = words + t * pixel;
-            r->kernel->interleave(&x);
-        }
-        image = words;
-    }
-    for (int32_t index = 0; index < r->phases; index++) {
-        mls__phase p = mls__phase_make(r, index);
-        if (r->tiles) {
-            mls__run_areas(r, image, step, images, p, index, to);
-        } else if (mls__pairs_kind(r->kind)) {
-            mls__run_pairs(r, n, image, shift, p, index, to);
-        } else if (r->kind == MLS__WIDE) {
-            mls__run_wide(r, n, (const int32_t *)(const void *)image, p,
-                          r->packed + (size_t)index * r->phase_bytes, to);
-        } else {
-            mls__run_phase(r, image, step, images, p, index, to);
-        }
-    }
-}
-
-/* At the end of a thread's work. */
-static void mls__run_release(const mls__run *r)
-{
-    if (r->tiles) r->kernel->tiles->release();
-}
-
-/* Backward-weight: a thread gathers E and A of some images as words of neighbouring pixels, until
-   MLS__GATHER is full, and adds their products to a sum. */
-
-typedef struct mls__sum {
-    int64_t *head;  /* terms in the 32-bit part; whether that part is to be started anew */
-    int64_t *error; /* [ky][co] sums of E, which the bias of A multiplies */
-    int64_t *c64;
-    int32_t *c32;
-    size_t count;
-} mls__sum;
-
-static mls__sum mls__sum_at(const mls__run *r, int32_t index)
-{
-    uint8_t *p = r->sum + (size_t)index * r->sum_bytes;
-    mls__sum s;
-    s.head = (int64_t *)(void *)p;
-    s.count = r->sum_count;
-    p += MLS__ALIGN;
-    s.error = (int64_t *)(void *)p, p += mls__error_bytes(r);
-    s.c32 = (int32_t *)(void *)p;
-    if (r->kind == MLS__F32 || r->kind == MLS__S8) p += s.count * 4;
-    s.c64 = (int64_t *)(void *)p;
-    return s;
-}
-
-/* Whether int8 sums of all images fit 32 bits. */
-static int mls__sums_fit(const mls__run *r)
-{
-    int64_t row = r->tiles ? r->out.w : r->quads * MLS__WORD;
-    return (int64_t)r->out.n * r->out.h * row <= r->segment;
-}
-
-static void mls__sum_start(const mls__run *r, int32_t index)
-{
-    mls__sum s = mls__sum_at(r, index);
-    memset(s.head, 0, MLS__ALIGN + mls__error_bytes(r));
-    s.head[1] = 1;
-    if (r->kind != MLS__F32 && !(r->kind == MLS__S8 && mls__sums_fit(r))) {
-        memset(s.c64, 0, s.count * 8);
-    }
-}
-
-/* Moves the 32-bit sums on. */
-static void mls__sum_flush(mls__sum *s)
-{
-    for (size_t i = 0; i < s->count; i++) s->c64[i] += s->c32[i];
-    s->head[0] = 0, s->head[1] = 1;
-}
-
-/* What follows the image in a slot. */
-typedef struct mls__scratch {
-    uint8_t *error, *a, *e, *flat;
-    size_t *tap; /* on tiles: bytes of A to a tap */
-    mls__gathered *gathered;
-    int16_t *multiplier;
-    int32_t *lane_k, *row_shift; /* of the first image that is gathered */
-} mls__scratch;
-
-static mls__scratch mls__scratch_at(const mls__run *r, int slot)
-{
-    mls__scratch s;
-    uint8_t *p = r->slot + (size_t)slot * r->slot_bytes + (size_t)r->together * r->image_bytes;
-    s.error = p, p += (size_t)r->together * r->error_bytes;
-    s.a = p, p += r->a_bytes;
-    s.e = p, p += r->e_bytes * (r->kind == MLS__S16 ? 2 : 1);
-    s.flat = p, p += r->flat_bytes;
-    s.gathered = (mls__gathered *)(void *)p, p += MLS__ALIGN;
-    s.tap = (size_t *)(void *)p;
-    if (r->tiles) {
-        p += mls__align((size_t)r->c.kh * (size_t)r->c.kw * sizeof(size_t), MLS__ALIGN);
-    }
-    s.multiplier = (int16_t *)(void *)p, p += mls__multiplier_bytes(r);
-    s.lane_k = (int32_t *)(void *)p;
-    s.row_shift = s.lane_k + (size_t)r->blocks * MLS__LANE;
-    return s;
-}
-
-/* A pixel of E that is zero, behind E. */
-static uint8_t *mls__zeros_at(const mls__run *r, const mls__scratch *s)
-{
-    size_t elements = (size_t)r->out.h * (size_t)r->out.w * (size_t)r->c.c_out;
-    return s->error + elements * (size_t)r->size * (r->kind == MLS__S16 ? 2 : 1);
-}
-
-/* How many of some output lines from y on have a row ky of A that is not padding, and where they
-   begin. */
-static int32_t mls__lines_inside(const mls_conv *c, int32_t ky, int32_t y, int32_t count,
-                                 int32_t *from)
-{
-    int32_t s = c->stride, first = c->pad > ky ? (c->pad - ky + s - 1) / s : 0;
-    int32_t end = c->pad + c->in.h > ky ? (c->pad + c->in.h - ky + s - 1) / s : 0;
-    first = first > y ? first - y : 0, end = end - y < count ? end - y : count;
-    *from = first < end ? first : 0;
-    return first < end ? end - first : 0;
-}
-
-/* Adds sign times the sums of some lines of E, of the images and words of d, to those of rows ky to
-   end - 1 of the kernel. */
-static void mls__error_sums(const mls__run *r, mls__dot d, const uint8_t *e, int32_t lines,
-                            int32_t sign, int32_t ky, int32_t end, int64_t *error)
-{
-    int32_t ones[1] = {0x01010101}, tile[MLS__LANE];
-    d.a = (const uint8_t *)ones, d.a_m = d.a_image = d.a_row = d.a_word = 0;
-    d.b_image = r->e.image, d.b_row = r->e.row, d.b_word = r->e.word;
-    d.b_unsigned = 0, d.put = MLS__PUT_SUMS, d.count = 1, d.lanes = MLS__LANE;
-    d.c = tile, d.init = 0, d.rows = lines;
-    for (int32_t co = 0; co < r->c.c_out && lines; co += MLS__LANE) {
-        d.b = e + (size_t)(co / MLS__LANE) * r->e.block;
-        r->kernel->dot(r->kind, 1, 1, &d);
-        for (int32_t row = ky; row < end; row++) {
-            int64_t *to = error + (size_t)row * (size_t)r->co + co;
-            for (int i = 0; i < MLS__LANE; i++) to[i] += sign * tile[i];
-        }
-    }
-}
-
-/* Adds the products of some images, or of rows of one from line top on, to a sum. */
-static void mls__weight_tiles(const mls__run *r, const uint8_t *e, const uint8_t *a, int32_t images,
-                              int32_t top, int32_t rows, const mls__scratch *scratch, int32_t index)
-{
-    static const int32_t zero[3 * MLS__LANE] = {0};
-    const mls_conv *c = &r->c;
-    int pairs = mls__pairs_kind(r->kind), sums = r->kind == MLS__S8 || r->kind == MLS__F32;
-    size_t lanes = (size_t)r->blocks * MLS__LANE;
-    int64_t per_word = MLS__WORD / r->size, limit = MLS__STRIP;
-    if (r->kind == MLS__F32 && r->gather > 1) limit = 4 * MLS__STRIP;
-    int32_t word_step, row_step, image_step;
-    mls__sum sum = mls__sum_at(r, index);
-    mls__dot d;
-    memset(&d, 0, sizeof d);
-    d.a_m = MLS__WORD, d.a_word = (ptrdiff_t)r->e.word, d.a_row = (ptrdiff_t)r->e.row;
-    d.a_image = (ptrdiff_t)r->e.image;
-    d.b_block = r->a.block, d.b_word = r->a.word, d.b_row = (size_t)c->stride * r->a.row;
-    d.b_image = r->a.image;
-    d.b_unsigned = 1;
-    if (r->kind == MLS__S16 && limit > r->segment / per_word) limit = r->segment / per_word;
-    if (pairs) limit = INT32_MAX;
-    word_step = r->quads <= limit ? r->quads : (int32_t)limit;
-    row_step = word_step < r->quads      ? 1
-               : limit / r->quads < rows ? (int32_t)(limit / r->quads)
-                                         : rows;
-    image_step = 1;
-    if (row_step == rows && limit / r->quads / rows > 1) {
-        image_step = (int32_t)(limit / r->quads / rows);
-        if (image_step > images) image_step = images;
-    }
-    if (pairs) image_step = images; /* one after the other: sums of a tile stay in the cache */
-    for (int32_t n = 0; n < images; n += image_step)
-        for (int32_t y = 0; y < rows; y += row_step)
-            for (int32_t q = 0; q < r->quads; q += word_step) {
-                int64_t terms;
-                int32_t lines, words, each = 1;
-                const uint8_t *e0 =
-                    e + (size_t)n * r->e.image + (size_t)y * r->e.row + (size_t)q * r->e.word;
-                const uint8_t *a0 = a + (size_t)n * r->a.image + (size_t)q * r->a.word +
-                                    (size_t)(y * c->stride) * r->a.row;
-                d.images = images - n < image_step ? images - n : image_step;
-                if (pairs) each = d.images, d.images = 1;
-                d.words = words = r->quads - q < word_step ? r->quads - q : word_step;
-                lines = rows - y < row_step ? rows - y : row_step;
-                terms = (int64_t)d.images * lines * words * per_word;
-                if (r->kind == MLS__S8 && sum.head[0] + terms > r->segment) mls__sum_flush(&sum);
-                sum.head[0] += terms;
-                if (r->bias) mls__error_sums(r, d, e0, lines, 1, 0, c->kh, sum.error);
-                for (int plane = 0; plane < r->planes; plane++) {
-                    int32_t plane_shift[MLS__ROWS];
-                    for (int i = 0; i < MLS__ROWS; i++) plane_shift[i] = 8 * plane;
-                    for (int32_t ky = 0; ky < c->kh; ky++) {
-                        /* lines whose row of A is padding stay out */
-                        int32_t from, some = mls__lines_inside(c, ky, top + y, lines, &from);
-                        int nb;
-                        d.words = words;
-                        if (r->bias && some < lines) {
-                            mls__error_sums(r, d, e0, from, -1, ky, ky + 1, sum.error);
-                            mls__error_sums(r, d, e0 + (size_t)(from + some) * r->e.row,
-                                            lines - from - some, -1, ky, ky + 1, sum.error);
-                        }
-                        if (some == 0 && !(sums && sum.head[1])) continue;
-                        d.rows = some;
-                        if (c->stride == 1 && r->size < MLS__WORD && word_step == r->quads) {
-                            d.words *= d.rows, d.rows = 1; /* one row of words after the other */
-                        }
-                        for (int32_t block = 0; block < r->blocks; block += nb) {
-                            int mr;
-                            nb = mls__tile_blocks(r->kernel, r->blocks - block);
-                            if (r->kernel->rows[3] && r->blocks - block >= 3 &&
-                                r->blocks - block != 4) {
-                                nb = 3;
-                            }
-                            d.lanes = r->lanes - block * MLS__LANE;
-                            if (d.lanes > nb * MLS__LANE) d.lanes = nb * MLS__LANE;
-                            for (int32_t co = 0; co < c->c_out; co += mr) {
-                                size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
-                                            (size_t)block * MLS__LANE;
-                                mr = mls__tile_rows(r->kernel->rows[nb], nb == 2, c->c_out - co);
-                                if (mr == 7) mr = 8; /* rows here need not be exact */
-                                d.count = mr;
-                                d.b = a0 + (size_t)(ky + from * c->stride) * r->a.row +
-                                      (size_t)block * d.b_block;
-                                d.a = e0 + (size_t)plane * r->e_bytes + (size_t)from * r->e.row +
-                                      (size_t)(co / MLS__LANE) * r->e.block +
-                                      co % MLS__LANE * MLS__WORD;
-                                if (sums) {
-                                    d.put = MLS__PUT_SUMS;
-                                    d.c = sum.c32 + at, d.c_step = lanes;
-                                    d.init = sum.head[1] ? 0 : d.c, d.init_step = lanes;
-                                } else {
-                                    d.put = MLS__PUT_WIDE;
-                                    d.wide = sum.c64 + at, d.wide_step = lanes;
-                                    d.row_shift = pairs ? scratch->row_shift + co : plane_shift;
-                                    d.lane_k = pairs ? scratch->lane_k + block * MLS__LANE : zero;
-                                }
-                                for (int32_t i = 0; i < each; i++) {
-                                    r->kernel->dot(r->kind, mr, nb, &d);
-                                    if (i + 1 == each) break;
-                                    d.a += d.a_image, d.b += d.b_image;
-                                    d.row_shift += mls__shifts(r), d.lane_k += mls__shifts(r);
-                                }
-                            }
-                        }
-                    }
-                }
-                sum.head[1] = 0;
-            }
-}
-
-/* On tiles: see mls__line_size. */
-
-/* Bytes to a plane of A: of residues of the stride, and of its low or high bytes. */
-static size_t mls__a_plane(const mls__run *r, int32_t ry, int32_t rx, int byte)
-{
-    int32_t residue = ry * mls__residues(r->c.stride, r->c.kw) + rx;
-    return (size_t)(residue * r->bytes + byte) * (size_t)(r->blocks * MLS__LANE) * r->channel_bytes;
-}
-
-static void mls__tap_offsets(const mls__run *r, size_t *tap)
-{
-    int32_t s = r->c.stride;
-    for (int32_t ky = 0; ky < r->c.kh; ky++)
-        for (int32_t kx = 0; kx < r->c.kw; kx++) {
-            *tap++ =
-                mls__a_plane(r, ky % s, kx % s, 0) + (size_t)(ky / s) * r->pitch + (size_t)(kx / s);
-        }
-}
-
-/* Adds the products of a number of images, or of some rows of one, to a sum. */
-static void mls__line_strip(const mls__run *r, const mls__scratch *s, int32_t images, int32_t rows,
-                            int32_t index)
-{
-    size_t line = r->band == r->out.h ? r->line : mls__align((size_t)rows * r->pitch, 4);
-    size_t pixels = (size_t)images * line, words = mls__align(pixels / 4, MLS__TILE_WORDS);
-    int64_t terms = (int64_t)images * rows * r->out.w;
-    mls__sum sum = mls__sum_at(r, index);
-    mls__strip x;
-    memset(&x, 0, sizeof x);
-    x.words = (int32_t)words;
-    x.a = s->a, x.a_tap = s->tap, x.a_channel = r->channel_bytes;
-    x.b = s->e, x.b_block = r->e.block;
-    x.taps = r->c.kh * r->c.kw, x.a_blocks = r->blocks, x.b_blocks = r->co / MLS__LANE;
-    if (r->bytes == 2) {
-        x.a_plane = mls__a_plane(r, 0, 0, 1), x.b_plane = r->e_bytes;
-        x.c64 = sum.c64;
-    } else {
-        if (sum.head[0] + terms > r->segment) mls__sum_flush(&sum);
-        sum.head[0] += terms;
-        x.c32 = sum.c32, x.fresh = sum.head[1] != 0;
-        sum.head[1] = 0;
-    }
-    for (int32_t i = 0; i < x.b_blocks * r->bytes; i++) {
-        uint8_t *e =
-            s->e + (size_t)(i / x.b_blocks) * r->e_bytes + (size_t)(i % x.b_blocks) * r->e.block;
-        memset(e + pixels * MLS__LANE, 0, (words * 4 - pixels) * MLS__LANE);
-    }
-    if (r->band == r->out.h) { /* where the taps of the last image end */
-        size_t zeros = (size_t)((r->c.kh - 1) / r->c.stride) * r->pitch +
-                       (size_t)((r->c.kw - 1) / r->c.stride + 1);
-        size_t channels =
-            mls__a_plane(r, mls__residues(r->c.stride, r->c.kh), 0, 0) / r->channel_bytes;
-        for (size_t i = 0; i < channels; i++)
-            memset(s->a + i * r->channel_bytes + pixels, 0, zeros);
-    }
-    r->kernel->tiles->strip(&x);
-}
-
-/* Pixels that a residue of the stride has, in rows of the pitch: rows y .. y + rows - 1 of those of
-   which the real ones are inside of padding. Zeros elsewhere, and behind. */
-static void mls__flat_rows(const mls__run *r, const uint8_t *from, size_t row_bytes, mls_shape real,
-                           int32_t pad, int32_t step, int32_t ry, int32_t rx, int32_t y,
-                           size_t rows, uint8_t *to)
-{
-    size_t pixel = (size_t)real.c * (size_t)r->size, pitch = r->pitch * pixel;
-    int32_t x0 = pad > rx ? (pad - rx + step - 1) / step : 0;
-    int32_t x1 = (pad + real.w - rx + step - 1) / step;
-    if (x1 > (int32_t)r->pitch) x1 = (int32_t)r->pitch;
-    for (int32_t j = 0; j < (int32_t)rows; j++, to += pitch) {
-        int32_t row = (y + j) * step + ry;
-        const uint8_t *at;
-        uint8_t *p = to + (size_t)x0 * pixel;
-        if (row < pad || row >= pad + real.h || x0 >= x1) {
-            memset(to, 0, pitch);
-            continue;
-        }
-        at = from + (size_t)row * row_bytes + (size_t)(x0 * step + rx) * pixel;
-        memset(to, 0, (size_t)x0 * pixel);
-        memset(to + (size_t)x1 * pixel, 0, pitch - (size_t)x1 * pixel);
-        if (step == 1) {
-            memcpy(p, at, (size_t)(x1 - x0) * pixel);
-        } else if (pixel % 16 == 0) {
-            for (int32_t x = x0; x < x1; x++, at += (size_t)step * pixel) {
-                for (size_t i = 0; i < pixel; i += 16, p += 16) memcpy(p, at + i, 16);
-            }
-        } else {
-            for (int32_t x = x0; x < x1; x++, p += pixel, at += (size_t)step * pixel) {
-                memcpy(p, at, pixel);
-            }
-        }
-    }
-    memset(to, 0, 64 * pixel);
-}
-
-/* Puts rows y .. y + rows - 1 of an image on the line, from a pixel on. */
-static void mls__line_rows(const mls__run *r, const mls__scratch *s, const uint8_t *image,
-                           const uint8_t *error, size_t error_row, int32_t y, int32_t rows,
-                           size_t at)
-{
-    const mls_conv *c = &r->c;
-    size_t row_bytes = (size_t)r->cols * (size_t)c->in.c * (size_t)r->size;
-    int whole = r->band == r->out.h;
-    size_t a_rows = whole ? r->line_rows : (size_t)(rows + (c->kh - 1) / c->stride + 1);
-    size_t e_rows = whole ? r->line_rows : (size_t)rows;
-    mls__line x;
-    memset(&x, 0, sizeof x);
-    x.from = s->flat, x.size = r->size;
-    x.pixel = (size_t)c->in.c * (size_t)r->size;
-    x.pixels = mls__align(a_rows * r->pitch, 4);
-    x.blocks = (size_t)r->blocks, x.step = r->channel_bytes;
-    for (int32_t ry = 0; ry < mls__residues(c->stride, c->kh); ry++)
-        for (int32_t rx = 0; rx < mls__residues(c->stride, c->kw); rx++) {
-            mls__flat_rows(r, image, row_bytes, c->in, c->pad, c->stride, ry, rx, y, a_rows,
-                           s->flat);
-            for (x.plane = 0; x.plane < r->bytes; x.plane++) {
-                x.to = s->a + mls__a_plane(r, ry, rx, x.plane) + at;
-                r->kernel->tiles->turn(&x);
-            }
-        }
-    mls__flat_rows(r, error, error_row, r->out, 0, 1, 0, 0, y, e_rows, s->flat);
-    x.pixel = (size_t)c->c_out * (size_t)r->size;
-    x.pixels = mls__align(e_rows * r->pitch, 4);
-    x.blocks = (size_t)(r->co / MLS__LANE), x.step = r->e.block;
-    for (x.plane = 0; x.plane < r->bytes; x.plane++) {
-        x.to = s->e + (size_t)x.plane * r->e_bytes + at * MLS__LANE;
-        r->kernel->tiles->words(&x);
-    }
-}
-
-/* All sums of a row of the kernel, to the output. */
-static void mls__line_finish(const mls__run *r, int32_t ky)
-{
-    const mls_conv *c = &r->c;
-    size_t taps = (size_t)c->kh * (size_t)c->kw;
-    int32_t e_blocks = r->co / MLS__LANE;
-    int wide = r->kind == MLS__S16 || !mls__sums_fit(r);
-    float factors[3];
-    factors[0] = r->fold, factors[1] = r->scaling.tensor, factors[2] = r->scaling.units;
-    for (int32_t i = 0; i < c->kw * r->blocks * e_blocks; i++) {
-        size_t tap = (size_t)(ky * c->kw + i / e_blocks / r->blocks);
-        int32_t ci = i / e_blocks % r->blocks * MLS__LANE, co = i % e_blocks * MLS__LANE;
-        size_t at = (size_t)(ky * c->kw * r->blocks * e_blocks + i) * MLS__LANE * MLS__LANE;
-        float *to = r->output + ((size_t)co * taps + tap) * (size_t)c->in.c + ci;
-        int64_t acc[MLS__LANE * MLS__LANE] = {0};
-        const int32_t *only = 0;
-        for (int32_t j = 0; j < r->sums; j++) {
-            mls__sum s = mls__sum_at(r, j);
-            const int32_t *c32 = r->kind == MLS__S8 && !s.head[1] ? s.c32 + at : 0;
-            if (r->sums == 1 && !wide && c32)
-                only = c32;
-            else
-                r->kernel->add(acc, c32, wide ? s.c64 + at : 0, 0, MLS__LANE * MLS__LANE);
-        }
-        r->kernel->tiles->put(
-            only, acc, factors, c->in.c - ci < MLS__LANE ? c->in.c - ci : MLS__LANE,
-            c->c_out - co < MLS__LANE ? c->c_out - co : MLS__LANE, to, taps * (size_t)c->in.c);
-    }
-}
-
-/* Bytes to element i of words in blocks. */
-MLS__INLINE size_t mls__block_at(size_t i, size_t block)
-{
-    return i / MLS__LANE * block + i % MLS__LANE * MLS__WORD;
-}
-
-/* The words of A rows: for every tap of a row, words of pixels that the stride steps over. */
-static void mls__mix_image(const mls__run *r, const uint8_t *image, int32_t rows, uint8_t *to)
-{
-    const mls_conv *c = &r->c;
-    size_t ci = (size_t)r->data.c, size = (size_t)r->size, per_word = MLS__WORD / size;
-    size_t row_bytes = (size_t)r->cols * ci * size, s = (size_t)c->stride;
-    mls__mix_pixels x;
-    x.pixel = s * ci * size, x.pixels = SIZE_MAX, x.count = ci, x.size = r->size; /* E is 0 there */
-    x.steps = (size_t)(r->quads + r->extra), x.to_step = r->a.word, x.to_block = r->a.block;
-    x.zeros = image, x.flip = 0;
-    for (int32_t row = 0; row < rows; row++) {
-        uint8_t *w = to + (size_t)row * r->a.row;
-        for (size_t kx = 0; kx < (size_t)c->kw; kx++) {
-            /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
-            size_t on = kx / s, shift = on % per_word * size * 8, next = on / per_word * r->a.word;
-            if (on == 0) {
-                x.from = image + (size_t)row * row_bytes + kx * ci * size;
-                x.to = w + mls__block_at(kx * ci, r->a.block);
-                r->kernel->interleave(&x);
-            } else if (r->a.block == MLS__LANE * MLS__WORD) {
-                r->kernel->next_pixel(w + next + kx % s * ci * MLS__WORD, w + kx * ci * MLS__WORD,
-                                      r->a.word, (size_t)r->quads, ci, (int)shift);
-            } else {
-                for (size_t ch = 0; ch < ci; ch += MLS__LANE) {
-                    r->kernel->next_pixel(w + next + mls__block_at(kx % s * ci + ch, r->a.block),
-                                          w + mls__block_at(kx * ci + ch, r->a.block), r->a.word,
-                                          (size_t)r->quads, MLS__LANE, (int)shift);
-                }
-            }
-        }
-    }
-}
-
-/* Adds what a slot has gathered to the sum. */
-static void mls__run_weight_flush(const mls__run *r, int slot)
-{
-    mls__scratch s = mls__scratch_at(r, slot);
-    if (s.gathered->images && r->kind == MLS__F32) {
-        mls__weight_tiles(r, s.error, r->slot + (size_t)slot * r->slot_bytes, s.gathered->images, 0,
-                          r->out.h, &s, s.gathered->sum);
-    } else if (s.gathered->images && r->tiles) {
-        mls__line_strip(r, &s, s.gathered->images, r->band, s.gathered->sum);
-    } else if (s.gathered->images) {
-        mls__weight_tiles(r, s.e, s.a, s.gathered->images, 0, r->band, &s, s.gathered->sum);
-    }
-    s.gathered->images = 0;
-}
-
-/* E rows as words. from: its pixel (0, 0), bytes from row to row. */
-static void mls__mix_error(const mls__run *r, const uint8_t *from, size_t row_bytes, uint32_t flip,
-                           int32_t rows, const uint8_t *zeros, uint8_t *to)
-{
-    mls__mix_pixels x;
-    x.pixel = (size_t)r->c.c_out * (size_t)r->size, x.pixels = (size_t)r->out.w;
-    x.size = r->size, x.count = (size_t)r->c.c_out, x.steps = (size_t)r->quads;
-    x.to_step = r->e.word, x.to_block = r->e.block, x.zeros = zeros, x.flip = flip;
-    for (int32_t y = 0; y < rows; y++) {
-        x.from = from + (size_t)y * row_bytes, x.to = to + (size_t)y * r->e.row;
-        r->kernel->interleave(&x);
-    }
-}
-
-static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image, const int32_t *e,
-                             mls__sum *sum);
-
-static void mls__run_weight_image(const mls__run *r, int32_t n, int slot, int32_t index)
-{
-    const mls_conv *c = &r->c;
-    size_t size = (size_t)r->size, ci = (size_t)r->data.c, co = (size_t)c->c_out;
-    size_t pixels = (size_t)r->out.h * (size_t)r->out.w, image_row = (size_t)r->cols * ci * size;
-    size_t e_row = (size_t)r->out.w * co * size, plane_bytes = pixels * co * size;
-    mls__scratch s = mls__scratch_at(r, slot);
-    uint8_t *own = r->slot + (size_t)slot * r->slot_bytes;
-    const uint8_t *zeros = mls__zeros_at(r, &s);
-    const uint8_t *image = own, *error = s.error;
-    uint32_t flip = 0;
-    if (s.gathered->images && s.gathered->sum != index) mls__run_weight_flush(r, slot);
-    s.gathered->sum = index;
-    if (r->kind == MLS__F32) {
-        own += (size_t)s.gathered->images * r->image_bytes;
-        s.error += (size_t)s.gathered->images * r->error_bytes;
-    }
-    if (r->images)
-        image = r->images + (size_t)n * r->images_step;
-    else
-        mls__pad_image(r, n, own, s.multiplier);
-    if (r->errors) {
-        error = r->errors + (size_t)n * r->errors_step, e_row = r->errors_row;
-        flip = r->bias ? 0x80808080u : 0;
-    } else if (r->first) {
-        mls__fold f;
-        f.code = r->first->code, f.format = r->first->format, f.multiplier = s.multiplier;
-        f.channels = co, f.flip = 0;
-        mls__multipliers(r, r->first, n, r->k1, s.multiplier);
-        r->kernel->fold(&f, (size_t)n * pixels * co, pixels * co, 0, r->size, s.error);
-    } else {
-        memcpy(s.error, r->first32 + (size_t)n * pixels * co, pixels * co * 4);
-    }
-    if (r->kind == MLS__WIDE) {
-        mls__sum sum = mls__sum_at(r, index);
-        mls__weight_wide(r, n, (const int32_t *)(const void *)image,
-                         (const int32_t *)(const void *)error, &sum);
-        return;
-    }
-    if (r->kind == MLS__F32) { /* used where they are */
-        if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
-        return;
-    }
-    if (mls__pairs_kind(r->kind)) {
-        size_t at = (size_t)s.gathered->images * mls__shifts(r);
-        for (int32_t i = 0; i < r->blocks * MLS__LANE; i++) {
-            uint32_t g = i < r->lanes ? mls__group(r->second, n, i % r->data.c) : 0;
-            s.lane_k[at + (size_t)i] = mls__k(r->second->format, g);
-        }
-        for (int32_t i = 0; i < r->co; i++) {
-            uint32_t g = mls__group(r->first, n, i < c->c_out ? i : 0);
-            s.row_shift[at + (size_t)i] = r->scaling.fraction - mls__k(r->first->format, g);
-        }
-    }
-    if (r->planes == 2) {
-        uint8_t *hi = s.error + plane_bytes;
-        r->kernel->split((const int16_t *)(const void *)error, (int16_t *)(void *)hi,
-                         (int16_t *)(void *)s.error, pixels * co);
-        error = s.error;
-    }
-    for (int32_t y = 0; y < r->out.h; y += r->band) {
-        int32_t rows = r->out.h - y < r->band ? r->out.h - y : r->band;
-        size_t at = (size_t)s.gathered->images;
-        if (r->tiles) {
-            mls__line_rows(r, &s, image, error, e_row, y, rows, at * r->line);
-            if (r->band < r->out.h)
-                mls__line_strip(r, &s, 1, rows, index);
-            else if (++s.gathered->images == r->gather)
-                mls__run_weight_flush(r, slot);
-            continue;
-        }
-        for (int plane = 0; plane < r->planes; plane++) {
-            mls__mix_error(r, error + (size_t)plane * plane_bytes + (size_t)y * e_row, e_row, flip,
-                           rows, zeros, s.e + (size_t)plane * r->e_bytes + at * r->e.image);
-        }
-        mls__mix_image(r, image + (size_t)(y * c->stride) * image_row,
-                       (rows - 1) * c->stride + c->kh, s.a + at * r->a.image);
-        if (r->band == r->out.h) {
-            if (++s.gathered->images == r->gather) mls__run_weight_flush(r, slot);
-        } else {
-            mls__weight_tiles(r, s.e, s.a, 1, y, rows, &s, index);
-        }
-    }
-}
-
-/* All sums together, scaled, to the output [c_out][kh][kw][c_in]; kernel rows ky0 .. ky1 - 1. */
-static void mls__run_weight_finish(const mls__run *r, int32_t ky0, int32_t ky1)
-{
-    const mls_conv *c = &r->c;
-    int32_t depth = r->depth, wide = r->kind != MLS__S8 || !mls__sums_fit(r);
-    if (r->tiles) {
-        for (int32_t ky = ky0; ky < ky1; ky++) mls__line_finish(r, ky);
-        return;
-    }
-    size_t lanes = (size_t)r->blocks * MLS__LANE;
-    for (int32_t ky = ky0; ky < ky1; ky++)
-        for (int32_t co = 0; co < c->c_out; co++)
-            for (int32_t first = 0; first < depth; first += MLS__TILE) {
-                int32_t count = depth - first < MLS__TILE ? depth - first : MLS__TILE;
-                size_t at = ((size_t)ky * (size_t)r->co + (size_t)co) * lanes + (size_t)first;
-                float *to =
-                    r->output + ((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)depth + first;
-                int64_t acc[MLS__TILE];
-                for (int32_t i = 0; i < r->sums; i++) {
-                    mls__sum s = mls__sum_at(r, i);
-                    const int32_t *c32 = s.head[1] ? 0 : s.c32 + at;
-                    if (r->kind == MLS__F32) {
-                        const float *part = (const float *)(const void *)(s.c32 + at);
-                        if (i == 0)
-                            memcpy(to, part, (size_t)count * sizeof *to);
-                        else
-                            r->kernel->add_floats(to, part, (size_t)count);
-                        continue;
-                    }
-                    if (i == 0) memset(acc, 0, sizeof acc);
-                    r->kernel->add(acc, r->kind == MLS__S8 ? c32 : 0, wide ? s.c64 + at : 0,
-                                   -(int64_t)r->bias *
-                                       s.error[(size_t)ky * (size_t)r->co + (size_t)co],
-                                   (size_t)count);
-                }
-                if (r->kind == MLS__F32) continue;
-                if (r->kind == MLS__WIDE && r->merged) {
-                    for (int32_t m = 0; m < count; m++) {
-                        acc[m] = (int64_t)mls__pair_value(
-                            acc[m], r->first, mls__group(r->first, 0, co), r->second,
-                            mls__group(r->second, 0, (first + m) % c->in.c), r->scaling.fraction);
-                    }
-                }
-                r->kernel->emit(acc, (size_t)count, r->kind >= MLS__PAIRS8 ? 1 : r->fold,
-                                r->scaling.tensor, r->scaling.units, to);
-            }
-}
-
-/* ----------------------------------------------------------------------------------- >>wide
-   Group pair by group pair: P_g in 32 bits and acc in 64 or doubles by the micro-kernel, or both in
-   64. */
-
-/* The least integer above every magnitude of a shifted P_g. shift: without the lane's k. largest:
-   magnitude of a P_g, below 2^31. */
-static int64_t mls__pair_bound(const mls__run *r, int32_t shift, int64_t largest)
-{
-    int by = shift - r->wide_least; /* at most F = 30 */
-    return 1 + (by >= 0 ? largest << by : largest >> (by > -63 ? -by : 63));
-}
-
-/* Which pairs the kernel takes in one call: those from first on end before until[first], or before
-   -until[first] if doubles hold their sums. */
-static void mls__pairs_split(const mls__run *r, const int32_t *shift, int64_t largest,
-                             int32_t *until)
-{
-    const int64_t room = r->kernel->doubles ? (int64_t)1 << 51 : 0;
-    int32_t c = r->data.c, pair = 0, first;
-    while (pair < c) {
-        int64_t left = room;
-        first = pair;
-        while (pair < c && (left -= mls__pair_bound(r, shift[pair], largest)) >= 0) pair++;
-        until[first] = -pair;
-        if (pair > first) continue;
-        while (pair < c && mls__pair_bound(r, shift[pair], largest) > room) pair++;
-        until[first] = pair;
-    }
-}
-
-static void mls__run_pairs(const mls__run *r, int32_t n, const uint8_t *image, int32_t *shift,
-                           mls__phase p, int32_t index, float *to)
-{
-    int32_t *until = shift + r->data.c;
-    int64_t terms = (int64_t)p.taps_y * p.taps_x;
-    size_t c = (size_t)r->data.c, pair_lanes = c * MLS__LANE;
-    size_t side_w = (size_t)(r->direction == MLS_FORWARD ? r->out.w : r->c.in.w);
-    size_t pixel = mls__pairs_pixel(r), row_bytes = (size_t)r->cols * pixel,
-           per_word = (size_t)(MLS__WORD / r->size);
-    mls__pairs d;
-    memset(&d, 0, sizeof d);
-    for (size_t ch = 0; ch < c; ch++) {
-        uint32_t g = mls__group(r->second, n, (int32_t)ch);
-        shift[ch] = r->scaling.fraction - mls__k(r->second->format, g);
-    }
-    d.a_m = (ptrdiff_t)((size_t)p.stride * pixel), d.a_row = (ptrdiff_t)row_bytes;
-    d.a_word = (ptrdiff_t)(per_word * pixel);
-    mls__pairs_split(r, shift,
-                     terms * mls__group_max(r->first->format) * mls__group_max(r->second->format),
-                     until);
-    d.rows = p.taps_y;
-    d.words = (int32_t)(((size_t)p.taps_x + per_word - 1) / per_word);
-    d.b_row = (size_t)r->words * MLS__LANE * MLS__WORD, d.b_pair = (size_t)r->taps_y * d.b_row;
-    for (int32_t block = 0; block < r->blocks; block++) {
-        size_t first = (size_t)block * MLS__LANE, lanes = (size_t)r->lanes - first;
-        const uint8_t *b =
-            r->packed + (size_t)index * r->phase_bytes + (size_t)block * c * d.b_pair;
-        const int32_t *k = r->wide_k + (size_t)block * pair_lanes;
-        const int32_t *init =
-            r->bias_row + ((size_t)index * (size_t)r->blocks + (size_t)block) * pair_lanes;
-        if (lanes > MLS__LANE) lanes = MLS__LANE;
-        for (int32_t y = 0; y < p.h; y++) {
-            float *out =
-                to + ((size_t)(p.y + y * p.step) * side_w + (size_t)p.x) * (size_t)r->lanes + first;
-            const uint8_t *a = image + (size_t)(p.row + y * p.stride) * row_bytes;
-            int mr;
-            for (int32_t x = 0; x < p.w; x += mr) {
-                int64_t sum[MLS__ROWS * MLS__LANE];
-                mr = mls__tile_rows(r->kernel->pairs_rows, 1, p.w - x);
-                memset(sum, 0, (size_t)(mr * MLS__LANE) * sizeof sum[0]);
-                d.wide = sum;
-                for (int32_t pair = 0; pair < r->data.c; pair += d.pairs) {
-                    d.doubles = until[pair] < 0;
-                    d.pairs = (d.doubles ? -until[pair] : until[pair]) - pair;
-                    d.a = a + (size_t)(p.col + x * p.stride) * pixel + (size_t)pair * MLS__WORD;
-                    d.b = b + (size_t)pair * d.b_pair, d.shift = shift + pair;
-                    d.k = k + pair * MLS__LANE, d.init = init + pair * MLS__LANE;
-                    r->kernel->pairs(r->kind, mr, &d);
-                }
-                for (int32_t m = 0; m < mr && m < p.w - x; m++) {
-                    r->kernel->emit(sum + m * MLS__LANE, lanes, 1, r->scaling.tensor,
-                                    r->scaling.units,
-                                    out + (size_t)((x + m) * p.step) * (size_t)r->lanes);
-                }
-            }
-        }
-    }
-}
-
-/* acc[lane] += shift(p[lane] * fractions, F - k - k) for the data group g of format f. */
-static void mls__wide_add(const mls__run *r, mls_format f, uint32_t g, const int32_t *k,
-                          const int32_t *fraction, const int64_t *p, int64_t *acc)
-{
-    int data_shift = r->scaling.fraction - mls__k(f, g), data_fraction = mls__fraction(f, g);
-    for (int lane = 0; lane < MLS__LANE; lane++) {
-        /* unsigned: lanes that nobody asked for hold anything */
-        int64_t v = (int64_t)((uint64_t)p[lane] * (uint64_t)(data_fraction * fraction[lane]));
-        int shift = data_shift - k[lane];
-        if (shift >= 0)
-            v = (int64_t)((uint64_t)v << shift);
-        else
-            v >>= -shift < 63 ? -shift : 63;
-        acc[lane] = (int64_t)((uint64_t)acc[lane] + (uint64_t)v);
-    }
-}
-
-/* k and fraction of the packed operand's groups, [block][pair][16]. */
-static void mls__wide_scales(mls__run *r)
-{
-    int32_t pairs = r->merged ? 1 : r->data.c;
-    r->wide_least = INT32_MAX;
-    for (int32_t lane = 0; lane < r->blocks * MLS__LANE; lane++) {
-        for (int32_t pair = 0; pair < pairs; pair++) {
-            int32_t at = (lane / MLS__LANE * pairs + pair) * MLS__LANE + lane % MLS__LANE;
-            uint32_t g = 0;
-            if (lane < r->lanes) {
-                g = r->direction == MLS_FORWARD ? mls__group(r->first, lane, pair)
-                                                : mls__group(r->first, pair, lane);
-            }
-            r->wide_k[at] = mls__k(r->first->format, g);
-            r->wide_m[at] = mls__fraction(r->first->format, g);
-            if (lane < r->lanes && r->wide_k[at] < r->wide_least) r->wide_least = r->wide_k[at];
-        }
-    }
-}
-
-static void mls__run_wide(const mls__run *r, int32_t n, const int32_t *image, mls__phase p,
-                          const uint8_t *packed, float *to)
-{
-    int32_t side_w = r->direction == MLS_FORWARD ? r->out.w : r->c.in.w;
-    int32_t pairs = r->merged ? 1 : r->data.c, c = r->data.c;
-    /* A pair of its own for each channel walks over the taps of that channel only. */
-    int32_t cols = r->merged ? p.taps_x * c : p.taps_x, col_step = r->merged ? 1 : c;
-    size_t row_lanes = (size_t)(r->merged ? r->taps_x * c : r->taps_x) * MLS__LANE;
-    size_t pair_lanes = (size_t)r->taps_y * row_lanes;
-    for (int32_t y = 0; y < p.h; y++)
-        for (int32_t x = 0; x < p.w; x++) {
-            const int32_t *a = image + ((size_t)(p.row + y * p.stride) * (size_t)r->cols +
-                                        (size_t)(p.col + x * p.stride)) *
-                                           (size_t)c;
-            float *out =
-                to + ((size_t)(p.y + y * p.step) * (size_t)side_w + (size_t)(p.x + x * p.step)) *
-                         (size_t)r->lanes;
-            for (int32_t block = 0; block < r->blocks; block++) {
-                const int32_t *b = (const int32_t *)(const void *)packed +
-                                   (size_t)block * (size_t)pairs * pair_lanes;
-                int64_t acc[MLS__LANE] = {0};
-                for (int32_t pair = 0; pair < pairs; pair++) {
-                    int64_t sum[MLS__LANE] = {0};
-                    size_t at = (size_t)(block * pairs + pair) * MLS__LANE;
-                    r->kernel->wide(a + pair, (ptrdiff_t)r->cols * c, col_step,
-                                    b + (size_t)pair * pair_lanes, (ptrdiff_t)row_lanes, MLS__LANE,
-                                    p.taps_y, cols, sum);
-                    mls__wide_add(r, r->second->format, mls__group(r->second, n, pair),
-                                  r->wide_k + at, r->wide_m + at, sum, acc);
-                }
-                for (int32_t i = 0; i < MLS__LANE && block * MLS__LANE + i < r->lanes; i++) {
-                    out[block * MLS__LANE + i] = mls__finish(acc[i], r->scaling);
-                }
-            }
-        }
-}
-
-/* e: [pixel][co]; a lane is an element (kx, ci) of a row of taps. */
-static void mls__weight_wide(const mls__run *r, int32_t n, const int32_t *image, const int32_t *e,
-                             mls__sum *sum)
-{
-    const mls_conv *c = &r->c;
-    int32_t ci = r->data.c;
-    size_t lanes = (size_t)r->blocks * MLS__LANE;
-    for (int32_t block = 0; block < r->blocks; block++) {
-        int32_t k[MLS__LANE], fraction[MLS__LANE];
-        for (int32_t i = 0; i < MLS__LANE; i++) {
-            int32_t lane = block * MLS__LANE + i;
-            uint32_t g = lane < r->lanes ? mls__group(r->second, n, lane % ci) : 0;
-            k[i] = mls__k(r->second->format, g), fraction[i] = mls__fraction(r->second->format, g);
-        }
-        for (int32_t ky = 0; ky < c->kh; ky++)
-            for (int32_t co = 0; co < c->c_out; co++) {
-                int64_t p[MLS__LANE] = {0};
-                int64_t *acc = sum->c64 + ((size_t)ky * (size_t)r->co + (size_t)co) * lanes +
-                               (size_t)block * MLS__LANE;
-                r->kernel->wide(e + co, (ptrdiff_t)r->out.w * c->c_out, c->c_out,
-                                image + (ptrdiff_t)ky * r->cols * ci + block * MLS__LANE,
-                                (ptrdiff_t)c->stride * r->cols * ci, (ptrdiff_t)c->stride * ci,
-                                r->out.h, r->out.w, p);
-                if (r->merged) {
-                    for (int i = 0; i < MLS__LANE; i++) {
-                        acc[i] = (int64_t)((uint64_t)acc[i] + (uint64_t)p[i]);
-                    }
-                } else {
-                    mls__wide_add(r, r->first->format, mls__group(r->first, n, co), k, fraction, p,
-                                  acc);
-                }
-            }
-    }
-}
-
-/* --------------------------------------------------------------------------------- >>public */
-
-/* The scaling of 32-bit sums as a single product, where that gives the same bits: both powers of
-   two are exact, unless something leaves the normal numbers. */
-static float mls__single_scale(const mls__run *r)
-{
-    float folded = r->fold * r->scaling.tensor, both = folded * r->scaling.units;
-    /* 2^31 or, of two planes, 2^48 times most is finite */
-    const float least = 1.1754944e-38f, most = r->kind == MLS__S32 ? 1e24f : 1e28f;
-    if (!(folded >= least && folded < most && both >= least && both < most)) return 0;
-    return r->scaling.tensor >= least ? both : 0;
-}
-
-/* The fewest bits of a lower plane with which the upper one needs no more. */
-static int mls__low_bits(int64_t largest)
-{
-    int bits = 1;
-    while (1 << bits >> 1 < (largest >> bits) + 1) bits++;
-    return bits;
-}
-
-/* The operands, whose scales may be others than those of the ones before. */
-static mls_status mls__run_tensors(mls__run *r, const mls_tensor *first, const mls_tensor *second)
-{
-    r->first = first, r->second = second;
-    r->scaling = mls__scaling_make(first, second);
-    if (!((mls__bits(r->scaling.tensor) & 0x7fffffffu) < 0x7f800000u)) return MLS_ERROR_NONFINITE;
-    if (r->kind <= MLS__S32) {
-        r->fold = mls__pow2(r->scaling.fraction - r->k1 - r->k2);
-        r->scale = mls__single_scale(r);
-    }
-    return MLS_OK;
-}
-
-/* What the formats and the class decide, with the exponents to which the operands are folded. */
-static mls_status mls__run_scale(mls__run *r, int k1, int k2)
-{
-    int64_t b = mls__folded_max(r->first->format, k1), a = mls__folded_max(r->second->format, k2);
-    if (r->kind == MLS__S32) {
-        r->low_bits = mls__low_bits(a);
-        a = 1 << r->low_bits >> 1; /* what either plane is at most */
-    }
-    r->k1 = k1, r->k2 = k2, r->largest = a;
-    r->merged = mls__merged(&r->c, r->direction, r->first->format, r->second->format);
-    if (r->kind == MLS__S8 || r->kind == MLS__PAIRS8) {
-        r->bias = r->kind == MLS__S8 ? r->kernel->bias : r->kernel->pairs_bias;
-        r->segment = INT32_MAX / ((r->bias ? 255 : 127) * 127);
-    } else if (mls__kind16(r->kind)) {
-        r->segment = INT32_MAX / (a * b);
-        if (r->segment < MLS__FEW_TERMS && !mls__on_tiles(r)) {
-            r->planes = 2; /* hi and lo are at most 128 */
-            r->segment = INT32_MAX / (a * 128);
-        }
-    }
-    return mls__run_tensors(r, r->first, r->second);
-}
-
-/* Whether two planes of the second operand hold what would go group pair by group pair, and take
-   less time. */
-static int mls__halves(const mls_conv *c, mls_direction direction, mls_format first,
-                       mls_format second, int k1, int k2, int kind)
-{
-    int64_t b = mls__folded_max(first, k1), a = mls__folded_max(second, k2);
-    int64_t per_word = kind == MLS__PAIRS8 ? 4 : 2, s = 1, taps = (int64_t)c->kh * c->kw, words;
-    if (!mls__pairs_kind(kind) || direction == MLS_BACKWARD_WEIGHT) return 0;
-    /* no shift may round */
-    if (k1 + k2 > mls__fraction_bits(first, second)) return 0;
-    if (a >= 1 << 30 || b > 32767) return 0;
-    if (b > INT32_MAX / MLS__FEW_TERMS >> (mls__low_bits(a) - 1)) return 0;
-    /* Shifts in doubles are as fast as 6 dot products for each pair and residue of the stride, the
-       rest of two planes takes a quarter more than theirs; shifts in 64 bits are slower than all. */
-    if (direction == MLS_BACKWARD_DATA) s = c->stride;
-    words = c->kh * s * ((c->kw + s * per_word - 1) / (s * per_word));
-    return !mls__kernels[mls__unit()].doubles || taps + taps / 4 <= words + 6 * s * s;
-}
-
-/* Chooses the class of an integer convolution of tensors that use k up to k1 and k2. */
-static mls_status mls__run_class(mls__run *r, const mls_conv *conv, mls_direction direction,
-                                 const mls_tensor *first, const mls_tensor *second, int k1, int k2)
-{
-    mls_conv c = mls__conv_defaults(conv);
-    int kind;
-    if (k1 < 0 || k2 < 0) return MLS_ERROR_FORMAT;
-    kind = mls__unit()
-               ? mls__class(&c, direction, first->format, second->format,
-                            mls__folded_max(first->format, k1), mls__folded_max(second->format, k2))
-               : MLS__REFERENCE;
-    if (mls__halves(&c, direction, first->format, second->format, k1, k2, kind)) kind = MLS__S32;
-    mls__run_begin(r, &c, direction, kind);
-    r->first = first, r->second = second;
-    return mls__run_scale(r, k1, k2);
-}
-
-/* Work before the first image and after the last. */
-static void mls__run_first(mls__run *r)
-{
-    if (r->direction == MLS_BACKWARD_WEIGHT) {
-        for (int32_t i = 0; i < r->sums; i++) mls__sum_start(r, i);
-        for (int slot = 0; slot < r->slots; slot++) {
-            mls__scratch s = mls__scratch_at(r, slot);
-            s.gathered->images = s.gathered->sum = 0;
-            if (r->tiles) mls__tap_offsets(r, s.tap);
-            memset(mls__zeros_at(r, &s), r->errors && r->bias ? 0x80 : 0,
-                   (size_t)r->c.c_out * (size_t)r->size);
-        }
-    } else {
-        if (!r->packed_before) mls__pack_weights(r);
-        if (mls__kind16(r->kind)) mls__rows_fit(r);
-        if (r->kind >= MLS__PAIRS8) mls__wide_scales(r);
-    }
-}
-
-struct mls_conv_call {
-    mls__run run;
-    size_t step; /* of the second operand's tensors */
-    int32_t threads;
-};
-
-static int mls__same_format(mls_format a, mls_format b)
-{
-    return memcmp(&a, &b, sizeof a) == 0;
-}
-
-/* The tensor of image n, and which of its own images that is. */
-static const mls_tensor *mls__image_of(const mls_conv_call *k, int32_t *n)
-{
-    const uint8_t *at = (const uint8_t *)(const void *)k->run.second;
-    if (!k->step) return k->run.second;
-    at += k->step * (size_t)*n, *n = 0;
-    return (const mls_tensor *)(const void *)at;
-}
+/* ---------------------------------------------------------------------------------- >>seam
+   The stages of a convolution, and whole ones made of them. */
 
 /* Whether a tensor can be one of a convolution. */
-static mls_status mls__tensor_fits(const mls_tensor *t, mls_shape shape, int pending)
+static mls_status mls__tensor_fits(const mls_tensor *t, mls_format format, mls_shape shape,
+                                   int pending)
 {
     if (!t->group || !t->code || (pending && !t->peak)) return MLS_ERROR_ARGUMENT;
-    return mls__same_shape(t->shape, shape) ? MLS_OK : MLS_ERROR_SHAPE;
+    if (!mls__same_shape(t->shape, shape)) return MLS_ERROR_SHAPE;
+    if (mls_format_check(t->format) != MLS_OK || !mls__same_format(t->format, format)) {
+        return MLS_ERROR_FORMAT;
+    }
+    return MLS_OK;
+}
+
+/* Shape of an operand. */
+static mls_shape mls__operand_shape_of(const mls_conv_call *k, int which)
+{
+    mls_shape out = mls_conv_output(&k->conv);
+    if (which == 0) return mls__weighted(k) ? out : mls_conv_weight_shape(&k->conv);
+    return k->direction == MLS_BACKWARD_DATA ? out : k->conv.in;
 }
 
 /* Tensors: checks all of them, and chooses by what they really hold. */
-static mls_status mls__open_tensors(mls_conv_call *k, const mls_conv *c, mls_direction direction,
-                                    const mls_source *first, const mls_source *second)
+static mls_status mls__open_tensors(mls_conv_call *k)
 {
-    mls_shape out = mls_conv_output(c), weight = mls_conv_weight_shape(c);
-    mls_shape s1 = direction == MLS_BACKWARD_WEIGHT ? out : weight;
-    mls_shape s2 = direction == MLS_BACKWARD_DATA ? out : c->in;
-    const mls_tensor *w = first->tensor, *t = second->tensor;
-    int32_t tensors = second->step ? out.n : 1;
-    int k1, k2 = 0;
-    mls_status status;
-    if (!w || !t || first->step || (second->step && direction == MLS_BACKWARD_WEIGHT)) {
-        return MLS_ERROR_ARGUMENT;
+    int used[2] = {0, 0};
+    mls_status status = MLS_OK;
+    for (int which = 0; which < 2; which++) {
+        const mls_source *s = &k->source[which];
+        mls_shape shape = mls__operand_shape_of(k, which);
+        if (!s->tensor || (s->step && (which == 0 || mls__weighted(k)))) return MLS_ERROR_ARGUMENT;
+        k->format[which] = s->tensor->format;
+        if (s->step) shape.n = 1;
+        for (size_t i = 0; i < (s->step ? k->g.n : 1) && status == MLS_OK; i++) {
+            size_t n = i;
+            status = mls__tensor_fits(mls__tensor_of(s, &n), s->tensor->format, shape, s->pending);
+        }
     }
-    if (second->step) s2.n = 1;
-    k->run.second = t, k->step = second->step;
-    status = mls__tensor_fits(w, s1, first->pending);
-    for (int32_t i = 0; i < tensors && status == MLS_OK; i++) {
-        int32_t n = i;
-        status = mls__tensor_fits(mls__image_of(k, &n), s2, second->pending);
+    if (status == MLS_OK) {
+        status = mls_conv_check(&k->conv, k->direction, k->format[0], k->format[1], 0, 0);
     }
-    if (status == MLS_OK) status = mls_conv_check(c, direction, w->format, t->format, 0, 0);
-    if (status != MLS_OK) return status;
-    k1 = mls__k_used(w, first->pending);
-    for (int32_t i = 0; i < tensors; i++) {
-        int32_t n = i;
-        const mls_tensor *one = mls__image_of(k, &n);
-        int used =
-            mls__same_format(one->format, t->format) ? mls__k_used(one, second->pending) : -1;
-        if (used < 0) return MLS_ERROR_FORMAT;
-        if (used > k2 && !(tensors > 1 && one->scale == 0)) k2 = used; /* of zeros any will do */
+    for (int which = 0; which < 2 && status == MLS_OK; which++) {
+        const mls_source *s = &k->source[which];
+        for (size_t i = 0; i < (s->step ? k->g.n : 1); i++) {
+            size_t n = i;
+            const mls_tensor *t = mls__tensor_of(s, &n);
+            int most = mls__k_used(t, s->pending);
+            if (most < 0) return MLS_ERROR_FORMAT;
+            if (s->step && t->scale == 0) continue; /* of zeros any will do */
+            if (most > used[which]) used[which] = most;
+        }
     }
-    status = mls__run_class(&k->run, c, direction, w, t, k1, k2);
-    for (int32_t i = 1; i < tensors && status == MLS_OK; i++) { /* their scales */
-        mls__run one = k->run;
-        int32_t n = i;
-        status = mls__run_tensors(&one, w, mls__image_of(k, &n));
-    }
+    if (status == MLS_OK) mls__choose(k, mls__unit(), used[0], used[1]);
     return status;
 }
 
-static mls_status mls__open_operands(mls_conv_call *k, const mls_conv *c, mls_direction direction,
-                                     const mls_operand *first, const mls_operand *second);
+static mls_status mls__open_operands(mls_conv_call *k);
 
 /* Everything before the memory. */
 static mls_status mls__open(mls_conv_call *k, const mls_conv *conv, mls_direction direction,
                             const mls_source *first, const mls_source *second, float *out)
 {
     mls_status status = MLS_OK;
-    mls_conv c;
-    memset(k, 0, sizeof *k);
     if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
     if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
-    c = mls__conv_defaults(conv);
-    if (first->operand || second->operand) {
-        status = mls__open_operands(k, &c, direction, first->operand, second->operand);
-    } else if (first->fp32 && second->fp32) {
-        mls__run_begin(&k->run, &c, direction, MLS__F32);
-        k->run.first32 = first->fp32, k->run.second32 = second->fp32;
-    } else {
-        status = mls__open_tensors(k, &c, direction, first, second);
-        k->step = second->step;
+    mls__call_make(k, conv, direction, mls__unit());
+    k->source[0] = *first, k->source[1] = *second, k->out = out;
+    if (first->operand || second->operand)
+        status = mls__open_operands(k);
+    else if (first->fp32 && second->fp32)
+        mls__choose(k, mls__unit(), 0, 0);
+    else
+        status = mls__open_tensors(k);
+    for (size_t i = 0; i < (second->step ? k->g.n : 1) && status == MLS_OK; i++) {
+        float scale = mls__scale_of(k, i).factors[1];
+        if (!((mls__bits(scale) & 0x7fffffffu) < 0x7f800000u)) status = MLS_ERROR_NONFINITE;
     }
-    k->run.output = out;
     return status;
 }
 
@@ -3101,7 +3219,6 @@ MLS_DEF size_t mls_conv_call_size(const mls_conv *conv, mls_direction direction,
 {
     mls_format none;
     mls_conv c;
-    size_t work;
     int fp32;
     memset(&none, 0, sizeof none);
     if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT || !mls_conv_output(conv).n) return 0;
@@ -3111,8 +3228,8 @@ MLS_DEF size_t mls_conv_call_size(const mls_conv *conv, mls_direction direction,
         return 0;
     }
     c = mls__conv_defaults(conv);
-    work = mls__direction_workspace(&c, direction, fp32 ? 0 : &first, fp32 ? 0 : &second, threads);
-    return MLS__ALIGN + mls__align(sizeof(mls_conv_call), MLS__ALIGN) + work;
+    return mls__align(sizeof(mls_conv_call), MLS__ALIGN) +
+           mls__direction_workspace(&c, direction, fp32 ? 0 : &first, fp32 ? 0 : &second, threads);
 }
 
 MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
@@ -3132,75 +3249,47 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
     k = (mls_conv_call *)(void *)(p + skip);
     status = mls__open(k, conv, direction, first, second, sink->out);
     if (status != MLS_OK) return status;
-    if (k->run.kind != MLS__REFERENCE) {
-        status = mls__run_place(&k->run, p + skip + head, size - skip - head, threads, threads);
-        if (status != MLS_OK) return status;
-    }
+    status =
+        mls__call_place(k, p + skip + head, size - skip - head, (size_t)threads, (size_t)threads);
+    if (status != MLS_OK) return status;
     if (!mls__floats_good(threads)) return MLS_ERROR_FLOATS;
-    k->threads = threads;
-    if (k->run.kind != MLS__REFERENCE) mls__run_first(&k->run);
+    k->method->begin(k);
     *call = k;
     return MLS_OK;
 }
 
-/* Some images, at most run.together where they write some. */
-static void mls__some_images(const mls_conv_call *k, int32_t n, int32_t count, int32_t thread,
+/* Some images; several where the method takes several at a time. */
+static void mls__some_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
                              float *out)
 {
-    const mls__run *r = &k->run;
-    int32_t at = n;
-    mls__run one;
-    if (!out && r->direction != MLS_BACKWARD_WEIGHT) {
-        out = r->output + (size_t)n * mls__image(r->direction == MLS_FORWARD ? r->out : r->c.in);
-    }
-    if (k->step) { /* with a scale of its own */
-        one = *r, r = &one;
-        mls__run_tensors(&one, k->run.first, mls__image_of(k, &at));
-    }
-    if (r->kind == MLS__REFERENCE) {
-        if (r->direction == MLS_FORWARD) mls__forward_image(&r->c, r->first, r->second, at, out);
-        if (r->direction == MLS_BACKWARD_DATA) {
-            mls__backward_data_image(&r->c, r->first, r->second, at, out);
-        }
-    } else if (r->direction == MLS_BACKWARD_WEIGHT) {
-        mls__run_weight_image(r, n, thread,
-                              r->kind == MLS__F32 ? mls__block_of(n, r->out.n) : thread);
-    } else {
-        mls__run_images(r, at, count, thread, out);
-    }
+    if (!out && !mls__weighted(k)) out = k->out + n * k->g.oh * k->g.ow * k->g.oc;
+    k->method->images(k, n, count, slot, out);
 }
 
 MLS_DEF void mls_conv_image(const mls_conv_call *k, int32_t n, int32_t thread, float *out)
 {
-    mls__some_images(k, n, 1, thread, out);
+    mls__some_images(k, (size_t)n, 1, (size_t)thread, out);
 }
 
 MLS_DEF void mls_conv_leave(const mls_conv_call *k, int32_t thread)
 {
-    const mls__run *r = &k->run;
-    if (r->kind == MLS__REFERENCE) return;
-    if (r->direction == MLS_BACKWARD_WEIGHT) mls__run_weight_flush(r, thread);
-    mls__run_release(r);
+    k->method->leave(k, (size_t)thread);
 }
 
 /* Below about a tenth of a millisecond threads cost more than they give. */
-static int mls__worth_threads(const mls__run *r)
+static int mls__worth_threads(const mls_conv_call *k)
 {
-    return mls__elements(r->out) * mls__image(mls_conv_weight_shape(&r->c)) > 1 << 22;
+    const mls__geometry *g = &k->g;
+    return g->n * g->oh * g->ow * g->oc * g->kh * g->kw * g->c > 1 << 22;
 }
 
 MLS_DEF void mls_conv_end(const mls_conv_call *k)
 {
-    const mls__run *r = &k->run;
-    int many = mls__worth_threads(r);
+    int many = mls__worth_threads(k);
     (void)many; /* without OpenMP */
-    if (r->direction != MLS_BACKWARD_WEIGHT) return;
-    if (r->kind == MLS__REFERENCE) {
-        mls__backward_weight_reference(&r->c, r->first, r->second, r->output);
-        return;
-    }
-    MLS__OMP(omp parallel for schedule(static) num_threads(k->threads) if (many))
-    for (int32_t ky = 0; ky < r->c.kh; ky++) mls__run_weight_finish(r, ky, ky + 1);
+    if (!mls__weighted(k)) return;
+    MLS__OMP(omp parallel for schedule(static) num_threads((int)k->slots) if (many))
+    for (int32_t ky = 0; ky < k->conv.kh; ky++) k->method->end(k, (size_t)ky);
 }
 
 /* A whole convolution. With less memory than all threads need fewer are used. */
@@ -3209,43 +3298,308 @@ static mls_status mls__convolve_all(const mls_conv *conv, mls_direction directio
                                     void *work, size_t size)
 {
     mls_conv_call k;
-    const mls__run *r = &k.run;
-    int32_t n, some = 1, blocks, many;
+    size_t n, some = 1, share;
+    int64_t blocks;
+    int many;
     mls_status status;
     if (!first || !second || !out) return MLS_ERROR_ARGUMENT;
     status = mls__open(&k, conv, direction, first, second, out);
     if (status != MLS_OK) return status;
-    n = r->out.n, k.threads = MLS__THREADS();
-    if (k.threads > n) k.threads = n;
-    many = mls__worth_threads(r) || r->kind == MLS__REFERENCE;
-    if (r->kind != MLS__REFERENCE) {
-        status = mls__run_place(&k.run, work, size, 1, k.threads);
-        if (status != MLS_OK) return status;
-        k.threads = r->slots;
-    }
-    if (!mls__floats_good(many ? k.threads : 1)) return MLS_ERROR_FLOATS;
-    if (r->kind != MLS__REFERENCE) mls__run_first(&k.run);
-    blocks = k.threads;
-    if (direction == MLS_BACKWARD_WEIGHT && r->kind == MLS__F32) {
-        blocks = mls__blocks(n);
-    } else if (direction != MLS_BACKWARD_WEIGHT && r->kind != MLS__REFERENCE) {
-        int32_t share = (n + k.threads - 1) / k.threads;
-        some = r->together < share ? r->together : share;
-        blocks = (n + some - 1) / some;
-    }
-    MLS__OMP(omp parallel for schedule(static) num_threads(k.threads) if (many))
-    for (int32_t b = 0; b < blocks; b++) {
-        int32_t i = (int32_t)((int64_t)b * n / blocks);
-        int32_t last = (int32_t)(((int64_t)b + 1) * n / blocks);
-        if (some > 1) i = b * some, last = i + some < n ? i + some : n;
-        for (; i < last; i += some) {
-            mls__some_images(&k, i, some < last - i ? some : last - i, MLS__THREAD(), 0);
+    n = k.g.n;
+    many = mls__worth_threads(&k) || k.method == &mls__methods[MLS__REFERENCE];
+    status = mls__call_place(&k, work, size, 1, mls__least((size_t)MLS__THREADS(), n));
+    if (status != MLS_OK) return status;
+    if (!mls__floats_good(many ? (int)k.slots : 1)) return MLS_ERROR_FLOATS;
+    k.method->begin(&k);
+    /* floats are summed block by block; integers may take any share */
+    share = mls__up_div(n, k.slots);
+    if (k.data.together) some = mls__least(k.data.together, share);
+    blocks = (int64_t)mls__up_div(n, mls__weighted(&k) ? share : some);
+    if (mls__weighted(&k) && k.source[0].fp32) blocks = mls__blocks((int32_t)n);
+    MLS__OMP(omp parallel num_threads((int)k.slots) if (many))
+    {
+        size_t slot = (size_t)MLS__THREAD();
+        MLS__OMP(omp for schedule(static))
+        for (int64_t b = 0; b < blocks; b++) {
+            size_t i = (size_t)b * n / (size_t)blocks, last = ((size_t)b + 1) * n / (size_t)blocks;
+            if (some > 1) i = (size_t)b * some, last = mls__least(i + some, n);
+            if (some > 1) mls__some_images(&k, i, last - i, slot, 0);
+            for (; i < last && some == 1; i++) mls__some_images(&k, i, 1, slot, 0);
         }
-        mls_conv_leave(&k, MLS__THREAD());
+        k.method->leave(&k, slot);
     }
     mls_conv_end(&k);
     return MLS_OK;
 }
+
+/* ------------------------------------------------------------------------------- >>operands
+   Weights: [elements, folded] [packed for forward] [packed for backward-data]; images: padded, one
+   behind the other. Behind them multipliers, and the tensor without codes. */
+
+typedef struct mls__parts {
+    uint8_t *data, *packed[2], *tensor;
+    int32_t *bias[2];
+    size_t step; /* from image to image */
+    mls__folding fold;
+} mls__parts;
+
+static mls_shape mls__role_shape(const mls_conv *c, mls_role role)
+{
+    return role == MLS_WEIGHT  ? mls_conv_weight_shape(c)
+           : role == MLS_INPUT ? c->in
+                               : mls_conv_output(c);
+}
+
+/* A convolution that takes the operand, with its folding: the one that weights are packed for, or
+   that pads the image. */
+static void mls__operand_call(mls_conv_call *k, const mls_operand *o, int back)
+{
+    int amx, kind = o->bits == 8 ? MLS__S8 : MLS__S16;
+    mls__call_make(k, &o->conv, back ? MLS_BACKWARD_DATA : MLS_FORWARD, o->kernel);
+    for (int i = 0; i < 2; i++) {
+        k->source[i].operand = o, k->format[i] = o->tensor.format;
+        k->k[i] = mls__k_max(o->tensor.format);
+    }
+    mls__sums_of(k, (size_t)o->bits / 8, 0);
+    if (kind == MLS__S8) k->bias = k->kernel->bias;
+    amx = k->kernel->amx &&
+          (kind == MLS__S8 || mls__terms(&k->conv, k->direction) <= MLS__BYTE_TERMS);
+    k->method = mls__methods;
+    while (k->method->weight || k->method->kind != kind ||
+           (k->method->layout == mls__area_layout) != amx) {
+        k->method++;
+    }
+}
+
+/* Bytes of the parts of an operand, and their addresses if there is a base. */
+static size_t mls__operand_layout(const mls_operand *o, uint8_t *base, mls__parts *p)
+{
+    mls__cursor at = {base, 0};
+    mls_shape shape = mls__role_shape(&o->conv, o->role);
+    mls_conv_call k;
+    mls__operand_call(&k, o, o->role == MLS_ERROR);
+    p->step = mls__align(k.g.rows * k.g.cols * k.g.c * k.size, MLS__ALIGN);
+    if (o->role != MLS_WEIGHT) { /* behind the last one what tiles touch */
+        if (p->step > SIZE_MAX / 4 / (size_t)shape.n) return 0;
+        p->data =
+            (uint8_t *)mls__take(&at, p->step * (size_t)shape.n + mls__image_bytes(&k.g, k.size));
+        p->fold = mls__take_folding(&k, &at);
+    } else {
+        p->data = (uint8_t *)mls__take(&at, mls__elements(shape) * k.size);
+        for (int i = 0; i < 2; i++) {
+            mls__cursor none = {0, 0};
+            if (i) mls__operand_call(&k, o, 1);
+            k.method->layout(&k, &none);
+            mls__take_packed(&k, &at);
+            p->packed[i] = k.data.packed, p->bias[i] = k.data.bias;
+        }
+    }
+    p->tensor = (uint8_t *)mls__take(&at, mls_tensor_size(o->tensor.format, shape));
+    return at.at;
+}
+
+MLS_DEF int32_t mls_operand_bits(mls_format format)
+{
+    int64_t most;
+    if (mls_format_check(format) != MLS_OK) return 0;
+    most = mls__folded_max(format, mls__k_max(format));
+    return most <= 127 ? 8 : most <= 32767 ? 16 : 0;
+}
+
+/* An operand without memory; its bytes, 0 for a bad argument. */
+static size_t mls__operand_make(mls_operand *o, const mls_conv *conv, mls_role role,
+                                mls_format format, int32_t bits)
+{
+    mls__parts p;
+    size_t size;
+    memset(o, 0, sizeof *o);
+    if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
+    if (!mls_conv_output(conv).n || !mls_operand_bits(format)) return 0;
+    o->conv = mls__conv_defaults(conv), o->role = role, o->bits = bits, o->kernel = mls__unit();
+    o->tensor.format = format;
+    if (!mls_tensor_size(format, mls__role_shape(&o->conv, role))) return 0;
+    size = mls__operand_layout(o, 0, &p);
+    return size ? size + MLS__ALIGN : 0;
+}
+
+MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format format,
+                                int32_t bits)
+{
+    mls_operand o;
+    return mls__operand_make(&o, conv, role, format, bits);
+}
+
+/* The weights to both packed forms, from their folded elements or from codes. */
+static void mls__operand_pack(mls_operand *o, const mls__parts *p, int codes)
+{
+    for (int i = 0; i < 2; i++) {
+        mls__cursor none = {0, 0};
+        mls_conv_call k;
+        mls__operand_call(&k, o, i);
+        k.method->layout(&k, &none);
+        k.data.packed = p->packed[i], k.data.bias = p->bias[i];
+        k.integers = codes ? 0 : p->data;
+        mls__pack_weights(&k);
+        o->row_largest[i] = k.data.row_largest;
+    }
+}
+
+MLS_DEF mls_status mls_operand_init(mls_operand *operand, const mls_conv *conv, mls_role role,
+                                    mls_format format, int32_t bits, void *memory, size_t size)
+{
+    mls__parts p;
+    mls_operand o;
+    size_t need;
+    if (!operand || !conv || !memory || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    if (!mls_operand_bits(format) || mls_operand_bits(format) > bits) return MLS_ERROR_FORMAT;
+    need = mls__operand_make(&o, conv, role, format, bits);
+    if (!need) return MLS_ERROR_SHAPE;
+    if (size < need) return MLS_ERROR_MEMORY;
+    o.data = (uint8_t *)memory + (MLS__ALIGN - (uintptr_t)memory % MLS__ALIGN) % MLS__ALIGN;
+    mls__operand_layout(&o, o.data, &p);
+    memset(o.data, role == MLS_WEIGHT || bits == 16 ? 0 : mls__kernels[o.kernel]->bias,
+           (size_t)(p.tensor - o.data));
+    mls__tensor_place(&o.tensor, format, mls__role_shape(&o.conv, role), p.tensor);
+    mls__tensor_clear(&o.tensor);
+    o.tensor.code = 0;
+    if (role == MLS_WEIGHT) mls__operand_pack(&o, &p, 0);
+    *operand = o;
+    return MLS_OK;
+}
+
+/* Elements first .. first + count - 1, which stand at from, to their places in padded images. */
+static void mls__operand_put(const mls__geometry *g, size_t size, size_t step, const uint8_t *from,
+                             size_t first, size_t count, uint8_t *data)
+{
+    size_t row = g->w * g->c, left = mls__least(g->left, g->cols);
+    size_t most = (g->cols - left) * g->c; /* elements that a row takes */
+    while (count) {
+        size_t line = first / row, at = first % row, n = mls__least(row - at, count);
+        size_t y = line % g->h + g->top;
+        if (at < most && y < g->rows) {
+            uint8_t *to = data + line / g->h * step + ((y * g->cols + left) * g->c + at) * size;
+            memcpy(to, from, mls__least(n, most - at) * size);
+        }
+        from += n * size, first += n, count -= n;
+    }
+}
+
+enum {
+    MLS__CHUNK =
+        MLS__TILE > 16 ? 1024 : 64 /* elements that wait in the L1 cache for their places */
+};
+
+/* Some elements, after the scales are known. */
+static void mls__operand_chunk(const mls_operand *o, const mls__geometry *g, size_t step,
+                               const float *x, uint64_t seed, size_t first, size_t count)
+{
+    size_t size = (size_t)o->bits / 8;
+    int bias = size == 1 && o->role != MLS_WEIGHT ? mls__kernels[o->kernel]->bias : 0;
+    uint8_t chunk[MLS__CHUNK * 2], *to = o->role == MLS_WEIGHT ? o->data + first * size : chunk;
+    mls__quantize_integers(&o->tensor, x, seed, first, first + count, (int)size,
+                           mls__k_max(o->tensor.format), bias, to);
+    if (o->role != MLS_WEIGHT) mls__operand_put(g, size, step, chunk, first, count, o->data);
+}
+
+MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t seed)
+{
+    mls__parts p;
+    mls__geometry g;
+    mls_status status;
+    size_t elements;
+    int64_t chunks, n;
+    if (!o || !x || !o->data) return MLS_ERROR_ARGUMENT;
+    if (o->kernel != mls__unit()) return MLS_ERROR_KERNEL;
+    mls__operand_layout(o, o->data, &p);
+    g = mls__geometry_make(&o->conv, o->role == MLS_ERROR ? MLS_BACKWARD_DATA : MLS_FORWARD);
+    elements = mls__elements(o->tensor.shape), n = o->tensor.shape.n;
+    chunks = (int64_t)mls__up_div(elements, MLS__CHUNK);
+    if (!mls__floats_good(chunks > 64 ? MLS__THREADS() : 1)) return MLS_ERROR_FLOATS;
+    MLS__OMP(omp parallel for schedule(static) if (chunks > 64))
+    for (int64_t i = 0; i < n; i++) {
+        mls__quantize_peaks(&o->tensor, x, (size_t)i, (size_t)i + 1);
+    }
+    status = mls__quantize_scales(&o->tensor);
+    if (status != MLS_OK) return status;
+    MLS__OMP(omp parallel for schedule(static) if (chunks > 64))
+    for (int64_t i = 0; i < chunks; i++) {
+        size_t first = (size_t)i * MLS__CHUNK;
+        mls__operand_chunk(o, &g, p.step, x, seed, first, mls__least(elements - first, MLS__CHUNK));
+    }
+    if (o->role == MLS_WEIGHT) mls__operand_pack(o, &p, 0);
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_operand_load(mls_operand *o, const mls_tensor *t)
+{
+    mls__parts p;
+    if (!o || !t || !o->data || !t->code || !t->group) return MLS_ERROR_ARGUMENT;
+    if (o->kernel != mls__unit()) return MLS_ERROR_KERNEL;
+    if (!mls__same_format(t->format, o->tensor.format)) return MLS_ERROR_FORMAT;
+    if (!mls__same_shape(t->shape, o->tensor.shape)) return MLS_ERROR_SHAPE;
+    if (mls__k_used(t, 0) < 0) return MLS_ERROR_FORMAT;
+    mls__operand_layout(o, o->data, &p);
+    o->tensor.scale = t->scale;
+    memcpy(o->tensor.group, t->group, mls_group_count(t->format, t->shape) * sizeof *t->group);
+    o->tensor.code = t->code;
+    if (o->role == MLS_WEIGHT) {
+        mls__operand_pack(o, &p, 1);
+    } else {
+        mls_conv_call k;
+        mls__operand_call(&k, o, o->role == MLS_ERROR);
+        for (size_t n = 0; n < k.g.n; n++) mls__pad_image(&k, n, &p.fold, p.data + n * p.step, 0);
+    }
+    o->tensor.code = 0;
+    return MLS_OK;
+}
+
+static int mls__same_conv(const mls_conv *a, const mls_conv *b)
+{
+    return mls__same_shape(a->in, b->in) && a->c_out == b->c_out && a->kh == b->kh &&
+           a->kw == b->kw && a->stride == b->stride && a->pad == b->pad;
+}
+
+static mls_status mls__open_operands(mls_conv_call *k)
+{
+    static const mls_role roles[3][2] = {
+        {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
+    const mls_operand *o[2];
+    mls__parts p;
+    mls_status status;
+    for (int i = 0; i < 2; i++) {
+        o[i] = k->source[i].operand;
+        if (!o[i] || !o[i]->data || o[i]->role != roles[k->direction][i] || k->source[i].step) {
+            return MLS_ERROR_ARGUMENT;
+        }
+        if (!mls__same_conv(&o[i]->conv, &k->conv)) return MLS_ERROR_SHAPE;
+        if (o[i]->kernel != mls__unit()) return MLS_ERROR_KERNEL;
+        k->format[i] = o[i]->tensor.format;
+    }
+    if (o[0]->bits != o[1]->bits) return MLS_ERROR_FORMAT;
+    status = mls_conv_check(&k->conv, k->direction, k->format[0], k->format[1], 0, 0);
+    if (status != MLS_OK) return status;
+    mls__choose(k, mls__unit(), mls__k_max(k->format[0]), mls__k_max(k->format[1]));
+    if (k->method == &mls__methods[MLS__REFERENCE])
+        return MLS_ERROR_RANGE; /* 16 bits go by parts */
+    mls__operand_layout(o[1], o[1]->data, &p);
+    k->images = p.data, k->images_step = p.step;
+    mls__operand_layout(o[0], o[0]->data, &p);
+    if (mls__weighted(k)) {
+        mls__geometry e = mls__geometry_make(&k->conv, MLS_BACKWARD_DATA);
+        size_t pixel = e.c * k->size;
+        k->errors_row = e.cols * pixel, k->errors_step = p.step;
+        k->errors = p.data + e.top * k->errors_row + e.left * pixel;
+    } else {
+        int which = k->direction == MLS_BACKWARD_DATA;
+        k->packed = p.packed[which], k->packed_bias = p.bias[which];
+        k->data.row_largest = o[0]->row_largest[which];
+    }
+    return MLS_OK;
+}
+
+/* --------------------------------------------------------------------------------- >>public */
 
 static mls_status mls__conv_integer(const mls_conv *conv, mls_direction direction,
                                     const mls_tensor *first, const mls_tensor *second,
@@ -3266,6 +3620,18 @@ static mls_status mls__conv_fp32(const mls_conv *conv, mls_direction direction, 
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
     a.fp32 = first, b.fp32 = second;
+    return mls__convolve_all(conv, direction, &a, &b, output, workspace, size);
+}
+
+MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
+                                     const mls_operand *first, const mls_operand *second,
+                                     float *output, void *workspace, size_t size)
+{
+    mls_source a, b;
+    if (!first || !second) return MLS_ERROR_ARGUMENT;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    a.operand = first, b.operand = second;
     return mls__convolve_all(conv, direction, &a, &b, output, workspace, size);
 }
 
@@ -3311,54 +3677,96 @@ MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const flo
     return mls__conv_fp32(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
 }
 
+static void mls__say_operand(const mls_conv_call *k, int which, char *text, size_t size)
+{
+    static const char *const names[3][2] = {{"W", "A"}, {"W", "E"}, {"E", "A"}};
+    int by = k->k[which];
+    mls__say(text, size, names[k->direction][which]);
+    mls__say(text, size, " up to ");
+    mls__say_int(text, size, mls__folded_max(k->format[which], 0));
+    if (by) mls__say(text, size, " * 2^");
+    if (by) mls__say_int(text, size, by);
+}
+
+/* What the method was chosen for: the first thing that a faster one does not hold. */
+static void mls__say_reason(const mls_conv_call *k, char *text, size_t size)
+{
+    int64_t w = mls__folded_max(k->format[0], k->k[0]), a = mls__folded_max(k->format[1], k->k[1]);
+    int64_t most = w > a ? w : a;
+    int bits = mls__acc_bits(&k->conv, k->direction, k->format[0], k->format[1]);
+    int planes = k->planes[0] + k->planes[1] > 2;
+    if (k->method->kind == MLS__S8) {
+        mls__say(text, size, "8 bits hold both");
+    } else if (k->method->kind == MLS__S16 && !planes && !k->pairs && most <= 127) {
+        mls__say(text, size, "8 bits hold both, but 32 bits not the sums");
+    } else if (k->method->kind == MLS__S16 && !planes && !k->pairs) {
+        mls__say(text, size, "16 bits hold both, 8 do not");
+    } else if (planes && most <= 32767) {
+        mls__say(text, size, "16 bits hold both, but 32 bits too few products");
+    } else if (planes) {
+        mls__say(text, size, "16 bits do not hold both, two planes do");
+    } else if (bits > 62) {
+        mls__say(text, size, "sums of ");
+        mls__say_int(text, size, bits);
+        mls__say(text, size, " bits");
+    } else if (k->k[0] + k->k[1] > mls__fraction_bits(k->format[0], k->format[1])) {
+        mls__say(text, size, "shifts by these exponents round");
+    } else {
+        mls__say(text, size, "two planes of 16 bits do not hold both");
+    }
+}
+
+static void mls__explain(const mls_conv_call *k, char *text, size_t size)
+{
+    int reference = k->method == &mls__methods[MLS__REFERENCE];
+    if (!reference) {
+        for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) {
+            if (mls__kernels[unit] == k->kernel) mls__say(text, size, mls__unit_names[unit]);
+        }
+        mls__say(text, size, " ");
+    }
+    mls__say(text, size, k->method->name);
+    if (k->method->kind == MLS__F32 && !reference) return;
+    mls__say(text, size, ": ");
+    if (k->kernel == mls__kernels[0]) {
+        mls__say(text, size, "the scalar kernel was asked for");
+        return;
+    }
+    mls__say_operand(k, 0, text, size);
+    mls__say(text, size, ", ");
+    mls__say_operand(k, 1, text, size);
+    mls__say(text, size, ": ");
+    mls__say_reason(k, text, size);
+}
+
 MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction direction, mls_format first,
                                     mls_format second, char *text, size_t size)
 {
-    static const char *const how[] = {" int8: ",
-                                      " int16: ",
-                                      " int16 x two planes of int16: ",
-                                      " fp32",
-                                      " int8, group pair by group pair: ",
-                                      " int16, group pair by group pair: ",
-                                      " 64 bits in plain C, group pair by group pair: ",
-                                      "the reference"};
-    mls_format formats[2], zero;
-    mls_status status;
-    mls_conv c;
-    int64_t most[2];
-    int kind = MLS__F32;
-    formats[0] = first, formats[1] = second;
+    static const float some = 0;
+    mls_format zero;
+    mls_conv_call k;
     memset(&zero, 0, sizeof zero);
     if (text && size) text[0] = 0;
     if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
     if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
-    c = mls__conv_defaults(conv);
-    if (memcmp(&first, &zero, sizeof zero) != 0 || memcmp(&second, &zero, sizeof zero) != 0) {
-        status = mls_conv_check(&c, direction, first, second, text, size);
+    mls__call_make(&k, conv, direction, mls__unit());
+    k.format[0] = first, k.format[1] = second;
+    if (mls__same_format(first, zero) && mls__same_format(second, zero)) {
+        k.source[0].fp32 = &some;
+        mls__choose(&k, mls__unit(), 0, 0);
+    } else {
+        mls_status status = mls_conv_check(&k.conv, direction, first, second, text, size);
         if (status != MLS_OK) return status;
-        for (int i = 0; i < 2; i++) most[i] = mls__folded_max(formats[i], mls__k_max(formats[i]));
-        kind = MLS__REFERENCE;
-        if (mls__unit()) kind = mls__class(&c, direction, first, second, most[0], most[1]);
-        if (mls__halves(&c, direction, first, second, mls__k_max(first), mls__k_max(second), kind))
-            kind = MLS__S32;
+        mls__choose(&k, mls__unit(), mls__k_max(first), mls__k_max(second));
     }
-    if (kind != MLS__REFERENCE) mls__say(text, size, mls_kernel_used());
-    mls__say(text, size, how[kind]);
-    if (kind == MLS__F32) return MLS_OK;
-    if (kind == MLS__REFERENCE) {
-        mls__say(text, size, mls__unit() ? ": sums of " : ": the scalar kernel was asked for");
-        if (!mls__unit()) return MLS_OK;
-        mls__say_int(text, size, mls__acc_bits(&c, direction, first, second));
-        mls__say(text, size, " bits");
-        return MLS_OK;
-    }
-    for (int i = 0; i < 2; i++) {
-        mls__say(text, size, i ? " x " : kind <= MLS__S32 ? "up to " : "too wide to fold, up to ");
-        mls__say_int(text, size, mls__folded_max(formats[i], 0));
-        if (mls__k_max(formats[i])) mls__say(text, size, " * 2^");
-        if (mls__k_max(formats[i])) mls__say_int(text, size, mls__k_max(formats[i]));
-    }
+    mls__explain(&k, text, size);
     return MLS_OK;
+}
+
+MLS_DEF void mls_conv_call_explain(const mls_conv_call *call, char *text, size_t size)
+{
+    if (text && size) text[0] = 0;
+    mls__explain(call, text, size);
 }
 
 MLS_DEF int mls_kernel_count(void)
@@ -3391,270 +3799,6 @@ MLS_DEF mls_status mls_kernel_use(const char *name)
         return MLS_OK;
     }
     return MLS_ERROR_KERNEL;
-}
-
-/* ------------------------------------------------------------------------------- >>prepared
-   Weights: [elements, folded] [packed for forward] [packed for backward-data]; images: padded, one
-   behind the other. Behind them multipliers, and the tensor without codes. */
-
-typedef struct mls__layout {
-    mls__run run[2]; /* weights: forward and backward-data; else the one that convolves the image */
-    size_t packed[2], step, multipliers, tensor, bytes;
-} mls__layout;
-
-static mls_shape mls__role_shape(const mls_conv *c, mls_role role)
-{
-    return role == MLS_WEIGHT  ? mls_conv_weight_shape(c)
-           : role == MLS_INPUT ? c->in
-                               : mls_conv_output(c);
-}
-
-/* 0 for a bad argument. */
-static int mls__layout_make(mls__layout *l, const mls_conv *conv, mls_role role, mls_format format,
-                            int32_t bits)
-{
-    int kind = bits == 8 ? MLS__S8 : MLS__S16;
-    size_t at, tensor;
-    mls_shape shape;
-    mls_conv c;
-    memset(l, 0, sizeof *l);
-    if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
-    if (!mls_conv_output(conv).n || !mls_operand_bits(format)) return 0;
-    c = mls__conv_defaults(conv);
-    shape = mls__role_shape(&c, role);
-    tensor = mls_tensor_size(format, shape);
-    if (!tensor) return 0;
-    for (int i = 0; i < 2; i++) {
-        mls__run_begin(&l->run[i], &c, role == MLS_INPUT ? MLS_FORWARD : MLS_BACKWARD_DATA, kind);
-        if (role == MLS_WEIGHT) l->run[i].direction = i ? MLS_BACKWARD_DATA : MLS_FORWARD;
-        mls__run_size(&l->run[i], 1);
-        l->run[i].bias = kind == MLS__S8 ? l->run[i].kernel->bias : 0;
-        l->run[i].k1 = l->run[i].k2 = mls__k_max(format);
-    }
-    if (role == MLS_WEIGHT) {
-        at = mls__align(mls__elements(shape) * (size_t)l->run[0].size, MLS__ALIGN);
-        for (int i = 0; i < 2; i++) {
-            l->packed[i] = at;
-            at += mls__align(mls__packed_bytes(&l->run[i]), MLS__ALIGN);
-        }
-    } else {
-        const mls__run *r = &l->run[0];
-        l->step = mls__align(
-            (size_t)r->rows * (size_t)r->cols * (size_t)r->data.c * (size_t)r->size, MLS__ALIGN);
-        if (!mls__mul(l->step, (size_t)shape.n, &at)) return 0;
-        at += r->image_bytes; /* what tiles touch behind the last one */
-    }
-    l->multipliers = at, at += mls__multiplier_bytes(&l->run[0]);
-    l->tensor = at;
-    l->bytes = MLS__ALIGN + at + tensor;
-    return 1;
-}
-
-MLS_DEF int32_t mls_operand_bits(mls_format format)
-{
-    int64_t most;
-    if (mls_format_check(format) != MLS_OK) return 0;
-    most = mls__folded_max(format, mls__k_max(format));
-    return most <= 127 ? 8 : most <= 32767 ? 16 : 0;
-}
-
-MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format format,
-                                int32_t bits)
-{
-    mls__layout l;
-    return mls__layout_make(&l, conv, role, format, bits) ? l.bytes : 0;
-}
-
-/* The weights from their folded elements to both packed forms. */
-static void mls__operand_pack(mls_operand *o, mls__layout *l)
-{
-    for (int i = 0; i < 2; i++) {
-        mls__run *r = &l->run[i];
-        mls__place_packed(r, o->data + l->packed[i]);
-        r->first = &o->tensor, r->integers = o->data;
-        mls__pack_weights(r);
-        o->row_largest[i] = r->row_largest;
-    }
-}
-
-MLS_DEF mls_status mls_operand_init(mls_operand *o, const mls_conv *conv, mls_role role,
-                                    mls_format format, int32_t bits, void *memory, size_t size)
-{
-    mls__layout l;
-    uint8_t *p = (uint8_t *)memory;
-    mls_shape shape;
-    if (!o || !conv || !memory || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) {
-        return MLS_ERROR_ARGUMENT;
-    }
-    if (!mls_operand_bits(format) || mls_operand_bits(format) > bits) return MLS_ERROR_FORMAT;
-    if (!mls__layout_make(&l, conv, role, format, bits)) return MLS_ERROR_SHAPE;
-    if (size < l.bytes) return MLS_ERROR_MEMORY;
-    memset(o, 0, sizeof *o);
-    o->conv = mls__conv_defaults(conv), o->role = role, o->bits = bits, o->kernel = mls__unit();
-    p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
-    o->data = p;
-    shape = mls__role_shape(&o->conv, role);
-    memset(p, role == MLS_WEIGHT ? 0 : (int)l.run[0].bias, l.tensor);
-    mls__tensor_place(&o->tensor, format, shape, p + l.tensor);
-    mls__tensor_clear(&o->tensor);
-    o->tensor.code = 0;
-    if (role == MLS_WEIGHT) mls__operand_pack(o, &l);
-    return MLS_OK;
-}
-
-/* Elements first .. first + count - 1, which stand at from, to their places in padded images. */
-static void mls__operand_put(const mls_operand *o, const mls__layout *l, const uint8_t *from,
-                             size_t first, size_t count)
-{
-    const mls__run *r = &l->run[0];
-    size_t size = (size_t)r->size, c = (size_t)r->data.c, row = (size_t)r->data.w * c;
-    size_t h = (size_t)r->data.h, most = (size_t)(r->cols - r->left) * c; /* of a row */
-    while (count) {
-        size_t line = first / row, at = first % row, n = row - at < count ? row - at : count;
-        size_t y = line % h + (size_t)r->top;
-        if (at < most && y < (size_t)r->rows) {
-            uint8_t *to = o->data + line / h * l->step +
-                          ((y * (size_t)r->cols + (size_t)r->left) * c + at) * size;
-            memcpy(to, from, (n < most - at ? n : most - at) * size);
-        }
-        from += n * size, first += n, count -= n;
-    }
-}
-
-MLS_DEF mls_status mls_operand_quantize(mls_operand *o, const float *x, uint64_t seed)
-{
-    enum {
-        MLS__CHUNK = 4096 /* elements that wait in the L1 cache for their places */
-    };
-    mls__layout l;
-    mls_status status;
-    size_t elements;
-    int64_t chunks, n;
-    if (!o || !x || !o->data) return MLS_ERROR_ARGUMENT;
-    if (o->kernel != mls__unit()) return MLS_ERROR_KERNEL;
-    if (!mls__layout_make(&l, &o->conv, o->role, o->tensor.format, o->bits)) {
-        return MLS_ERROR_ARGUMENT;
-    }
-    elements = mls__elements(o->tensor.shape), n = o->tensor.shape.n;
-    chunks = (int64_t)((elements + MLS__CHUNK - 1) / MLS__CHUNK);
-    MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
-    for (int64_t i = 0; i < n; i++) {
-        mls__quantize_peaks(&o->tensor, x, (size_t)i, (size_t)i + 1);
-    }
-    status = mls__quantize_scales(&o->tensor);
-    if (status != MLS_OK) return status;
-    MLS__OMP(omp parallel for schedule(static) if (chunks > 16))
-    for (int64_t i = 0; i < chunks; i++) {
-        size_t first = (size_t)i * MLS__CHUNK, left = elements - first;
-        size_t count = left < MLS__CHUNK ? left : (size_t)MLS__CHUNK, size = (size_t)l.run[0].size;
-        uint8_t chunk[MLS__CHUNK * 2], *to = o->role == MLS_WEIGHT ? o->data + first * size : chunk;
-        mls__quantize_integers(&o->tensor, x, seed, first, first + count, (int)size, l.run[0].k2,
-                               o->role == MLS_WEIGHT ? 0 : (int)l.run[0].bias, to);
-        if (o->role != MLS_WEIGHT) mls__operand_put(o, &l, chunk, first, count);
-    }
-    if (o->role == MLS_WEIGHT) mls__operand_pack(o, &l);
-    return MLS_OK;
-}
-
-MLS_DEF mls_status mls_operand_load(mls_operand *o, const mls_tensor *t)
-{
-    mls__layout l;
-    if (!o || !t || !o->data || !t->code || !t->group) return MLS_ERROR_ARGUMENT;
-    if (o->kernel != mls__unit()) return MLS_ERROR_KERNEL;
-    if (memcmp(&t->format, &o->tensor.format, sizeof t->format) != 0) return MLS_ERROR_FORMAT;
-    if (!mls__same_shape(t->shape, o->tensor.shape)) return MLS_ERROR_SHAPE;
-    if (mls__k_used(t, 0) < 0) return MLS_ERROR_FORMAT;
-    if (!mls__layout_make(&l, &o->conv, o->role, o->tensor.format, o->bits)) {
-        return MLS_ERROR_ARGUMENT;
-    }
-    o->tensor.scale = t->scale;
-    memcpy(o->tensor.group, t->group, mls_group_count(t->format, t->shape) * sizeof *t->group);
-    if (o->role == MLS_WEIGHT) {
-        o->tensor.code = t->code;
-        for (int i = 0; i < 2; i++) {
-            mls__run *r = &l.run[i];
-            mls__place_packed(r, o->data + l.packed[i]);
-            r->first = &o->tensor;
-            mls__pack_weights(r);
-            o->row_largest[i] = r->row_largest;
-        }
-        o->tensor.code = 0;
-    } else {
-        l.run[0].second = t;
-        for (int32_t n = 0; n < t->shape.n; n++) {
-            mls__pad_image(&l.run[0], n, o->data + (size_t)n * l.step,
-                           (int16_t *)(void *)(o->data + l.multipliers));
-        }
-    }
-    return MLS_OK;
-}
-
-static int mls__same_conv(const mls_conv *a, const mls_conv *b)
-{
-    return mls__same_shape(a->in, b->in) && a->c_out == b->c_out && a->kh == b->kh &&
-           a->kw == b->kw && a->stride == b->stride && a->pad == b->pad;
-}
-
-static mls_status mls__open_operands(mls_conv_call *k, const mls_conv *c, mls_direction direction,
-                                     const mls_operand *first, const mls_operand *second)
-{
-    static const mls_role roles[3][2] = {
-        {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
-    const mls_operand *both[2];
-    mls__layout l;
-    mls_status status;
-    mls__run *r = &k->run;
-    int kind;
-    both[0] = first, both[1] = second;
-    for (int i = 0; i < 2; i++) {
-        if (!both[i] || !both[i]->data || both[i]->role != roles[direction][i]) {
-            return MLS_ERROR_ARGUMENT;
-        }
-        if (!mls__same_conv(&both[i]->conv, c)) return MLS_ERROR_SHAPE;
-        if (both[i]->kernel != mls__unit()) return MLS_ERROR_KERNEL;
-    }
-    if (first->bits != second->bits) return MLS_ERROR_FORMAT;
-    kind = first->bits == 8 ? MLS__S8 : MLS__S16;
-    status = mls_conv_check(c, direction, first->tensor.format, second->tensor.format, 0, 0);
-    if (status != MLS_OK) return status;
-    if (kind == MLS__S8 && mls__class(c, direction, first->tensor.format, second->tensor.format,
-                                      127, 127) != MLS__S8) {
-        return MLS_ERROR_RANGE; /* 16 bits go by parts */
-    }
-    mls__run_begin(r, c, direction, kind);
-    r->first = &first->tensor, r->second = &second->tensor;
-    status = mls__run_scale(r, mls__k_max(first->tensor.format), mls__k_max(second->tensor.format));
-    if (status != MLS_OK) return status;
-    if (r->planes == 2) { /* they are not split */
-        r->planes = 1;
-        r->segment = INT32_MAX / (r->largest * mls__folded_max(r->first->format, r->k1));
-    }
-    mls__layout_make(&l, c, second->role, second->tensor.format, second->bits);
-    r->images = second->data, r->images_step = l.step;
-    mls__layout_make(&l, c, first->role, first->tensor.format, first->bits);
-    if (direction == MLS_BACKWARD_WEIGHT) {
-        const mls__run *e = &l.run[0];
-        size_t pixel = (size_t)e->data.c * (size_t)e->size;
-        r->errors_row = (size_t)e->cols * pixel, r->errors_step = l.step;
-        r->errors = first->data + (size_t)e->top * r->errors_row + (size_t)e->left * pixel;
-    } else {
-        int which = direction == MLS_BACKWARD_DATA;
-        r->packed_before = first->data + l.packed[which];
-        r->row_largest = first->row_largest[which];
-    }
-    return MLS_OK;
-}
-
-MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction direction,
-                                     const mls_operand *first, const mls_operand *second,
-                                     float *output, void *workspace, size_t size)
-{
-    mls_source a, b;
-    if (!first || !second) return MLS_ERROR_ARGUMENT;
-    memset(&a, 0, sizeof a);
-    memset(&b, 0, sizeof b);
-    a.operand = first, b.operand = second;
-    return mls__convolve_all(conv, direction, &a, &b, output, workspace, size);
 }
 
 #endif /* MLS__CONV_IMPLEMENTED */
@@ -3801,21 +3945,21 @@ MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__join)(MLS__I high, MLS__I low, doubl
     return joined;
 }
 
-/* What becomes of a row of the tile. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__dot *d, int m,
+/* What becomes of row m of the tile. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__dot *d, size_t m,
                                                const MLS__I *acc)
 {
     if (d->put == MLS__PUT_SUMS) {
         MLS__UNROLL
         for (int v = 0; v < parts; v++) {
-            MLS__STORE(d->c + (size_t)m * d->c_step + (size_t)(v * MLS__LANES), MLS__FLOAT(acc[v]));
+            MLS__STORE(d->c + m * d->c_step + (size_t)(v * MLS__LANES), MLS__FLOAT(acc[v]));
         }
     } else if (d->put != MLS__PUT_WIDE) {
-        const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + (size_t)m * d->c_step : 0;
-        float *out = d->out + (size_t)m * d->out_step;
+        const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + m * d->c_step : 0;
+        float *out = d->out + m * d->out_step;
         MLS__UNROLL
         for (int v = 0; v < parts; v++) {
-            int32_t left = d->lanes - v * MLS__LANES;
+            int32_t left = (int32_t)d->lanes - v * MLS__LANES;
             MLS__F z = MLS__FLOAT(acc[v]);
             if (kind == MLS__S16 && high) {
                 MLS__I up = MLS__BITS(MLS__LOAD(high + v * MLS__LANES));
@@ -3829,7 +3973,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__d
                 MLS__FN(mls__store_part)(out + v * MLS__LANES, z, left);
         }
     } else {
-        int64_t *wide = d->wide + (size_t)m * d->wide_step;
+        int64_t *wide = d->wide + m * d->wide_step;
         for (int v = 0; v < parts; v++) {
             MLS__FN(mls__i64) sum[2];
             MLS__I k = MLS__BITS(MLS__LOAD(d->lane_k + v * MLS__LANES));
@@ -3871,9 +4015,10 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
     };
     const int parts = nb * MLS__PARTS - half * (MLS__PARTS / 2);
     MLS__I acc[MLS__ROWS][3 * MLS__PARTS];
-    const ptrdiff_t step = d->a_m, a_word = d->a_word;
+    const ptrdiff_t step = (ptrdiff_t)d->a_m;
+    const size_t a_word = d->a_word;
     const size_t b_word = d->b_word, b_block = d->b_block;
-    const int32_t words = d->words;
+    const size_t words = d->words;
     const int b_unsigned = d->b_unsigned;
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
@@ -3886,14 +4031,14 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
             }
         }
     }
-    for (int32_t image = 0; image < d->images; image++) {
-        for (int32_t row = 0; row < d->rows; row++) {
+    for (size_t image = 0; image < d->images; image++) {
+        for (size_t row = 0; row < d->rows; row++) {
             /* a pointer for three rows: the step reaches them with scaled addressing */
             const uint8_t *a[(MLS__ROWS + 2) / 3];
-            const uint8_t *b = d->b + (size_t)image * d->b_image + (size_t)row * d->b_row;
+            const uint8_t *b = d->b + image * d->b_image + row * d->b_row;
             a[0] = d->a + image * d->a_image + row * d->a_row;
             for (int i = 1; i < (mr + 2) / 3; i++) a[i] = a[i - 1] + 3 * step;
-            for (int32_t word = 0; word < words; word++) {
+            for (size_t word = 0; word < words; word++) {
                 MLS__I bv[3 * MLS__PARTS];
                 MLS__UNROLL
                 for (int v = 0; v < parts; v++) {
@@ -3924,7 +4069,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
     }
     MLS__UNROLL
     for (int m = 0; m < mr; m++) {
-        if (m < d->count) MLS__FN(mls__put)(kind, parts, d, m, acc[m]);
+        if ((size_t)m < d->count) MLS__FN(mls__put)(kind, parts, d, (size_t)m, acc[m]);
     }
 }
 
@@ -3983,9 +4128,9 @@ static MLS__TARGET void MLS__FN(mls__dot_f32)(int tile, const mls__dot *d)
 
 static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 {
-    const int half = mr >= MLS__TALL(nb) && d->lanes <= nb * MLS__LANE - MLS__LANE / 2;
+    const int half = mr >= MLS__TALL(nb) && (int)d->lanes <= nb * MLS__LANE - MLS__LANE / 2;
     const int tile = mr * 8 + nb * 2 + half;
-    if (mls__kind16(kind) || kind == MLS__PAIRS16) MLS__FN(mls__dot_s16)(tile, d);
+    if (kind == MLS__S16) MLS__FN(mls__dot_s16)(tile, d);
 #if MLS__UNIT != MLS__ISA_AMX
     if (kind == MLS__S8) MLS__FN(mls__dot_s8)(tile, d);
 #endif
@@ -3996,143 +4141,6 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 #endif
 }
 #undef MLS__TALL
-
-#if MLS__LANES == 16
-/* Sums of shifted group pairs as doubles around 1.5 * 2^52. From 2^52 to 2^53 neighbours are 1 apart,
-   so that rounding a multiplication and addition towards minus infinity is the shift's rounding. */
-#define MLS__MIDDLE 6755399441055744.0
-MLS__INLINE MLS__TARGET void MLS__FN(mls__add_doubles)(MLS__FN(mls__i64) * sum, MLS__I p,
-                                                       const __m512d *scale)
-{
-    __m256i half[2];
-    memcpy(half, &p, sizeof p);
-    MLS__UNROLL
-    for (int i = 0; i < 2; i++) {
-        sum[i] = (MLS__FN(mls__i64))_mm512_maskz_fmadd_round_pd(
-            255, MLS__FN(mls__doubles)(half[i]), scale[i], (__m512d)sum[i],
-            _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    }
-}
-#endif
-
-/* Group pairs: their sums P_g in 32 bits, shifted into wider ones. */
-MLS__INLINE MLS__TARGET void MLS__FN(mls__pairs_tile)(int kind, int mr, int doubles,
-                                                      const mls__pairs *d)
-{
-    enum {
-        MLS__PARTS = MLS__FN(mls__parts)
-    };
-    MLS__FN(mls__i64) wide[8][2 * MLS__PARTS], zero = {0};
-    const ptrdiff_t step = d->a_m;
-#if MLS__LANES == 16
-    if (doubles) zero = (MLS__FN(mls__i64))_mm512_set1_pd(MLS__MIDDLE);
-#endif
-    (void)doubles;
-    MLS__UNROLL
-    for (int m = 0; m < mr; m++) {
-        MLS__UNROLL
-        for (int v = 0; v < 2 * MLS__PARTS; v++) wide[m][v] = zero;
-    }
-    for (int32_t pair = 0; pair < d->pairs; pair++) {
-        MLS__I acc[8][MLS__PARTS], shift[MLS__PARTS];
-        MLS__UNROLL
-        for (int v = 0; v < MLS__PARTS; v++) {
-            size_t at = (size_t)(pair * MLS__LANE + v * MLS__LANES);
-            MLS__I init = MLS__BITS(MLS__LOAD(d->init + at));
-            shift[v] = d->shift[pair] - MLS__BITS(MLS__LOAD(d->k + at));
-            MLS__UNROLL
-            for (int m = 0; m < mr; m++) acc[m][v] = init;
-        }
-        for (int32_t row = 0; row < d->rows; row++) {
-            const uint8_t *a = d->a + (size_t)pair * MLS__WORD + row * d->a_row;
-            const uint8_t *b = d->b + (size_t)pair * d->b_pair + (size_t)row * d->b_row;
-            for (int32_t word = 0; word < d->words; word++) {
-                MLS__I bv[MLS__PARTS];
-                MLS__UNROLL
-                for (int v = 0; v < MLS__PARTS; v++) {
-                    bv[v] = MLS__BITS(MLS__LOAD(b + (size_t)(v * MLS__LANES * MLS__WORD)));
-                }
-                MLS__UNROLL
-                for (int m = 0; m < mr; m++) {
-                    int32_t w;
-                    MLS__I av;
-                    memcpy(&w, a + m * step, sizeof w);
-                    av = MLS__SETI(w);
-                    MLS__UNROLL
-                    for (int v = 0; v < MLS__PARTS; v++) {
-                        acc[m][v] = kind == MLS__PAIRS8 ? MLS__FN(mls__dot8)(acc[m][v], av, bv[v])
-                                                        : MLS__FN(mls__dot16)(acc[m][v], av, bv[v]);
-                    }
-                }
-                a += d->a_word, b += MLS__LANE * MLS__WORD;
-            }
-        }
-#if MLS__LANES == 16
-        if (doubles) {
-            __m256i half[2];
-            __m512d scale[2];
-            memcpy(half, shift, sizeof half);
-            MLS__UNROLL
-            for (int i = 0; i < 2; i++) {
-                scale[i] =
-                    _mm512_maskz_scalef_pd(255, _mm512_set1_pd(1), MLS__FN(mls__doubles)(half[i]));
-            }
-            MLS__UNROLL
-            for (int m = 0; m < mr; m++) MLS__FN(mls__add_doubles)(wide[m], acc[m][0], scale);
-            continue;
-        }
-#endif
-        MLS__UNROLL
-        for (int m = 0; m < mr; m++) {
-            MLS__UNROLL
-            for (int v = 0; v < MLS__PARTS; v++) {
-                MLS__FN(mls__add_wide)(&wide[m][2 * v], acc[m][v], shift[v]);
-            }
-        }
-    }
-    MLS__UNROLL
-    for (int m = 0; m < mr; m++) {
-        MLS__UNROLL
-        for (int v = 0; v < 2 * MLS__PARTS; v++) {
-            int64_t *to = d->wide + m * MLS__LANE + v * MLS__LANES / 2;
-            MLS__FN(mls__u64c) sum;
-            memcpy(&sum, to, sizeof sum);
-            sum += (MLS__FN(mls__u64c))wide[m][v] - (MLS__FN(mls__u64c))zero;
-            memcpy(to, &sum, sizeof sum);
-        }
-    }
-}
-
-#define MLS__PAIRS_CASE(rows, doubles)                            \
-    case rows * 4 + doubles * 2:                                  \
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS8, rows, doubles, d);  \
-        break;                                                    \
-    case rows * 4 + doubles * 2 + 1:                              \
-        MLS__FN(mls__pairs_tile)(MLS__PAIRS16, rows, doubles, d); \
-        break;
-static MLS__TARGET void MLS__FN(mls__dot_pairs)(int kind, int mr, const mls__pairs *d)
-{
-    switch (mr * 4 + (d->doubles ? 2 : 0) + (kind == MLS__PAIRS16)) {
-        MLS__PAIRS_CASE(1, 0)
-#if MLS__UNIT != MLS__ISA_SSE41
-        MLS__PAIRS_CASE(2, 0)
-#endif
-#if MLS__LANES == 16
-        MLS__PAIRS_CASE(4, 0)
-        MLS__PAIRS_CASE(7, 0)
-        MLS__PAIRS_CASE(8, 0)
-        MLS__PAIRS_CASE(1, 1)
-        MLS__PAIRS_CASE(2, 1)
-        MLS__PAIRS_CASE(4, 1)
-        MLS__PAIRS_CASE(7, 1)
-        MLS__PAIRS_CASE(8, 1)
-#endif
-    default:
-        MLS_ASSERT(0);
-    }
-}
-#undef MLS__MIDDLE
-#undef MLS__PAIRS_CASE
 
 static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,
                                                int64_t constant, size_t count)
@@ -4163,8 +4171,8 @@ static MLS__TARGET void MLS__FN(mls__add_floats)(float *sum, const float *part, 
     mls__add_floats_scalar(sum + i, part + i, count - i);
 }
 
-static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, float fold,
-                                           float tensor, float units, float *out)
+static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, const float *factors,
+                                           float *out)
 {
     size_t i = 0;
 #if !MLS__NEON || defined(__aarch64__) /* 32-bit NEON flushes denormals */
@@ -4178,11 +4186,11 @@ static MLS__TARGET void MLS__FN(mls__emit)(const int64_t *sum, size_t count, flo
 #else
         z = __builtin_convertvector(v, half);
 #endif
-        z = ((z * fold) * tensor) * units;
+        z = ((z * factors[0]) * factors[1]) * factors[2];
         memcpy(out + i, &z, sizeof z);
     }
 #endif
-    mls__emit_scalar(sum + i, count - i, fold, tensor, units, out + i);
+    mls__emit_scalar(sum + i, count - i, factors, out + i);
 }
 
 static MLS__TARGET void MLS__FN(mls__next_pixel)(const uint8_t *from, uint8_t *to, size_t step,
@@ -4230,8 +4238,8 @@ MLS__INLINE MLS__TARGET MLS__FN(mls__bytes)
 
 /* Codes of up to 4 bits become integers by a table. Returns how many elements it did. */
 MLS__INLINE MLS__TARGET size_t MLS__FN(mls__fold_nibbles)(const mls__fold *f, size_t first,
-                                                          size_t count, size_t *channel, int size,
-                                                          uint8_t *to)
+                                                          size_t count, size_t *channel,
+                                                          size_t size, uint8_t *to)
 {
     enum {
         MLS__STEP = 4 * MLS__LANES
@@ -4274,7 +4282,7 @@ MLS__INLINE MLS__TARGET size_t MLS__FN(mls__fold_nibbles)(const mls__fold *f, si
 }
 
 static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, size_t count,
-                                           size_t ch, int size, uint8_t *to)
+                                           size_t ch, size_t size, uint8_t *to)
 {
     int bits = 1 + f->format.ex + f->format.mx, mx = f->format.mx, sign = bits - 1;
     int32_t m_mask = (1 << mx) - 1, e_mask = (1 << f->format.ex) - 1;
@@ -4325,7 +4333,7 @@ static MLS__TARGET void MLS__FN(mls__fold)(const mls__fold *f, size_t first, siz
         ch += MLS__LANES;
         if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;
     }
-    mls__fold_scalar(f, first + i, count - i, ch, size, to + i * (size_t)size);
+    mls__fold_scalar(f, first + i, count - i, ch, size, to + i * size);
 }
 
 /* 16 bytes, whatever the vector length, and two of them zipped by bytes or by pairs of bytes. */
@@ -4407,7 +4415,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__words16)(const uint8_t *from, size_t p
 
 static MLS__TARGET void MLS__FN(mls__interleave)(const mls__mix_pixels *x)
 {
-    size_t size = (size_t)x->size, each = MLS__WORD / size, i = 0;
+    size_t size = x->size, each = MLS__WORD / size, i = 0;
     size_t full = x->pixels / each < x->steps ? x->pixels / each : x->steps;
     for (; i + MLS__LANE <= x->count; i += MLS__LANE) {
         const uint8_t *from = x->from + i * size;
@@ -4426,58 +4434,30 @@ static MLS__TARGET void MLS__FN(mls__interleave)(const mls__mix_pixels *x)
     for (size_t step = full; step < x->steps; step++) mls__mix_rest(x, step, 0);
 }
 
-static MLS__TARGET void MLS__FN(mls__split)(const int16_t *v, int16_t *hi, int16_t *lo,
-                                            size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int h = (v[i] + 128) >> 8, l = v[i] - h * 256;
-        hi[i] = (int16_t)h, lo[i] = (int16_t)l; /* lo may be v */
-    }
-}
-
-static MLS__TARGET void MLS__FN(mls__halve)(int16_t *v, int16_t *high, const int32_t *shift,
-                                            size_t channels, size_t count, int bits)
+static MLS__TARGET void MLS__FN(mls__split)(const int32_t *v, const int32_t *shift, size_t channels,
+                                            size_t count, int bits, int16_t *low, int16_t *high)
 {
     const int32_t round = 1 << bits >> 1;
     size_t ch = 0, i = 0;
     for (; i + MLS__LANES <= count; i += MLS__LANES) {
-        MLS__FN(mls__s16) low, up;
+        MLS__FN(mls__s16) down, up;
         MLS__I x, by;
-        memcpy(&low, v + i, sizeof low);
+        memcpy(&x, v + i, sizeof x);
         memcpy(&by, shift + ch, sizeof by);
-        x = __builtin_convertvector(low, MLS__I) << by;
+        x = x << by;
         by = (x + round) >> bits;
-        low = __builtin_convertvector(x - (by << bits), MLS__FN(mls__s16));
+        down = __builtin_convertvector(x - (by << bits), MLS__FN(mls__s16));
         up = __builtin_convertvector(by, MLS__FN(mls__s16));
-        memcpy(v + i, &low, sizeof low);
+        memcpy(low + i, &down, sizeof down);
         memcpy(high + i, &up, sizeof up);
         ch += MLS__LANES;
-        if (ch >= channels) ch %= channels;
+        if (ch >= channels) ch = ch < 2 * channels ? ch - channels : ch % channels;
     }
     for (; i < count; i++) {
         int32_t x = v[i] * (1 << shift[ch]), up = (x + round) >> bits;
-        high[i] = (int16_t)up, v[i] = (int16_t)(x - up * (1 << bits));
+        high[i] = (int16_t)up, low[i] = (int16_t)(x - up * (1 << bits));
         if (++ch == channels) ch = 0;
     }
-}
-
-/* p[lane] += sum over rows, cols of a * b[lane]; gcc and clang make vectors of the inner loop. */
-static MLS__TARGET void MLS__FN(mls__wide)(const int32_t *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                                           const int32_t *b, ptrdiff_t b_row, ptrdiff_t b_col,
-                                           int32_t rows, int32_t cols, int64_t *p)
-{
-    int64_t sum[MLS__LANE];
-    memcpy(sum, p, sizeof sum);
-    for (int32_t row = 0; row < rows; row++) {
-        for (int32_t col = 0; col < cols; col++) {
-            const int32_t *from = b + row * b_row + col * b_col;
-            int64_t av = a[row * a_row + col * a_col];
-            for (int i = 0; i < MLS__LANE; i++) {
-                sum[i] = (int64_t)((uint64_t)sum[i] + (uint64_t)av * (uint64_t)from[i]);
-            }
-        }
-    }
-    memcpy(p, sum, sizeof sum);
 }
 
 #if MLS__UNIT == MLS__ISA_AMX
@@ -4583,7 +4563,7 @@ static MLS__TARGET_TILES void mls__tiles_shape(int rows)
 /* Tiles whose sums are done. They become floats row by row while the next ones are summed: stores in
    one burst would stall, and every load behind them that is the same modulo 4096. */
 typedef struct mls__tiles_done {
-    __attribute__((aligned(64))) int32_t sums[4 * 256]; /* [tile][block][row][16] */
+    int32_t *sums; /* [tile][block][row][16] */
     const int32_t *from;
     float *to, *next;      /* of the second tile */
     int32_t col, next_col; /* on the line */
@@ -4781,6 +4761,7 @@ static MLS__TARGET_TILES void mls__tiles_area(const mls__area *area)
     /* tiles across a line; the last one begins where all of it is inside */
     across = (x->w + 15) / 16, m = (x->w + across - 1) / across;
     count = (int64_t)x->h * across;
+    done[0].sums = x->sums, done[1].sums = x->sums + MLS__AREA_SUMS / 2;
     done[1].left = done[1].nb = done[1].lanes = 0;
     mls__tiles_shape(m);
     for (int64_t i = 0; i < count; i += na) {
@@ -4949,7 +4930,7 @@ static MLS__TARGET void mls__tiles_bytes(const int16_t *v, size_t count, uint8_t
 }
 
 /* One plane of 16 integers. */
-MLS__INLINE MLS__TARGET __m128i mls__tiles_plane(const uint8_t *from, int size, int plane)
+MLS__INLINE MLS__TARGET __m128i mls__tiles_plane(const uint8_t *from, size_t size, int plane)
 {
     __m256i x;
     if (size == 1) return _mm_loadu_si128((const __m128i *)(const void *)from);
@@ -4958,7 +4939,7 @@ MLS__INLINE MLS__TARGET __m128i mls__tiles_plane(const uint8_t *from, int size, 
 }
 
 /* 16 words of 4 pixels. */
-MLS__INLINE MLS__TARGET __m512i mls__tiles_word(const uint8_t *from, size_t pixel, int size,
+MLS__INLINE MLS__TARGET __m512i mls__tiles_word(const uint8_t *from, size_t pixel, size_t size,
                                                 int plane)
 {
     const __m512i dwords = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -4973,9 +4954,10 @@ MLS__INLINE MLS__TARGET __m512i mls__tiles_word(const uint8_t *from, size_t pixe
 
 static MLS__TARGET void mls__tiles_words(const mls__line *x)
 {
-    const int size = x->size, plane = x->plane;
+    const size_t size = x->size;
+    const int plane = x->plane;
     for (size_t block = 0; block < x->blocks; block++) {
-        const uint8_t *from = x->from + block * (size_t)(MLS__LANE * size);
+        const uint8_t *from = x->from + block * MLS__LANE * size;
         uint8_t *to = x->to + block * x->step;
         for (size_t i = 0; i < x->pixels; i += 4, from += 4 * x->pixel, to += 64) {
             __m512i v = size == 1 ? mls__tiles_word(from, x->pixel, 1, 0)
@@ -5020,9 +5002,10 @@ MLS__INLINE MLS__TARGET void mls__tiles_turn16(__m512i *v)
 
 static MLS__TARGET void mls__tiles_turn(const mls__line *x)
 {
-    const int size = x->size, plane = x->plane;
+    const size_t size = x->size;
+    const int plane = x->plane;
     for (size_t block = 0; block < x->blocks; block++) {
-        const uint8_t *from = x->from + block * (size_t)(MLS__LANE * size);
+        const uint8_t *from = x->from + block * MLS__LANE * size;
         uint8_t *to = x->to + block * MLS__LANE * x->step;
         for (size_t i = 0; i < x->pixels; i += 64, from += 64 * x->pixel, to += 64) {
             __m512i v[16];
@@ -5041,7 +5024,7 @@ static MLS__TARGET void mls__tiles_turn(const mls__line *x)
 }
 
 static MLS__TARGET void mls__tiles_put(const int32_t *c32, const int64_t *c64, const float *factors,
-                                       int32_t rows, int32_t cols, float *to, size_t step)
+                                       size_t rows, size_t cols, float *to, size_t step)
 {
     __m512i v[16];
     MLS__UNROLL
@@ -5058,16 +5041,36 @@ static MLS__TARGET void mls__tiles_put(const int32_t *c32, const int64_t *c64, c
         memcpy(&v[i], &z, sizeof z);
     }
     mls__tiles_turn16(v);
-    for (int32_t i = 0; i < cols; i++) {
+    for (size_t i = 0; i < cols; i++) {
         MLS__F z;
         memcpy(&z, &v[i], sizeof z);
-        MLS__FN(mls__store_part)(to + (size_t)i * step, z, rows);
+        MLS__FN(mls__store_part)(to + i * step, z, (int32_t)rows);
     }
 }
 
-static const mls__tiles mls__tiles_amx = {mls__tiles_area,   mls__tiles_strip, mls__tiles_bytes,
-                                          mls__tiles_words,  mls__tiles_turn,  mls__tiles_put,
-                                          mls__tiles_release};
+static const mls__amx_unit mls__amx_unit_amx = {
+    mls__tiles_area, mls__tiles_strip, mls__tiles_bytes,  mls__tiles_words,
+    mls__tiles_turn, mls__tiles_put,   mls__tiles_release};
 #endif
+
+/* clang-format off */
+static const mls__kernel MLS__FN(mls__kernel) = {
+#if MLS__LANES == 16
+    {0, 16, 8, 8},
+#elif MLS__UNIT == MLS__ISA_SSE41
+    {0, 2, 0, 0},
+#else
+    {0, 4, 0, 0},
+#endif
+    MLS__UNIT == MLS__ISA_AVXVNNI || MLS__UNIT == MLS__ISA_AVX512VNNI ? 128 : 0,
+    MLS__FN(mls__dot), MLS__FN(mls__fold), MLS__FN(mls__interleave), MLS__FN(mls__next_pixel),
+    MLS__FN(mls__split), MLS__FN(mls__add_sums), MLS__FN(mls__add_floats), MLS__FN(mls__emit),
+#if MLS__UNIT == MLS__ISA_AMX
+    &mls__amx_unit_amx
+#else
+    0
+#endif
+};
+/* clang-format on */
 
 #endif /* template */

@@ -1665,6 +1665,43 @@ static void prepared_refused(void)
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
 }
 
+/* A call says how it goes with the exponents that its tensors use, not with those of the formats. */
+static void call_explained(void)
+{
+    mls_conv c = conv_of(shape_of(2, 4, 4, 3), 5, 3, 3, 1, 1);
+    mls_format f = {2, 1, 8, 1, MLS_GROUP_NC, 0, 0};
+    uint64_t rng = 61;
+    char text[200];
+    mls_source source[2];
+    mls_sink sink;
+    mls_conv_call *call;
+    mls_shape s[3];
+    mls_tensor t[2];
+    static float out[512];
+    size_t size = mls_conv_call_size(&c, MLS_FORWARD, f, f, 1);
+    void *work = t_alloc(size);
+    shapes_of(&c, MLS_FORWARD, &s[0], &s[1], &s[2]);
+    memset(source, 0, sizeof source);
+    for (int i = 0; i < 2; i++)
+        t[i] = tensor_new(f, s[i], FILL_SIGN, &rng), source[i].tensor = &t[i];
+    sink.out = out;
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        use(kernel);
+        for (int k = 0; k < 20; k += 3) {
+            const char *how = !kernel ? "scalar" : k < 3 ? "int8" : k < 9 ? "int16:" : "planes";
+            for (int i = 0; i < 2; i++) t[i].group[1] = (uint16_t)((i || k < 9 ? k : 8) << 1);
+            T_EQ_INT(mls_conv_begin(&call, &c, MLS_FORWARD, &source[0], &source[1], &sink, 1, work,
+                                    size),
+                     MLS_OK);
+            mls_conv_call_explain(call, text, sizeof text);
+            t_note("%d: %s", k, text);
+            T_CHECK(strstr(text, how) != NULL);
+            mls_conv_call_explain(call, NULL, 0);
+        }
+    }
+    tensor_free(&t[0]), tensor_free(&t[1]), t_free(work);
+}
+
 static void explained(void)
 {
     mls_conv c = conv_of(shape_of(2, 8, 8, 16), 16, 3, 3, 1, 1), bad = c;
@@ -1678,17 +1715,18 @@ static void explained(void)
         T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, none, none, text, sizeof text), MLS_OK);
         T_CHECK(strstr(text, "fp32") != NULL && strstr(text, name) != NULL);
         T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, narrow, narrow, text, sizeof text), MLS_OK);
-        T_CHECK(strstr(text, kernel ? "int8: up to 12 * 2^3" : "reference") != NULL);
+        T_CHECK(strstr(text, kernel ? "int8: W up to 12 * 2^3, A up to" : "reference") != NULL);
         T_EQ_INT(mls_conv_explain(&c, MLS_BACKWARD_DATA, middle, narrow, text, sizeof text),
                  MLS_OK);
-        T_CHECK(strstr(text, kernel ? "int16" : "scalar") != NULL);
+        T_CHECK(strstr(text, kernel ? "W up to 24 * 2^7, E up to 12 * 2^3: 16 bits hold both"
+                                    : "scalar") != NULL);
         T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, broad, broad, text, sizeof text), MLS_OK);
         T_CHECK(strstr(text, kernel ? "pair by group pair" : "scalar") != NULL);
-        c.stride = 2; /* few taps in a window, and exponents that two planes hold */
+        T_CHECK(strstr(text, kernel ? "these exponents round" : "scalar") != NULL);
         T_EQ_INT(mls_conv_explain(&c, MLS_BACKWARD_DATA, middle, farther, text, sizeof text),
                  MLS_OK);
-        T_CHECK(strstr(text, kernel ? "two planes of int16: up to 24 * 2^7" : "scalar") != NULL);
-        c.stride = 1;
+        T_CHECK(strstr(text, kernel ? "int16 in planes: W up to 24 * 2^7" : "scalar") != NULL);
+        T_CHECK(strstr(text, kernel ? "two planes do" : "scalar") != NULL);
     }
     T_EQ_INT(mls_conv_explain(&c, MLS_FORWARD, narrow, narrow, text, 5), MLS_OK);
     T_CHECK(strlen(text) == 4);
@@ -2012,5 +2050,5 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(widest_sums), T_TEST(extreme_scales), T_TEST(workspace_limits), T_TEST(thread_counts),
        T_TEST(quantized_operands), T_TEST(fp32_chains), T_TEST(padding_left_out),
        T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
-       T_TEST(prepared_refused), T_TEST(explained), T_TEST(stages), T_TEST(images_alone),
-       T_TEST(stages_refused), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
+       T_TEST(prepared_refused), T_TEST(explained), T_TEST(call_explained), T_TEST(stages),
+       T_TEST(images_alone), T_TEST(stages_refused), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
