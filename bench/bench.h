@@ -96,8 +96,8 @@ static inline bench_block **bench_blocks(void)
 static inline void *bench_memory(size_t size)
 {
     /* Lines of the cache begin with the memory, as the peer has it too. */
-    size_t line = sizeof(bench_block);
-    bench_block *b = (bench_block *)aligned_alloc(line, line + (size + line - 1) / line * line);
+    size_t aligned = sizeof(bench_block);
+    bench_block *b = (bench_block *)aligned_alloc(aligned, aligned + (size + aligned - 1) / aligned * aligned);
     if (!b) {
         fprintf(stderr, "no memory for %zu bytes\n", size);
         exit(1);
