@@ -36,6 +36,7 @@ run 'cifar10' tests/cifar10.sh
 run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
 if [ -z "${SANITIZED:-}" ]; then
+    run 'examples' tests/examples.sh
     run 'headers alone' tests/alone.sh
     run 'installed' tests/install.sh
 fi
