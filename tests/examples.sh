@@ -8,9 +8,8 @@ passed=0 failed=0
 
 # example NAME TEXT: builds examples/NAME.c, runs it in an empty folder, looks for TEXT in its output
 example() {
-    ${CC:-cc} -O1 -Wall -Wextra -I. "examples/$1.c" -o "$dir/$1" -lm >"$dir/out" 2>&1 &&
-        (cd "$dir" && "./$1") >>"$dir/out" 2>&1 && grep -q "$2" "$dir/out"
-    if [ $? = 0 ]; then
+    if ${CC:-cc} -O1 -Wall -Wextra -I. "examples/$1.c" -o "$dir/$1" -lm >"$dir/out" 2>&1 &&
+        (cd "$dir" && "./$1") >>"$dir/out" 2>&1 && grep -q "$2" "$dir/out"; then
         echo "$1 ok"
         passed=$((passed + 1))
     else
