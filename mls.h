@@ -270,9 +270,11 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 
 #if defined(__GNUC__) || defined(__clang__)
 #define MLS__UNUSED __attribute__((unused))
+#define MLS__APART  __attribute__((noinline)) /* with a frame of its own */
 #define MLS__INLINE static inline __attribute__((always_inline, unused))
 #else
 #define MLS__UNUSED
+#define MLS__APART
 #define MLS__INLINE static inline
 #endif
 #ifdef __cplusplus
@@ -1032,6 +1034,7 @@ static uint16_t mls__group_code(mls_format f, float ratio)
 #define MLS__ALL16 ((__mmask16)0xffff)
 #define MLS__UNITS(X)         \
     X(scalar, scalar)         \
+    X(portable, scalar)       \
     X(sse41, sse41)           \
     X(avx2, avx2)             \
     MLS__UNITS_AVXVNNI(X)     \
@@ -1061,15 +1064,15 @@ static uint16_t mls__group_code(mls_format f, float ratio)
 #endif
 #if !defined(__aarch64__)
 /* Here NEON flushes denormals to zero: it may do the integers, but no float arithmetic. */
-#define MLS__UNITS(X) X(scalar, scalar) X(neon, scalar)
+#define MLS__UNITS(X) X(scalar, scalar) X(portable, scalar) X(neon, scalar)
 #elif defined(MLS__TARGET_DOTPROD)
-#define MLS__UNITS(X) X(scalar, scalar) X(neon, neon) X(dotprod, neon)
+#define MLS__UNITS(X) X(scalar, scalar) X(portable, scalar) X(neon, neon) X(dotprod, neon)
 #else
-#define MLS__UNITS(X) X(scalar, scalar) X(neon, neon)
+#define MLS__UNITS(X) X(scalar, scalar) X(portable, scalar) X(neon, neon)
 #endif
 
 #else
-#define MLS__UNITS(X) X(scalar, scalar)
+#define MLS__UNITS(X) X(scalar, scalar) X(portable, scalar)
 #endif
 
 #define MLS__UNIT_NAME(unit, vectors) #unit,
@@ -1114,7 +1117,7 @@ static int mls__amx_here(void)
 /* Bit i: this CPU can run unit i. */
 static unsigned mls__units_find(void)
 {
-    unsigned found = 1u << mls__index_scalar;
+    unsigned found = 1u << mls__index_scalar | 1u << mls__index_portable;
 #if MLS__X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("sse4.1")) found |= 1u << mls__index_sse41;

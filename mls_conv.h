@@ -795,12 +795,11 @@ static void mls__interleave_scalar(const mls__mix_pixels *x)
 static void mls__next_pixel_scalar(const uint8_t *from, uint8_t *to, size_t step, size_t steps,
                                    size_t count, int shift)
 {
+    size_t on = (size_t)shift / 8; /* in either byte order */
     for (size_t j = 0; j < steps; j++, from += step, to += step) {
-        for (size_t i = 0; i < count; i++) {
-            uint32_t now, then;
-            memcpy(&now, from + i * MLS__WORD, 4), memcpy(&then, from + step + i * MLS__WORD, 4);
-            if (shift) now = now >> shift | then << (32 - shift);
-            memcpy(to + i * MLS__WORD, &now, 4);
+        for (size_t i = 0; i < count * MLS__WORD; i += MLS__WORD) {
+            memcpy(to + i, from + i + on, MLS__WORD - on);
+            memcpy(to + i + MLS__WORD - on, from + step + i, on);
         }
     }
 }
@@ -840,13 +839,14 @@ static void mls__emit_scalar(const int64_t *sum, size_t count, const float *fact
    asked for hold anything. */
 MLS__INLINE void mls__word_scalar(int kind, const uint8_t *a, const uint8_t *b, uint32_t *sum)
 {
+    const int32_t p = (int8_t)a[0], q = (int8_t)a[1], r = (int8_t)a[2], s = (int8_t)a[3];
     int16_t x[2], y[2];
     float av, bv, z;
     memcpy(x, a, 4), memcpy(&av, a, 4);
     for (int lane = 0; lane < MLS__LANE; lane++, b += MLS__WORD) {
         if (kind == MLS__S8) {
-            const int8_t *p = (const int8_t *)a, *q = (const int8_t *)b;
-            sum[lane] += (uint32_t)(p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3]);
+            const int8_t *v = (const int8_t *)b;
+            sum[lane] += (uint32_t)(p * v[0] + q * v[1] + r * v[2] + s * v[3]);
         } else if (kind == MLS__S16) {
             memcpy(y, b, 4);
             sum[lane] += (uint32_t)(x[0] * y[0]) + (uint32_t)(x[1] * y[1]);
@@ -888,7 +888,7 @@ static void mls__put_scalar(int kind, const mls__dot *d, size_t lane, int32_t su
     }
 }
 
-/* Plain C: tiles of one row and one block. */
+/* Plain C, for builds and machines without vectors: tiles of one row and one block. */
 static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
 {
     uint32_t sum[MLS__LANE];
@@ -902,17 +902,17 @@ static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
         mls__put_scalar(kind, d, lane, (int32_t)sum[lane]);
 }
 
-static const mls__kernel mls__kernel_scalar = {{0, 1, 0, 0},
-                                               0,
-                                               mls__dot_scalar,
-                                               mls__fold_scalar,
-                                               mls__interleave_scalar,
-                                               mls__next_pixel_scalar,
-                                               mls__split_scalar,
-                                               mls__add_sums_scalar,
-                                               mls__add_floats_scalar,
-                                               mls__emit_scalar,
-                                               0};
+/* The scalar kernel takes these for fp32 and for prepared operands only: it leaves packed tensors of
+   integers to the reference. */
+#define MLS__PLAIN_KERNEL                                                           \
+    {                                                                               \
+        {0, 1, 0, 0}, 0, mls__dot_scalar, mls__fold_scalar, mls__interleave_scalar, \
+            mls__next_pixel_scalar, mls__split_scalar, mls__add_sums_scalar,        \
+            mls__add_floats_scalar, mls__emit_scalar, 0                             \
+    }
+static const mls__kernel mls__kernel_scalar = MLS__PLAIN_KERNEL;
+static const mls__kernel mls__kernel_portable = MLS__PLAIN_KERNEL;
+#undef MLS__PLAIN_KERNEL
 
 #define MLS__EACH MLS_CONV_HEADER
 #define MLS__EACH_DOT
@@ -1062,8 +1062,10 @@ struct mls_conv_call {
     size_t slots; /* threads */
     uint8_t *slot;
     size_t slot_bytes;
-    mls__data data;
-    mls__weight weight;
+    union {
+        mls__data data;
+        mls__weight weight;
+    };
     mls__flat flat;
 };
 
@@ -1387,8 +1389,8 @@ static void mls__pack_bias(const mls_conv_call *k, mls__place p, size_t co, size
 }
 
 /* MLS__AHEAD or fewer weights (co, ky, kx, c0 ..) to their places. */
-static void mls__pack_some(const mls_conv_call *k, mls__place p, size_t co, size_t c0, size_t count,
-                           const uint8_t *values, const int32_t *shift)
+static MLS__APART void mls__pack_some(const mls_conv_call *k, mls__place p, size_t co, size_t c0,
+                                      size_t count, const uint8_t *values, const int32_t *shift)
 {
     const mls__data *d = &k->data;
     int forward = k->direction == MLS_FORWARD;
@@ -1422,8 +1424,8 @@ static void mls__pack_integers(mls_conv_call *k)
         k->source[0].operand ? &k->source[0].operand->tensor : k->source[0].tensor;
     size_t fold = k->planes[0] == 2 ? 4 : k->data.pair ? 2 : k->size;
     uint8_t values[MLS__AHEAD * 4];
-    int16_t multiplier[2 * MLS__AHEAD];
-    int32_t shift[2 * MLS__AHEAD];
+    int16_t multiplier[MLS__AHEAD];
+    int32_t shift[MLS__AHEAD];
     mls__fold f;
     memset(k->data.packed, 0, k->data.planes * k->data.plane);
     memset(&f, 0, sizeof f);
@@ -1637,7 +1639,8 @@ static void mls__tile_begin(mls_conv_call *k)
 }
 
 /* Sums of d in 64 bits: of either operand's planes, and by parts that 32 bits hold. */
-static void mls__dot_parts(const mls_conv_call *k, mls__dot d, int mr, int nb, int64_t *sum)
+static MLS__APART void mls__dot_parts(const mls_conv_call *k, mls__dot d, int mr, int nb,
+                                      int64_t *sum)
 {
     static const int32_t zero[MLS__LANE * 3] = {0};
     int32_t shift[MLS__ROWS];
@@ -1670,8 +1673,8 @@ static void mls__dot_parts(const mls_conv_call *k, mls__dot d, int mr, int nb, i
 }
 
 /* A tile of outputs. */
-static void mls__run_tile(const mls_conv_call *k, const mls__scale *scale, const mls__dot *d,
-                          int mr, int nb)
+static MLS__APART void mls__run_tile(const mls_conv_call *k, const mls__scale *scale,
+                                     const mls__dot *d, int mr, int nb)
 {
     union {
         int64_t wide[MLS__TILE];
@@ -1779,8 +1782,9 @@ static void mls__tile_row(const mls_conv_call *k, const mls__scale *scale, const
 }
 
 /* One phase of some images. */
-static void mls__tile_phase(const mls_conv_call *k, const mls__scale *scale, const uint8_t *images,
-                            size_t step, size_t count, size_t index, float *out)
+static MLS__APART void mls__tile_phase(const mls_conv_call *k, const mls__scale *scale,
+                                       const uint8_t *images, size_t step, size_t count,
+                                       size_t index, float *out)
 {
     const mls__geometry *g = &k->g;
     const mls__data *w = &k->data;
@@ -1881,10 +1885,10 @@ static void mls__pairs_begin(mls_conv_call *k)
 }
 
 /* Some outputs side by side of a block. d.a, d.b: those of channel 0; shift: of the channels. */
-static void mls__pairs_tile(const mls_conv_call *k, mls__dot d, int mr, const int32_t *shift,
-                            const mls__scale *scale)
+static MLS__APART void mls__pairs_tile(const mls_conv_call *k, mls__dot d, int mr,
+                                       const int32_t *shift, const mls__scale *scale)
 {
-    int64_t sum[MLS__ROWS * MLS__LANE];
+    int64_t sum[MLS__TILE];
     int32_t row_shift[MLS__ROWS];
     size_t lanes = d.lanes;
     memset(sum, 0, (size_t)(mr * MLS__LANE) * sizeof *sum);
@@ -1947,6 +1951,7 @@ static void mls__pairs_images(const mls_conv_call *k, size_t n, size_t count, si
     }
 }
 
+#if MLS__HAS_AMX
 /* ------------------------------------------------------------------------------------ >>amx
    The same on two-dimensional registers. */
 
@@ -2015,6 +2020,7 @@ static void mls__amx_leave(const mls_conv_call *k, size_t slot)
     (void)slot;
     k->kernel->amx->release();
 }
+#endif
 
 /* -------------------------------------------------------------------------- >>backward-weight
    A thread gathers E and A of some images as words of neighbouring pixels, until they fill about
@@ -2268,8 +2274,8 @@ typedef struct mls__weight_strip {
 } mls__weight_strip;
 
 /* All tiles of lines from .. of kernel row ky. shift: of the planes */
-static void mls__weight_row(const mls_conv_call *k, const mls__weight_strip *t, mls__dot d,
-                            size_t ky, const int32_t *shift)
+static MLS__APART void mls__weight_row(const mls_conv_call *k, const mls__weight_strip *t,
+                                       mls__dot d, size_t ky, const int32_t *shift)
 {
     static const int32_t zero[3 * MLS__LANE] = {0};
     const mls__weight *w = &k->weight;
@@ -2301,8 +2307,8 @@ static void mls__weight_row(const mls_conv_call *k, const mls__weight_strip *t, 
 }
 
 /* All kernel rows of a strip, of one plane of E and one of A. */
-static void mls__weight_plane(const mls_conv_call *k, const mls__weight_strip *t, mls__dot d,
-                              int first, int second)
+static MLS__APART void mls__weight_plane(const mls_conv_call *k, const mls__weight_strip *t,
+                                         mls__dot d, int first, int second)
 {
     const mls__geometry *g = &k->g;
     const mls__weight *w = &k->weight;
@@ -2374,7 +2380,8 @@ static void mls__mix_image(const mls_conv_call *k, const uint8_t *image, size_t 
 {
     const mls__weight *w = &k->weight;
     size_t ci = k->g.ci, size = k->size, per_word = MLS__WORD / size, s = k->g.stride;
-    size_t each = w->a.block == MLS__LANE * MLS__WORD ? ci : MLS__LANE; /* channels that follow */
+    size_t each =
+        w->a.block == MLS__LANE * MLS__WORD ? ci : (size_t)MLS__LANE; /* channels that follow */
     mls__mix_pixels x;
     x.pixel = s * ci * size, x.pixels = SIZE_MAX, x.count = ci, x.size = size; /* E is 0 there */
     x.steps = w->quads + w->extra, x.to_step = w->a.word, x.to_block = w->a.block;
@@ -2560,6 +2567,7 @@ static void mls__weight_end(const mls_conv_call *k, size_t ky)
     }
 }
 
+#if MLS__HAS_AMX
 /* ----------------------------------------------------------------------- >>backward-weight-amx
    Pixels of some images on one line, a channel of A after the other, so that a tap is an offset; E as
    words of four pixels. Residues of a stride are planes of their own. A row of A ends where its
@@ -2799,6 +2807,7 @@ static void mls__flat_end(const mls_conv_call *k, size_t ky)
                             k->out + (co * taps + tap) * g->ci + ci, taps * g->ci);
     }
 }
+#endif
 
 /* ------------------------------------------------------------------------------- >>methods
    Rows of a table: the first that fits is taken. */
@@ -2848,7 +2857,7 @@ static int mls__fits_int8(mls_conv_call *k)
     return 1;
 }
 
-static int mls__fits_int8_amx(mls_conv_call *k)
+static MLS__UNUSED int mls__fits_int8_amx(mls_conv_call *k)
 {
     return k->kernel->amx && mls__fits_int8(k);
 }
@@ -2985,18 +2994,22 @@ static const mls__method mls__methods[] = {
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
     {"fp32", 1, MLS__F32, mls__fits_fp32,
      mls__weight_layout, mls__weight_begin, mls__weight_fp32, mls__weight_leave, mls__weight_end_fp32},
+#if MLS__HAS_AMX
     {"int8", 0, MLS__S8, mls__fits_int8_amx,
      mls__area_layout, mls__tile_begin, mls__area_images, mls__amx_leave, 0},
     {"int8", 1, MLS__S8, mls__fits_int8_amx,
      mls__flat_layout, mls__flat_begin, mls__flat_images, mls__flat_leave, mls__flat_end},
+#endif
     {"int8", 0, MLS__S8, mls__fits_int8_vector,
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
     {"int8", 1, MLS__S8, mls__fits_int8_vector,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+#if MLS__HAS_AMX
     {"int16", 0, MLS__S16, mls__fits_int16_amx,
      mls__area_layout, mls__tile_begin, mls__area_images, mls__amx_leave, 0},
     {"int16", 1, MLS__S16, mls__fits_int16_amx,
      mls__flat_layout, mls__flat_begin, mls__flat_images, mls__flat_leave, mls__flat_end},
+#endif
     {"int16", 0, MLS__S16, mls__fits_int16,
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
     {"int16", 1, MLS__S16, mls__fits_int16,
@@ -3157,7 +3170,7 @@ static mls_shape mls__operand_shape_of(const mls_conv_call *k, int which)
 }
 
 /* Tensors: checks all of them, and chooses by what they really hold. */
-static mls_status mls__open_tensors(mls_conv_call *k)
+static MLS__APART mls_status mls__open_tensors(mls_conv_call *k)
 {
     int used[2] = {0, 0};
     mls_status status = MLS_OK;
@@ -3313,7 +3326,7 @@ static mls_status mls__convolve_all(const mls_conv *conv, mls_direction directio
     k.method->begin(&k);
     /* floats are summed block by block; integers may take any share */
     share = mls__up_div(n, k.slots);
-    if (k.data.together) some = mls__least(k.data.together, share);
+    if (!mls__weighted(&k) && k.data.together) some = mls__least(k.data.together, share);
     blocks = (int64_t)mls__up_div(n, mls__weighted(&k) ? share : some);
     if (mls__weighted(&k) && k.source[0].fp32) blocks = mls__blocks((int32_t)n);
     MLS__OMP(omp parallel num_threads((int)k.slots) if (many))
@@ -3366,13 +3379,13 @@ static void mls__operand_call(mls_conv_call *k, const mls_operand *o, int back)
           (kind == MLS__S8 || mls__terms(&k->conv, k->direction) <= MLS__BYTE_TERMS);
     k->method = mls__methods;
     while (k->method->weight || k->method->kind != kind ||
-           (k->method->layout == mls__area_layout) != amx) {
+           (k->method->leave != mls__no_leave) != amx) {
         k->method++;
     }
 }
 
 /* Bytes of the parts of an operand, and their addresses if there is a base. */
-static size_t mls__operand_layout(const mls_operand *o, uint8_t *base, mls__parts *p)
+static MLS__APART size_t mls__operand_layout(const mls_operand *o, uint8_t *base, mls__parts *p)
 {
     mls__cursor at = {base, 0};
     mls_shape shape = mls__role_shape(&o->conv, o->role);
@@ -3430,7 +3443,7 @@ MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format 
 }
 
 /* The weights to both packed forms, from their folded elements or from codes. */
-static void mls__operand_pack(mls_operand *o, const mls__parts *p, int codes)
+static MLS__APART void mls__operand_pack(mls_operand *o, const mls__parts *p, int codes)
 {
     for (int i = 0; i < 2; i++) {
         mls__cursor none = {0, 0};
@@ -3492,8 +3505,8 @@ enum {
 };
 
 /* Some elements, after the scales are known. */
-static void mls__operand_chunk(const mls_operand *o, const mls__geometry *g, size_t step,
-                               const float *x, uint64_t seed, size_t first, size_t count)
+static MLS__APART void mls__operand_chunk(const mls_operand *o, const mls__geometry *g, size_t step,
+                                          const float *x, uint64_t seed, size_t first, size_t count)
 {
     size_t size = (size_t)o->bits / 8;
     int bias = size == 1 && o->role != MLS_WEIGHT ? mls__kernels[o->kernel]->bias : 0;
@@ -3561,7 +3574,7 @@ static int mls__same_conv(const mls_conv *a, const mls_conv *b)
            a->kw == b->kw && a->stride == b->stride && a->pad == b->pad;
 }
 
-static mls_status mls__open_operands(mls_conv_call *k)
+static MLS__APART mls_status mls__open_operands(mls_conv_call *k)
 {
     static const mls_role roles[3][2] = {
         {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
