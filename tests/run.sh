@@ -38,6 +38,7 @@ run 'terminal' tests/terminal.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'examples' tests/examples.sh
     run 'headers alone' tests/alone.sh
+    run 'frames' tests/frames.sh
     run 'installed' tests/install.sh
 fi
 rm -f "$out"
