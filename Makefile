@@ -13,7 +13,7 @@ BUILD    ?= build
 ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
 HEADERS  = mls.h mls_conv.h mls_train.h
-TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/golden
+TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
 PROGRAMS = $(BUILD)/cifar10
 
@@ -105,7 +105,7 @@ cifar10: setup
 	@scripts/cifar10.sh data
 	@echo 'train on it with: $(BUILD)/cifar10 --data data --epochs 160 --out run'
 
-$(BUILD)/cifar10: examples/cifar10.c $(HEADERS)
+$(BUILD)/cifar10: examples/cifar10.c examples/pictures.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
@@ -114,6 +114,7 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h $(HEADERS)
 	$(CC) $(ALL_C) -Itests $< -o $@ -lm
 
 $(BUILD)/test_mls: tests/vectors/quantize.h
+$(BUILD)/test_pictures: examples/pictures.h
 
 $(BUILD)/golden: tests/golden.c $(HEADERS)
 	@mkdir -p $(BUILD)
@@ -123,7 +124,7 @@ $(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
-$(BUILD)/bench_train: examples/cifar10.c
+$(BUILD)/bench_train: examples/cifar10.c examples/pictures.h
 
 $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.c bench/peers/onednn.h $(HEADERS)
 	@mkdir -p $(BUILD)
@@ -131,7 +132,7 @@ $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.
 
 .PHONY: format install clean
 format:
-	clang-format -i $(HEADERS) examples/*.c bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
+	clang-format -i $(HEADERS) examples/*.[ch] bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
 
 PREFIX ?= /usr/local
 VERSION = $(shell sed -n 's/.*MLS_VERSION_STRING "\(.*\)"/\1/p' mls.h)

@@ -40,7 +40,7 @@
        MLS_MALLOC(size), MLS_FREE(p)   allocator of the loaders of data and files (both or none)
        MLS_NO_MALLOC                   without the functions that need it
        MLS_NO_STDIO                    without files: mls_net_save, mls_net_load, mls_data_cifar10,
-                                       mls_data_folder
+                                       mls_data_pictures, mls_data_folder
 
    SECTIONS (search for ">>name")
        >>api  >>math  >>build  >>layers  >>program  >>plan  >>step  >>optimizer  >>digest
@@ -391,7 +391,7 @@ typedef struct mls_data {
     int32_t count, h, w, c, classes;
     uint8_t *pixels;
     uint8_t *labels;
-    char names[256][32]; /* of the classes, if known */
+    char names[256][64]; /* of the classes, if known */
 } mls_data;
 
 /* How batches are made. */
@@ -434,7 +434,7 @@ MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, c
 MLS_DEF void mls_file_free(void *bytes);
 
 /* CIFAR-10's binary files in folder: data_batch_1.bin .. 5 (part 0) or test_batch.bin (part 1).
-   text, if not null, names the offending file. Errors: IO, DATA, MEMORY. */
+   text, if not null, says what is wrong with which file. Errors: IO, DATA, MEMORY. */
 MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part, char *text,
                                     size_t size);
 
@@ -443,11 +443,40 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
 typedef int (*mls_decoder)(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
                            uint8_t *pixels, char *text, size_t size);
 
-/* Pictures folder/<class>/<file>, classes and files in byte order of their names; all must have
-   h x w pixels (0: the size of the first) after the decoder. Labels count the folders that have
-   pictures. Names that start with a dot, and files that do not end in .jpg, .jpeg or .png, in
-   letters of either case, do not count. POSIX only. Errors: IO (text names the file or folder), DATA
-   (decoder), MEMORY, SHAPE (too many bytes to count), ARGUMENT (no pictures, over 256 classes). */
+/* Why something in a folder of pictures is not read. */
+typedef enum mls_left_out {
+    MLS_LEFT_OUT_BAD,    /* a picture that the decoder refuses */
+    MLS_LEFT_OUT_NAME,   /* a file in a class folder that does not end in .jpg, .jpeg or .png */
+    MLS_LEFT_OUT_HIDDEN, /* a name that starts with a dot */
+    MLS_LEFT_OUT_NESTED, /* a folder, or what else is not a file, in a class folder */
+    MLS_LEFT_OUT_BESIDE, /* a file beside the class folders */
+    MLS_LEFT_OUT_EMPTY,  /* a folder without pictures, which is no class */
+    MLS_LEFT_OUT_REASONS
+} mls_left_out;
+
+/* A folder of pictures. Zero means the default. */
+typedef struct mls_folder_desc {
+    const char *path;   /* of the folder, with pictures <class>/<file>; required */
+    mls_decoder decode; /* required */
+    int32_t h, w;       /* of all pictures, after the decoder; 0: the size of the first */
+    int skip_bad;       /* 1: pictures that cannot be decoded are left out */
+    void *user;         /* for both functions */
+    /* Hears of each thing that is left out, and why: text is the decoder's, or says the same as
+       the reason. Of bad pictures it hears in any case. */
+    void (*left_out)(void *user, mls_left_out reason, const char *path, const char *text);
+} mls_folder_desc;
+
+/* Pictures <class>/<file> in a folder, classes and files in byte order of their names. A class is a
+   folder that has pictures: files that end in .jpg, .jpeg or .png, in letters of any case. Names
+   that start with a dot do not count. POSIX only. text, if not null, says what is wrong and where.
+   Errors: IO (a folder cannot be read), DATA (pictures that cannot be decoded, unless they are
+   skipped, or none of a class can; of several text has the number and the first), MEMORY, SHAPE
+   (too many bytes to count), ARGUMENT (no pictures; over 256 classes; a class whose name has over
+   63 bytes or control characters). */
+MLS_DEF mls_status mls_data_pictures(mls_data *data, const mls_folder_desc *desc, char *text,
+                                     size_t size);
+
+/* The same, without the choices. */
 MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h, int32_t w,
                                    mls_decoder decode, void *user, char *text, size_t size);
 #endif
@@ -3364,6 +3393,7 @@ MLS_DEF void mls_data_free(mls_data *data)
 #define MLS__POSIX 1
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #ifdef __cplusplus
 extern "C"
@@ -3376,7 +3406,13 @@ extern
 #define MLS__POSIX 0
 #endif
 
-/* Appends a path; of a long one its end, so that half of the text is left for what is wrong. */
+static int mls__is_control(char c)
+{
+    return (unsigned char)c < 32 || c == 127;
+}
+
+/* Appends a path; of a long one its end, so that half of the text is left for what is wrong. A name
+   may have line feeds in it, or colour the terminal: they are shown as ?. */
 static void mls__say_path(char *text, size_t size, const char *path)
 {
     size_t length = strlen(path);
@@ -3385,6 +3421,9 @@ static void mls__say_path(char *text, size_t size, const char *path)
         path += length - size / 2;
     }
     mls__say(text, size, path);
+    for (size_t i = 0; text && i < size && text[i]; i++) {
+        if (mls__is_control(text[i])) text[i] = '?';
+    }
 }
 
 /* text = what: path */
@@ -3395,6 +3434,19 @@ static mls_status mls__file_error(char *text, size_t size, mls_status status, co
     mls__say(text, size, what);
     mls__say(text, size, ": ");
     mls__say_path(text, size, path);
+    return status;
+}
+
+/* text = what: path: why, as the system says; or that there is no memory for path */
+static mls_status mls__io_error(char *text, size_t size, mls_status status, const char *what,
+                                const char *path)
+{
+    int reason = errno;
+    mls__file_error(text, size, status, status == MLS_ERROR_MEMORY ? "no memory for" : what, path);
+    if (status == MLS_ERROR_IO && reason) {
+        mls__say(text, size, ": ");
+        mls__say(text, size, strerror(reason));
+    }
     return status;
 }
 
@@ -3526,15 +3578,7 @@ MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, c
     errno = 0;
     status = mls__file_read(path, SIZE_MAX / 4, &read, size);
     *bytes = read;
-    if (status != MLS_OK) {
-        int reason = errno;
-        mls__file_error(text, text_size, status,
-                        status == MLS_ERROR_MEMORY ? "no memory for" : "cannot read", path);
-        if (status == MLS_ERROR_IO && reason) {
-            mls__say(text, text_size, ": ");
-            mls__say(text, text_size, strerror(reason));
-        }
-    }
+    if (status != MLS_OK) mls__io_error(text, text_size, status, "cannot read", path);
     return status;
 }
 
@@ -3564,11 +3608,10 @@ MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size
     return net->status;
 }
 
-/* Memory for count pictures. */
+/* Memory for count pictures; leaves classes and names as they are. */
 static mls_status mls__data_new(mls_data *data, size_t count, int32_t h, int32_t w, int32_t c)
 {
     size_t size;
-    memset(data, 0, sizeof *data);
     if (h < 1 || w < 1 || count < 1 || count > INT32_MAX ||
         !mls__mul((size_t)h, (size_t)w, &size) || !mls__mul(size, (size_t)c, &size) ||
         !mls__mul(size, count, &size)) {
@@ -3576,12 +3619,48 @@ static mls_status mls__data_new(mls_data *data, size_t count, int32_t h, int32_t
     }
     data->pixels = (uint8_t *)MLS_MALLOC(size);
     data->labels = (uint8_t *)MLS_MALLOC(count);
-    if (!data->pixels || !data->labels) {
-        mls_data_free(data);
-        return MLS_ERROR_MEMORY;
-    }
+    if (!data->pixels || !data->labels) return MLS_ERROR_MEMORY;
     data->count = (int32_t)count, data->h = h, data->w = w, data->c = c;
     return MLS_OK;
+}
+
+enum {
+    MLS__CIFAR_PICTURES = 10000, /* in a file */
+    MLS__CIFAR_RECORD = 1 + 3 * 1024
+};
+
+/* A file of CIFAR-10: records of a label and three planes of 32 x 32. */
+static mls_status mls__cifar_file(const char *path, uint8_t *pixels, uint8_t *labels, char *text,
+                                  size_t size)
+{
+    const size_t want = (size_t)MLS__CIFAR_PICTURES * MLS__CIFAR_RECORD;
+    uint8_t *bytes;
+    size_t got;
+    mls_status status;
+    errno = 0;
+    status = mls__file_read(path, want, &bytes, &got);
+    if (status == MLS_ERROR_DATA || (status == MLS_OK && got != want)) {
+        status =
+            mls__file_error(text, size, MLS_ERROR_DATA,
+                            "not 30730000 bytes long, as 10000 pictures of CIFAR-10 are", path);
+    } else if (status != MLS_OK) {
+        mls__io_error(text, size, status, "cannot read", path);
+    }
+    for (size_t n = 0; n < MLS__CIFAR_PICTURES && status == MLS_OK; n++) {
+        const uint8_t *record = bytes + n * MLS__CIFAR_RECORD;
+        if (record[0] > 9) {
+            status = mls__file_error(text, size, MLS_ERROR_DATA,
+                                     "not pictures of CIFAR-10, as a label is over 9", path);
+        }
+        labels[n] = record[0];
+        for (size_t i = 0; i < 1024; i++) { /* planes to channels-last */
+            for (size_t ch = 0; ch < 3; ch++) {
+                pixels[n * 3072 + i * 3 + ch] = record[1 + ch * 1024 + i];
+            }
+        }
+    }
+    if (bytes) MLS_FREE(bytes);
+    return status;
 }
 
 MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part, char *text,
@@ -3589,47 +3668,25 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
 {
     static const char *const classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                           "dog",      "frog",       "horse", "ship", "truck"};
-    enum {
-        MLS__PICTURES = 10000,
-        MLS__BYTES = 3073
-    };
     int files = part ? 1 : 5;
     mls_status status;
     if (!data || !folder || part < 0 || part > 1) return MLS_ERROR_ARGUMENT;
-    status = mls__data_new(data, (size_t)files * MLS__PICTURES, 32, 32, 3);
-    if (status != MLS_OK) return mls__file_error(text, size, status, "no memory for", folder);
+    memset(data, 0, sizeof *data);
     data->classes = 10;
     for (int i = 0; i < 10; i++) mls__say(data->names[i], sizeof data->names[i], classes[i]);
+    status = mls__data_new(data, (size_t)files * MLS__CIFAR_PICTURES, 32, 32, 3);
+    if (status != MLS_OK) mls__file_error(text, size, status, "no memory for", folder);
     for (int file = 0; file < files && status == MLS_OK; file++) {
+        size_t first = (size_t)file * MLS__CIFAR_PICTURES;
         char name[24] = {0};
         char *path;
-        uint8_t *bytes = 0;
-        size_t got = 0;
         mls__say(name, sizeof name, part ? "test_batch" : "data_batch_");
         if (!part) mls__say_int(name, sizeof name, file + 1);
         mls__say(name, sizeof name, ".bin");
         path = mls__path(folder, "/", name);
-        status = path ? mls__file_read(path, (size_t)MLS__PICTURES * MLS__BYTES, &bytes, &got)
-                      : MLS_ERROR_MEMORY;
-        if (status == MLS_OK && got != (size_t)MLS__PICTURES * MLS__BYTES) status = MLS_ERROR_DATA;
-        for (int32_t n = 0; n < MLS__PICTURES && status == MLS_OK; n++) {
-            const uint8_t *record = bytes + (size_t)n * MLS__BYTES;
-            size_t at = (size_t)file * MLS__PICTURES + (size_t)n;
-            if (record[0] > 9) status = MLS_ERROR_DATA;
-            data->labels[at] = record[0];
-            for (size_t i = 0; i < 1024; i++) { /* planes to channels-last */
-                for (size_t ch = 0; ch < 3; ch++) {
-                    data->pixels[at * 3072 + i * 3 + ch] = record[1 + ch * 1024 + i];
-                }
-            }
-        }
-        if (status != MLS_OK) {
-            mls__file_error(text, size, status,
-                            status == MLS_ERROR_DATA ? "not a file of 10000 CIFAR-10 pictures"
-                                                     : "cannot read",
-                            path ? path : folder);
-        }
-        if (bytes) MLS_FREE(bytes);
+        status = path ? mls__cifar_file(path, data->pixels + first * 3072, data->labels + first,
+                                        text, size)
+                      : mls__file_error(text, size, MLS_ERROR_MEMORY, "no memory for", folder);
         if (path) MLS_FREE(path);
     }
     if (status != MLS_OK) mls_data_free(data);
@@ -3637,18 +3694,22 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
 }
 
 #if MLS__POSIX
-/* Sorted names in a folder: offsets into bytes. */
+/* Names, one behind the other, and where each begins; of pictures also the class. */
+typedef struct mls__name {
+    size_t at;
+    int32_t label;
+} mls__name;
 typedef struct mls__names {
     char *bytes;
     size_t used, room;
-    size_t *at;
+    mls__name *name;
     size_t count, slots;
 } mls__names;
 
 static void mls__names_free(mls__names *names)
 {
     if (names->bytes) MLS_FREE(names->bytes);
-    if (names->at) MLS_FREE(names->at);
+    if (names->name) MLS_FREE(names->name);
     memset(names, 0, sizeof *names);
 }
 
@@ -3666,148 +3727,294 @@ static int mls__grow(void **p, size_t used, size_t *room, size_t unit)
     return 1;
 }
 
-static int mls__is_picture(const char *name)
+static mls_status mls__names_add(mls__names *names, const char *name, int32_t label)
 {
-    static const char *const ends[] = {".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"};
-    size_t n = strlen(name);
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        size_t m = strlen(ends[i]);
-        if (n > m && strcmp(name + n - m, ends[i]) == 0) return 1;
+    size_t n = strlen(name) + 1;
+    void *p = names->bytes;
+    int good = 1;
+    while (good && names->used + n > names->room)
+        good = mls__grow(&p, names->used, &names->room, 1);
+    names->bytes = (char *)p, p = names->name;
+    if (good && names->count == names->slots) {
+        good = mls__grow(&p, names->count, &names->slots, sizeof names->name[0]);
     }
-    return 0;
+    names->name = (mls__name *)p;
+    if (!good) return MLS_ERROR_MEMORY;
+    memcpy(names->bytes + names->used, name, n);
+    names->name[names->count].at = names->used, names->name[names->count++].label = label;
+    names->used += n;
+    return MLS_OK;
 }
 
-static mls_status mls__names_read(mls__names *names, const char *folder, int pictures)
+static const char *mls__name_at(const mls__names *names, size_t i)
+{
+    return names->bytes + names->name[i].at;
+}
+
+/* Shell sort: the order in a folder is the file system's business, that of training is ours. */
+static void mls__names_sort(mls__names *names)
+{
+    for (size_t gap = names->count / 2; gap; gap /= 2) {
+        for (size_t i = gap; i < names->count; i++) {
+            mls__name moving = names->name[i];
+            size_t j = i;
+            while (j >= gap && strcmp(mls__name_at(names, j - gap), names->bytes + moving.at) > 0) {
+                names->name[j] = names->name[j - gap];
+                j -= gap;
+            }
+            names->name[j] = moving;
+        }
+    }
+}
+
+/* What is in a folder, sorted. */
+static mls_status mls__names_read(mls__names *names, const char *folder, char *text, size_t size)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
     mls_status status = MLS_OK;
     memset(names, 0, sizeof *names);
-    if (!dir) return MLS_ERROR_IO;
-    while (status == MLS_OK && (entry = readdir(dir)) != 0) {
-        size_t n = strlen(entry->d_name) + 1;
-        if (entry->d_name[0] == '.' || (pictures && !mls__is_picture(entry->d_name))) continue;
-        while (status == MLS_OK && names->used + n > names->room) {
-            void *p = names->bytes;
-            if (!mls__grow(&p, names->used, &names->room, 1)) status = MLS_ERROR_MEMORY;
-            names->bytes = (char *)p;
-        }
-        if (status == MLS_OK && names->count == names->slots) {
-            void *p = names->at;
-            if (!mls__grow(&p, names->count, &names->slots, sizeof names->at[0])) {
-                status = MLS_ERROR_MEMORY;
-            }
-            names->at = (size_t *)p;
-        }
-        if (status != MLS_OK) break;
-        memcpy(names->bytes + names->used, entry->d_name, n);
-        names->at[names->count++] = names->used;
-        names->used += n;
+    if (!dir) return mls__io_error(text, size, MLS_ERROR_IO, "cannot read folder", folder);
+    while (status == MLS_OK) {
+        errno = 0;
+        entry = readdir(dir);
+        if (!entry && errno) status = MLS_ERROR_IO;
+        if (!entry) break;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        status = mls__names_add(names, entry->d_name, 0);
+    }
+    if (status != MLS_OK) {
+        mls__io_error(text, size, status, "cannot read folder", folder);
+        mls__names_free(names);
     }
     closedir(dir);
-    /* Shell sort: directory order is the file system's business, training order is ours */
-    for (size_t gap = names->count / 2; gap && status == MLS_OK; gap /= 2) {
-        for (size_t i = gap; i < names->count; i++) {
-            size_t moving = names->at[i], j = i;
-            while (j >= gap &&
-                   strcmp(names->bytes + names->at[j - gap], names->bytes + moving) > 0) {
-                names->at[j] = names->at[j - gap];
-                j -= gap;
-            }
-            names->at[j] = moving;
+    mls__names_sort(names);
+    return status;
+}
+
+static int mls__is_picture(const char *name)
+{
+    static const char *const ends[] = {".jpg", ".jpeg", ".png"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t m = strlen(ends[i]), same = 0;
+        for (; n > m && same < m; same++) {
+            char c = name[n - m + same];
+            if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
+            if (c != ends[i][same]) break;
+        }
+        if (same == m) return 1;
+    }
+    return 0;
+}
+
+/* The pictures of a folder: their paths and labels, listed before the first is decoded. */
+typedef struct mls__listing {
+    const mls_folder_desc *desc;
+    mls_data *data; /* classes and names */
+    mls__names pictures;
+    char *text;
+    size_t size;
+} mls__listing;
+
+static void mls__leave_out(const mls_folder_desc *desc, mls_left_out reason, const char *path,
+                           const char *text)
+{
+    static const char *const texts[] = {
+        "cannot be decoded",      "does not end in .jpg, .jpeg or .png", "is hidden",
+        "is a folder in a class", "lies beside the class folders",       "has no pictures"};
+    if (desc->left_out) desc->left_out(desc->user, reason, path, text ? text : texts[reason]);
+}
+
+/* 1: a folder, 0: a file, -1: something else. What cannot be looked at may be opened and say why. */
+static int mls__is_folder(const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0 || S_ISREG(s.st_mode)) return 0;
+    return S_ISDIR(s.st_mode) ? 1 : -1;
+}
+
+/* Lists a picture, or leaves it out. */
+static mls_status mls__list_file(mls__listing *l, const char *folder, const char *name)
+{
+    char *path = mls__path(folder, "/", name);
+    mls_status status = MLS_OK;
+    if (!path) return mls__file_error(l->text, l->size, MLS_ERROR_MEMORY, "no memory for", folder);
+    if (name[0] == '.') {
+        mls__leave_out(l->desc, MLS_LEFT_OUT_HIDDEN, path, 0);
+    } else if (mls__is_folder(path) != 0) {
+        mls__leave_out(l->desc, MLS_LEFT_OUT_NESTED, path, 0);
+    } else if (!mls__is_picture(name)) {
+        mls__leave_out(l->desc, MLS_LEFT_OUT_NAME, path, 0);
+    } else if (mls__names_add(&l->pictures, path, l->data->classes) != MLS_OK) {
+        status = mls__file_error(l->text, l->size, MLS_ERROR_MEMORY, "no memory for", path);
+    }
+    MLS_FREE(path);
+    return status;
+}
+
+/* A name that mls_data can hold, and that a line of text can show. */
+static mls_status mls__name_class(mls__listing *l, const char *path, const char *name)
+{
+    const size_t room = sizeof l->data->names[0];
+    const char *fault = 0;
+    if (l->data->classes == 256) fault = "over 256 classes, the next is";
+    if (strlen(name) >= room) fault = "the name of a class has over 63 bytes";
+    for (const char *c = name; *c; c++) {
+        if (mls__is_control(*c)) fault = "the name of a class has control characters";
+    }
+    if (fault) return mls__file_error(l->text, l->size, MLS_ERROR_ARGUMENT, fault, path);
+    mls__say(l->data->names[l->data->classes++], room, name);
+    return MLS_OK;
+}
+
+static mls_status mls__list_class(mls__listing *l, const char *path, const char *name)
+{
+    mls__names files;
+    size_t before = l->pictures.count;
+    mls_status status = mls__names_read(&files, path, l->text, l->size);
+    for (size_t i = 0; i < files.count && status == MLS_OK; i++) {
+        status = mls__list_file(l, path, mls__name_at(&files, i));
+    }
+    mls__names_free(&files);
+    if (status != MLS_OK) return status;
+    if (l->pictures.count > before) return mls__name_class(l, path, name);
+    mls__leave_out(l->desc, MLS_LEFT_OUT_EMPTY, path, 0);
+    return MLS_OK;
+}
+
+static mls_status mls__list(mls__listing *l)
+{
+    const char *folder = l->desc->path;
+    mls__names classes;
+    mls_status status = mls__names_read(&classes, folder, l->text, l->size);
+    for (size_t i = 0; i < classes.count && status == MLS_OK; i++) {
+        const char *name = mls__name_at(&classes, i);
+        char *path = mls__path(folder, "/", name);
+        if (!path) {
+            status = mls__file_error(l->text, l->size, MLS_ERROR_MEMORY, "no memory for", folder);
+            break;
+        }
+        if (name[0] == '.') {
+            mls__leave_out(l->desc, MLS_LEFT_OUT_HIDDEN, path, 0);
+        } else if (mls__is_folder(path) <= 0) {
+            mls__leave_out(l->desc, MLS_LEFT_OUT_BESIDE, path, 0);
+        } else {
+            status = mls__list_class(l, path, name);
+        }
+        MLS_FREE(path);
+    }
+    mls__names_free(&classes);
+    if (status == MLS_OK && !l->pictures.count) {
+        status = mls__file_error(l->text, l->size, MLS_ERROR_ARGUMENT,
+                                 "no pictures in class folders of", folder);
+    }
+    return status;
+}
+
+/* Decodes the picture at path to the place of the n-th; the first one brings the memory. 0: it is
+   bad, and reason says why, or status is not MLS_OK. */
+static int mls__decode_picture(mls__listing *l, size_t n, const char *path, char *reason,
+                               size_t size, mls_status *status)
+{
+    const mls_folder_desc *desc = l->desc;
+    mls_data *data = l->data;
+    int32_t h = data->h, w = data->w;
+    reason[0] = 0;
+    if (!data->pixels) {
+        if ((!h || !w) && desc->decode(desc->user, path, &h, &w, 3, 0, reason, size) != 0) return 0;
+        *status = mls__data_new(data, l->pictures.count, h, w, 3);
+        if (*status != MLS_OK) {
+            mls__file_error(l->text, l->size, *status,
+                            *status == MLS_ERROR_MEMORY ? "no memory for all that are like"
+                                                        : "too many pixels, or none, in all like",
+                            path);
+            return 0;
         }
     }
-    if (status != MLS_OK) mls__names_free(names);
+    return desc->decode(desc->user, path, &h, &w, 3,
+                        data->pixels + n * (size_t)data->h * (size_t)data->w * 3, reason,
+                        size) == 0;
+}
+
+/* text = "2 of 60 pictures cannot be decoded, the first is path: reason" */
+static mls_status mls__bad_pictures(const mls__listing *l, size_t bad, size_t first,
+                                    const char *reason)
+{
+    char counts[100] = {0};
+    mls__say_int(counts, sizeof counts, (int64_t)bad);
+    mls__say(counts, sizeof counts, " of ");
+    mls__say_int(counts, sizeof counts, (int64_t)l->pictures.count);
+    mls__say(counts, sizeof counts, " pictures cannot be decoded, the first is ");
+    if (l->text && l->size) l->text[0] = 0;
+    mls__say(l->text, l->size, counts);
+    mls__say_path(l->text, l->size, mls__name_at(&l->pictures, first));
+    if (reason[0]) mls__say(l->text, l->size, ": ");
+    mls__say(l->text, l->size, reason);
+    return MLS_ERROR_DATA;
+}
+
+/* Skipping must not lose a class. */
+static mls_status mls__all_classes(const mls__listing *l, size_t good)
+{
+    uint8_t seen[256] = {0};
+    for (size_t n = 0; n < good; n++) seen[l->data->labels[n]] = 1;
+    for (int32_t label = 0; label < l->data->classes; label++) {
+        if (seen[label]) continue;
+        return mls__file_error(l->text, l->size, MLS_ERROR_DATA,
+                               "no picture can be decoded of the class", l->data->names[label]);
+    }
+    return MLS_OK;
+}
+
+static mls_status mls__decode_pictures(mls__listing *l)
+{
+    const mls_folder_desc *desc = l->desc;
+    size_t count = l->pictures.count, good = 0, bad = 0, first = 0;
+    char reason[160], first_reason[160] = {0};
+    l->data->h = desc->h, l->data->w = desc->w;
+    for (size_t i = 0; i < count; i++) {
+        const char *path = mls__name_at(&l->pictures, i);
+        mls_status status = MLS_OK;
+        if (mls__decode_picture(l, good, path, reason, sizeof reason, &status)) {
+            l->data->labels[good++] = (uint8_t)l->pictures.name[i].label;
+            continue;
+        }
+        if (status != MLS_OK) return status;
+        if (!bad++) first = i, memcpy(first_reason, reason, sizeof reason);
+        mls__leave_out(desc, MLS_LEFT_OUT_BAD, path, reason[0] ? reason : 0);
+    }
+    if (bad && !desc->skip_bad) return mls__bad_pictures(l, bad, first, first_reason);
+    l->data->count = (int32_t)good;
+    return mls__all_classes(l, good);
+}
+
+MLS_DEF mls_status mls_data_pictures(mls_data *data, const mls_folder_desc *desc, char *text,
+                                     size_t size)
+{
+    mls__listing l;
+    mls_status status;
+    if (text && size) text[0] = 0;
+    if (!data || !desc || !desc->path || !desc->decode || desc->h < 0 || desc->w < 0) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    memset(data, 0, sizeof *data);
+    memset(&l, 0, sizeof l);
+    l.desc = desc, l.data = data, l.text = text, l.size = size;
+    status = mls__list(&l);
+    if (status == MLS_OK) status = mls__decode_pictures(&l);
+    mls__names_free(&l.pictures);
+    if (status != MLS_OK) mls_data_free(data);
     return status;
 }
 
 MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h, int32_t w,
                                    mls_decoder decode, void *user, char *text, size_t size)
 {
-    mls__names classes, files;
-    mls_status status;
-    size_t total = 0, at = 0;
-    if (text && size) text[0] = 0;
-    if (!data || !folder || !decode || h < 0 || w < 0) return MLS_ERROR_ARGUMENT;
-    memset(data, 0, sizeof *data);
-    status = mls__names_read(&classes, folder, 0);
-    if (status != MLS_OK) return mls__file_error(text, size, status, "cannot read folder", folder);
-    /* first pass: how many, and how large; second: the pictures */
-    for (int pass = 0; pass < 2 && status == MLS_OK; pass++) {
-        int32_t label = 0;
-        for (size_t i = 0; i < classes.count && status == MLS_OK; i++) {
-            const char *name = classes.bytes + classes.at[i];
-            char *path = mls__path(folder, "/", name);
-            if (!path) status = MLS_ERROR_MEMORY;
-            if (status == MLS_OK) status = mls__names_read(&files, path, 1);
-            if (status == MLS_ERROR_IO && errno == ENOTDIR) { /* a file beside the class folders */
-                status = MLS_OK;
-                MLS_FREE(path);
-                continue;
-            }
-            if (status != MLS_OK) {
-                mls__file_error(text, size, status,
-                                status == MLS_ERROR_IO ? "cannot read folder" : "no memory for",
-                                path ? path : folder);
-                if (path) MLS_FREE(path);
-                break;
-            }
-            if (files.count && label == 256) {
-                status =
-                    mls__file_error(text, size, MLS_ERROR_ARGUMENT, "over 256 classes", folder);
-            }
-            for (size_t j = 0; j < files.count && status == MLS_OK; j++) {
-                char *file = mls__path(path, "/", files.bytes + files.at[j]);
-                char reason[100] = {0};
-                if (!file) {
-                    status = mls__file_error(text, size, MLS_ERROR_MEMORY, "no memory for", path);
-                    break;
-                }
-                if (pass == 0 && (h == 0 || w == 0) &&
-                    decode(user, file, &h, &w, 3, 0, reason, sizeof reason) != 0) {
-                    status = MLS_ERROR_DATA;
-                }
-                if (pass == 1 && status == MLS_OK && at == total) status = MLS_ERROR_DATA;
-                if (pass == 1 && status == MLS_OK) {
-                    uint8_t *to = data->pixels + at * (size_t)h * (size_t)w * 3;
-                    int32_t ph = h, pw = w;
-                    if (decode(user, file, &ph, &pw, 3, to, reason, sizeof reason) != 0) {
-                        status = MLS_ERROR_DATA;
-                    }
-                    data->labels[at++] = (uint8_t)label;
-                }
-                if (status == MLS_ERROR_DATA) {
-                    mls__file_error(text, size, status, reason[0] ? reason : "cannot decode", file);
-                }
-                MLS_FREE(file);
-            }
-            if (status == MLS_OK && files.count) {
-                if (pass == 0)
-                    total += files.count;
-                else
-                    mls__say(data->names[label], sizeof data->names[label], name);
-                label++;
-            }
-            mls__names_free(&files);
-            MLS_FREE(path);
-        }
-        if (pass == 0 && status == MLS_OK) {
-            if (!total) {
-                status = mls__file_error(text, size, MLS_ERROR_ARGUMENT,
-                                         "no pictures in class folders of", folder);
-            } else {
-                status = mls__data_new(data, total, h, w, 3);
-                if (status != MLS_OK) mls__file_error(text, size, status, "no memory for", folder);
-            }
-        }
-        data->classes = label;
-    }
-    if (status == MLS_OK && at != total) {
-        status = mls__file_error(text, size, MLS_ERROR_DATA, "changed while it was read", folder);
-    }
-    mls__names_free(&classes);
-    if (status != MLS_OK) mls_data_free(data);
-    return status;
+    mls_folder_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.path = folder, desc.decode = decode, desc.h = h, desc.w = w, desc.user = user;
+    return mls_data_pictures(data, &desc, text, size);
 }
 #endif /* MLS__POSIX */
 #endif /* MLS_NO_STDIO */

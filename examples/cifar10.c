@@ -5,8 +5,8 @@
        ./cifar10 --data cifar-10-batches-bin --epochs 160 --out run
        ./cifar10 --help
 
-   The file reads from top to bottom: system, options, formats, pictures, model, checkpoint, files,
-   progress, training, main. Functions that can fail return false and leave a text in a failure; only main
+   The file reads from top to bottom: system, options, formats, pictures, data, model, checkpoint,
+   files, progress, training, main; pictures.h decodes. Functions that can fail return false and leave a text in a failure; only main
    prints it. Results go to stdout, progress to stderr. Needs C11, POSIX and stb_image.h (Debian:
    libstb-dev); with -DNO_PICTURES it does without stb_image and reads no picture files.
 
@@ -18,6 +18,7 @@
 
 #define _POSIX_C_SOURCE 200809L
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <float.h>
@@ -41,24 +42,7 @@
 #include "mls_train.h"
 
 #ifndef NO_PICTURES
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
-#define STB_IMAGE_IMPLEMENTATION
-#define STBI_ONLY_JPEG
-#define STBI_ONLY_PNG
-#define STBI_NO_SIMD        /* the same pixels everywhere */
-#define STBI_MAX_DIMENSIONS 8192
-/* Before 2.28 it reads tables that a broken file does not fill. A PNG may claim a part of 2 GiB. */
-#define PART_MOST             ((size_t)3 << 27)
-#define STBI_MALLOC(size)     ((size_t)(size) > PART_MOST ? NULL : calloc(1, size))
-#define STBI_REALLOC(p, size) ((size_t)(size) > PART_MOST ? NULL : realloc(p, size))
-#define STBI_FREE(p)          free(p)
-#include <stb/stb_image.h>
-#pragma GCC diagnostic pop
+#include "pictures.h"
 #endif
 
 #define SIZE      32
@@ -247,7 +231,7 @@ typedef struct options {
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
     uint64_t seed;
-    bool resize, dry_run, version, help;
+    bool resize, skip_bad, dry_run, version, help;
     uint64_t given; /* a bit for each row of option_table */
 } options;
 
@@ -269,6 +253,7 @@ typedef struct option {
 static const option option_table[] = {
     {"--data", TEXT, offsetof(options, data), 0, 0},
     {"--resize", FLAG, offsetof(options, resize), 0, 0},
+    {"--skip-bad", FLAG, offsetof(options, skip_bad), 0, 0},
     {"--limit", COUNT, offsetof(options, limit), 1, 1e7},
     {"--test-limit", COUNT, offsetof(options, test_limit), 1, 1e7},
     {"--model", TEXT, offsetof(options, model), 0, 0},
@@ -301,6 +286,7 @@ static const char help_text[] =
     "                   and DIR/test/CLASS/*; 'synthetic' (the default): ten classes\n"
     "                   that are built in\n"
     "  --resize         scale pictures to 32x32 instead of refusing other sizes\n"
+    "  --skip-bad       go on without the pictures that cannot be read\n"
     "  --limit N        at most N training pictures, equally many of each class, the\n"
     "                   same ones for every --seed (synthetic: 5000)\n"
     "  --test-limit N   the same for test pictures (synthetic: 1000)\n"
@@ -542,126 +528,59 @@ static void format_text(mls_format f, char *text, size_t size)
 
 /* ---- pictures ---- */
 
-#ifndef NO_PICTURES
-/* Length that the spans [a, a + na) and [b, b + nb) share, if they do. */
-static int64_t overlap(int64_t a, int64_t na, int64_t b, int64_t nb)
-{
-    int64_t first = a > b ? a : b;
-    return (a + na < b + nb ? a + na : b + nb) - first;
-}
+/* What was left out of folders of pictures: for each reason how often, and the first. */
+typedef struct left_out {
+    bool resize; /* comes first: it is what decode_picture looks for */
+    int64_t count[MLS_LEFT_OUT_REASONS];
+    char first[MLS_LEFT_OUT_REASONS][PATH_SIZE];
+} left_out;
 
-/* Every new pixel is the mean of the area that it covers, in integers: an old pixel is `to` units
-   wide, a new one `from`. Enlarging by a whole factor repeats pixels. The aspect is not kept. */
-static void resize_area(const uint8_t *from, int64_t fh, int64_t fw, uint8_t *to, int64_t th,
-                        int64_t tw)
+static const char *const left_out_what[] = {
+    "pictures that cannot be decoded", "files that do not end in .jpg, .jpeg or .png",
+    "hidden files and folders",        "folders in class folders",
+    "files beside the class folders",  "folders without pictures"};
+
+static void say_left_out(const left_out *left, bool skip_bad)
 {
-    for (int64_t i = 0; i < th * tw; i++) {
-        int64_t top = i / tw * fh, left = i % tw * fw, sum[CHANNELS] = {0};
-        for (int64_t y = top / th; y * th < top + fh; y++) {
-            int64_t height = overlap(y * th, th, top, fh);
-            for (int64_t x = left / tw; x * tw < left + fw; x++) {
-                int64_t area = height * overlap(x * tw, tw, left, fw);
-                const uint8_t *pixel = from + (y * fw + x) * CHANNELS;
-                for (int c = 0; c < CHANNELS; c++) sum[c] += area * pixel[c];
-            }
-        }
-        for (int c = 0; c < CHANNELS; c++) *to++ = (uint8_t)((sum[c] + fh * fw / 2) / (fh * fw));
+    for (int i = 0; i < MLS_LEFT_OUT_REASONS; i++) {
+        if (!left->count[i] || (i == MLS_LEFT_OUT_BAD && !skip_bad)) continue;
+        say(stderr, "left out %s: %lld, such as %s", left_out_what[i], (long long)left->count[i],
+            left->first[i]);
     }
 }
 
-/* The bytes of a file; NULL and errno: not to be had. */
-static uint8_t *read_file(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    long end = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    uint8_t *bytes = end >= 0 && end < INT32_MAX ? malloc((size_t)end + 1) : NULL;
-    if (end >= INT32_MAX) errno = EFBIG;
-    *size = (size_t)end;
-    if (bytes && (fseek(file, 0, SEEK_SET) != 0 || fread(bytes, 1, *size, file) != *size)) {
-        free(bytes);
-        bytes = NULL;
-    }
-    if (file) fclose(file);
-    return bytes;
-}
-
-/* Whether what may be a Huffman table of a JPEG has over 256 codes: before 2.28 stb_image writes
-   them over its own memory. */
-static bool overfull_table(const uint8_t *bytes, size_t size)
-{
-    if (size < 2 || bytes[0] != 0xff) return false; /* a PNG */
-    for (size_t i = 0; i + 4 < size; i++) {
-        if (bytes[i] != 0xff || bytes[i + 1] != 0xc4) continue;
-        size_t end = i + 2 + ((size_t)bytes[i + 2] << 8 | bytes[i + 3]), codes;
-        for (size_t at = i + 4; at < end && at < size; at += 17 + codes) {
-            codes = 0;
-            for (size_t j = at + 1; j < at + 17 && j < size; j++) codes += bytes[j];
-            if (codes > 256) return true;
-        }
-    }
-    return false;
-}
-
-/* An mls_decoder: grey becomes RGB, alpha is dropped. user: whether to resize. */
-static int decode_picture(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
-                          uint8_t *pixels, char *text, size_t size)
-{
-    const bool *resize = user;
-    int width = 0, height = 0, channels = 0, result = 1;
-    size_t length;
-    uint8_t *bytes = read_file(path, &length), *decoded = NULL;
-    if (!bytes) {
-        snprintf(text, size, "%s", strerror(errno));
-    } else if (c != CHANNELS) {
-        snprintf(text, size, "not three channels");
-    } else if (overfull_table(bytes, length)) {
-        snprintf(text, size, "bad Huffman table");
-    } else if (!stbi_info_from_memory(bytes, (int)length, &width, &height, &channels)) {
-        snprintf(text, size, "%s", stbi_failure_reason());
-    } else if (*h == 0 || *w == 0) {
-        *h = height, *w = width, result = 0;
-    } else if (!*resize && (height != *h || width != *w)) {
-        snprintf(text, size, "%dx%d pixels, not %dx%d (--resize scales)", width, height, *w, *h);
-    } else {
-        decoded = stbi_load_from_memory(bytes, (int)length, &width, &height, &channels, CHANNELS);
-        if (!decoded) {
-            snprintf(text, size, "%s", stbi_failure_reason());
-        } else if (height == *h && width == *w) {
-            memcpy(pixels, decoded, (size_t)*h * (size_t)*w * CHANNELS);
-        } else {
-            resize_area(decoded, height, width, pixels, *h, *w);
-        }
-        result = !decoded;
-    }
-    stbi_image_free(decoded);
-    free(bytes);
-    return result;
-}
-#endif
-
-static bool exists(const char *folder, const char *name)
-{
-    char path[PATH_SIZE];
-    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-    return length > 0 && length < PATH_SIZE && access(path, F_OK) == 0;
-}
-
-static bool load_pictures(const options *o, int part, mls_data *data, failure *f)
-{
 #ifdef NO_PICTURES
-    (void)part, (void)data;
+static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
+{
+    (void)part, (void)data, (void)left;
     return fail(f, 2, "--data %s: this program was built with NO_PICTURES", o->data);
+}
 #else
+/* Pictures that cannot be read are listed, so that all can be mended at once, but no more than fit
+   on a screen. */
+static void leave_out(void *user, mls_left_out reason, const char *path, const char *text)
+{
+    left_out *left = user;
+    char shown[PATH_SIZE];
+    int64_t before = left->count[reason]++;
+    if (before >= 20 || (before > 0 && reason != MLS_LEFT_OUT_BAD)) return;
+    snprintf(shown, sizeof shown, "%s", path);
+    for (char *c = shown; *c; c++) *c = (unsigned char)*c < 32 || *c == 127 ? '?' : *c;
+    if (before == 0) memcpy(left->first[reason], shown, sizeof shown);
+    if (reason == MLS_LEFT_OUT_BAD) fprintf(stderr, "%s: %s\n", shown, text);
+}
+
+static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
+{
     char folder[PATH_SIZE], text[PATH_SIZE] = "";
-    bool resize = o->resize;
-    int length = snprintf(folder, sizeof folder, "%s/%s", o->data, part ? "test" : "train");
-    if (length >= PATH_SIZE) return fail(f, 2, "--data: the name is too long");
-    mls_status status =
-        mls_data_folder(data, folder, SIZE, SIZE, decode_picture, &resize, text, sizeof text);
+    mls_folder_desc desc = {folder, decode_picture, SIZE, SIZE, 1, left, leave_out};
+    snprintf(folder, sizeof folder, "%s/%s", o->data, part ? "test" : "train");
+    left->resize = o->resize;
+    mls_status status = mls_data_pictures(data, &desc, text, sizeof text);
     if (status == MLS_OK) return true;
     return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
-#endif
 }
+#endif
 
 static bool load_synthetic(mls_data *data, int64_t count, int part, failure *f)
 {
@@ -705,39 +624,194 @@ static bool keep_some(mls_data *data, int64_t limit, failure *f)
     return true;
 }
 
+/* ---- data ---- */
+
+static bool exists(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && length < PATH_SIZE && access(path, F_OK) == 0;
+}
+
+static bool has_folder(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    struct stat s;
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && length < PATH_SIZE && stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static bool has_cifar10(const char *folder)
+{
+    return exists(folder, "data_batch_1.bin") || exists(folder, "test_batch.bin");
+}
+
+static bool has_data(const char *folder)
+{
+    return has_cifar10(folder) || (has_folder(folder, "train") && has_folder(folder, "test"));
+}
+
+/* a/b to a, a to . */
+static void to_parent(char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    while (n > 0 && path[n - 1] != '/') n--;
+    while (n > 1 && path[n - 1] == '/') n--;
+    if (n == 0) path[n++] = '.';
+    path[n] = 0;
+}
+
+/* A folder in the given one, or around it up to that of a picture, that may have been meant. */
+static bool find_data(const char *path, char *found)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    bool good = false;
+    while (dir && !good && (entry = readdir(dir)) != NULL) {
+        int length = snprintf(found, PATH_SIZE, "%s/%s", path, entry->d_name);
+        good = entry->d_name[0] != '.' && length < PATH_SIZE && has_data(found);
+    }
+    if (dir) closedir(dir);
+    if (!good) snprintf(found, PATH_SIZE, "%s", path);
+    for (int level = 0; level < 3 && !good; level++) {
+        to_parent(found);
+        good = has_data(found);
+    }
+    return good;
+}
+
+typedef struct hint {
+    const char *sign, *text;
+} hint;
+
+/* By what is in a name that leads to no folder. */
+static const hint path_hints[] = {
+    {"~/", " (the shell does not replace this ~: write the folder out)"},
+    {"://", " (fetch it first)"},
+    {"\\", " (the C:\\data of Windows is /mnt/c/data in WSL)"},
+    {".tar", " (unpack it with tar -xf, and give the folder)"},
+    {".tgz", " (unpack it with tar -xf, and give the folder)"},
+    {".zip", " (unpack it with unzip, and give the folder)"},
+    {"", ""},
+};
+
+/* By a file in a folder that has nothing for us. */
+static const hint folder_hints[] = {
+    {"data_batch_1", "this is CIFAR-10 for Python; 'make cifar10' fetches the binary version"},
+    {"data_batch_1.mat", "this is CIFAR-10 for Matlab; 'make cifar10' fetches the binary version"},
+    {"cifar-10-python.tar.gz",
+     "this is CIFAR-10 for Python; 'make cifar10' fetches the binary version"},
+    {"cifar-10-binary.tar.gz", "unpack cifar-10-binary.tar.gz first, with tar -xf"},
+    {"fine_label_names.txt", "this is CIFAR-100, not CIFAR-10"},
+    {"meta", "this is CIFAR-100, not CIFAR-10"},
+    {"meta.mat", "this is CIFAR-100, not CIFAR-10"},
+    {"train-images-idx3-ubyte", "this is MNIST, not CIFAR-10"},
+    {"train-images-idx3-ubyte.gz", "this is MNIST, not CIFAR-10"},
+};
+
+/* Whether it is a folder that can be looked into. */
+static bool is_folder(const char *path, failure *f)
+{
+    struct stat s;
+    char found[PATH_SIZE];
+    size_t i = 0;
+    if (strlen(path) > PATH_SIZE - 300) return fail(f, 2, "--data: the name is too long");
+    bool there = stat(path, &s) == 0, folder = there && S_ISDIR(s.st_mode);
+    if (folder && access(path, R_OK | X_OK) == 0) return true;
+    const char *reason = there && !folder ? "not a folder" : strerror(errno);
+    if (there && find_data(path, found)) {
+        return fail(f, 2, "--data %s: %s; did you mean %s?", path, reason, found);
+    }
+    while (!strstr(path, path_hints[i].sign)) i++;
+    return fail(f, 2, "--data %s: %s%s", path, reason, path_hints[i].text);
+}
+
+/* There is nothing to read in a folder: says what it may be. */
+static bool no_data(const char *path, int part, failure *f)
+{
+    static const char *const parts[] = {"train", "test"};
+    static const char *const others[] = {"val",  "valid",    "validation", "Train",
+                                         "Test", "training", "testing"};
+    const bool half = has_folder(path, parts[!part]);
+    char found[PATH_SIZE];
+    for (size_t i = 0; !half && i < sizeof folder_hints / sizeof *folder_hints; i++) {
+        const hint *h = &folder_hints[i];
+        if (exists(path, h->sign)) return fail(f, 2, "--data %s: %s", path, h->text);
+    }
+    if (!half && find_data(path, found)) {
+        return fail(f, 2, "--data %s: neither CIFAR-10 nor train and test; did you mean %s?", path,
+                    found);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (!has_folder(path, others[i])) continue;
+        return fail(f, 2, "--data %s: no folder %s in it; is that %s?", path, parts[part],
+                    others[i]);
+    }
+    if (half) {
+        return fail(f, 2, "--data %s: it has %s, but no folder %s", path, parts[!part],
+                    parts[part]);
+    }
+    return fail(f, 2,
+                "--data %s: neither data_batch_1.bin and so on nor train/CLASS/*.jpg and "
+                "test/CLASS/*.jpg in it",
+                path);
+}
+
 /* part 0: training, 1: test. */
-static bool load_data(const options *o, int part, mls_data *data, failure *f)
+static bool load_data(const options *o, int part, mls_data *data, left_out *left, failure *f)
 {
     char text[PATH_SIZE] = "";
     int64_t limit = part ? o->test_limit : o->limit;
     if (strcmp(o->data, "synthetic") == 0) {
         return load_synthetic(data, limit ? limit : part ? 1000 : 5000, part, f);
     }
-    if (access(o->data, R_OK | X_OK) != 0) {
-        return fail(f, 2, "--data %s: %s", o->data, strerror(errno));
-    }
-    if (exists(o->data, part ? "test_batch.bin" : "data_batch_1.bin")) {
+    if (!is_folder(o->data, f)) return false;
+    if (has_cifar10(o->data)) {
         mls_status status = mls_data_cifar10(data, o->data, part, text, sizeof text);
         if (status != MLS_OK) {
             return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
         }
-    } else if (exists(o->data, "train") || exists(o->data, "test")) {
-        if (!load_pictures(o, part, data, f)) return false;
-    } else {
-        return fail(f, 2, "--data %s: neither %s nor train/ and test/ in it", o->data,
-                    part ? "test_batch.bin" : "data_batch_1.bin");
+    } else if (!has_folder(o->data, part ? "test" : "train")) {
+        return no_data(o->data, part, f);
+    } else if (!load_pictures(o, part, data, left, f)) {
+        return false;
+    }
+    if (data->classes < 2) {
+        return fail(f, 2, "--data %s: %s has one class only, %s: nothing can be told apart",
+                    o->data, part ? "test" : "train", data->names[0]);
     }
     return keep_some(data, limit, f);
 }
 
-static bool same_classes(const mls_data *a, const mls_data *b, failure *f)
+/* Both have the names in order: the first that differs is missing on one side. */
+static bool same_classes(const mls_data *train, const mls_data *test, failure *f)
 {
-    for (int i = 0; i < a->classes || i < b->classes; i++) {
-        if (i < a->classes && i < b->classes && strcmp(a->names[i], b->names[i]) == 0) continue;
-        return fail(f, 2, "--data: train/ and test/ have different classes (%s, %s)",
-                    i < a->classes ? a->names[i] : "none", i < b->classes ? b->names[i] : "none");
+    for (int i = 0; i < train->classes || i < test->classes; i++) {
+        const char *a = i < train->classes ? train->names[i] : NULL;
+        const char *b = i < test->classes ? test->names[i] : NULL;
+        int order = a && b ? strcmp(a, b) : a ? -1 : 1;
+        if (order == 0) continue;
+        return fail(f, 2, "--data: train and test differ: %s has no pictures of the class %s",
+                    order < 0 ? "test" : "train", order < 0 ? a : b);
     }
     return true;
+}
+
+/* The test pictures, and unless they are all that --eval needs, those to train on. Bad pictures of both
+   are listed before they are refused. */
+static bool load_both(const options *o, mls_data *train, mls_data *test, failure *f)
+{
+    static left_out left;
+    bool good = load_data(o, 1, test, &left, f) && (o->eval || load_data(o, 0, train, &left, f));
+    say_left_out(&left, o->skip_bad);
+    if (!good) return false;
+    if (left.count[MLS_LEFT_OUT_BAD] && !o->skip_bad) {
+        return fail(f, 2, "--data: %s: %lld, such as %s (--skip-bad goes on without)",
+                    left_out_what[MLS_LEFT_OUT_BAD], (long long)left.count[MLS_LEFT_OUT_BAD],
+                    left.first[MLS_LEFT_OUT_BAD]);
+    }
+    return o->eval || same_classes(train, test, f);
 }
 
 /* FNV-1a of pixels and labels. */
@@ -1720,9 +1794,8 @@ static void choose_threads(int64_t wanted)
 
 static bool prepare_data(job *j, failure *f)
 {
-    if (!load_data(&j->o, 1, &j->test, f)) return false;
+    if (!load_both(&j->o, &j->train, &j->test, f)) return false;
     if (j->o.eval) return true; /* the checkpoint knows the normalisation */
-    if (!load_data(&j->o, 0, &j->train, f) || !same_classes(&j->train, &j->test, f)) return false;
     j->train_hash = data_hash(&j->train);
     if (mls_data_normalise(&j->train, &j->augment) != MLS_OK) {
         return fail(f, 2, "--data: the training pictures cannot be normalised");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# cifar10.sh - what the example program promises: results, resume, data, and one clear line with exit
+# cifar10.sh - what the example program promises: results, resume, and one clear line with exit
 # status 2 for everything that is wrong. From the repository's root; see program.sh.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -154,19 +154,6 @@ on_disk() {
     ok $? "a folder that vanishes (exit $code)"
     runs 'what was in it is whole' $net --epochs 1000 --eval moved/last.mlsck
 
-    # CIFAR-10's binary files, made here: 10000 records of a label and 3072 bytes
-    mkdir bin
-    head -c 30720000 /dev/zero | tr '\0' 'm' | fold -b -w 3072 | head -n 10000 |
-        awk '{ printf "%c%s", 1 + NR % 8, $0 }' >bin/data_batch_1.bin
-    for i in 2 3 4 5; do cp bin/data_batch_1.bin bin/data_batch_$i.bin; done
-    cp bin/data_batch_1.bin bin/test_batch.bin
-    runs 'CIFAR-10 files' $net --epochs 1 --data bin
-    printf 'x' >>bin/data_batch_3.bin
-    refused 'a long CIFAR-10 file' data_batch_3.bin $tiny --data bin
-    head -c 100 bin/data_batch_1.bin >bin/data_batch_3.bin
-    refused 'a short CIFAR-10 file' data_batch_3.bin $tiny --data bin
-    rm -r bin
-
     cp -r "$here/pictures" pictures
     runs 'pictures' $net --epochs 4 --data pictures --out seen
     seen=$(digest)
@@ -195,15 +182,6 @@ on_disk() {
     runs 'the data set again' $resume
     [ "$(digest)" = "$seen" ]
     ok $? 'the same digest with the data set again'
-    cp pictures/other-size.png pictures/train/dark/9.png
-    refused 'a picture of another size' 9.png $tiny --data pictures
-    runs 'resized' $net --epochs 1 --data pictures --resize
-    cp pictures/broken.png pictures/train/dark/9.png
-    refused 'a broken picture' 9.png $tiny --data pictures
-    rm pictures/train/dark/9.png
-    rm -r pictures/test
-    refused 'no test pictures' test $tiny --data pictures
-    refused 'a missing data folder' nowhere $tiny --data nowhere
 
     MLS_VERBOSE=1
     export MLS_VERBOSE

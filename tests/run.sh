@@ -31,8 +31,10 @@ run() {
 run 'mls.h' "$BUILD/test_mls"
 run 'mls_conv.h' "$BUILD/test_conv"
 run 'mls_train.h' "$BUILD/test_train"
+run 'pictures' "$BUILD/test_pictures"
 run 'golden digests' "$BUILD/golden"
 run 'cifar10' tests/cifar10.sh
+run 'data' tests/data.sh
 run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
 if [ -z "${SANITIZED:-}" ]; then

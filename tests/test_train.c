@@ -2433,7 +2433,7 @@ static void cifar_files(void)
     char text[300];
     folder_make();
     T_EQ_INT(mls_data_cifar10(&data, path_in("nowhere"), 1, text, sizeof text), MLS_ERROR_IO);
-    T_CHECK(strstr(text, "nowhere/test_batch.bin") != NULL && data.pixels == NULL);
+    T_CHECK(strstr(text, "nowhere/test_batch.bin: No such file") && data.pixels == NULL);
     cifar_write("test_batch.bin", 0, CIFAR_FILE, -1);
     T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_OK);
     check_cifar(&data, 1);
@@ -2441,14 +2441,15 @@ static void cifar_files(void)
     T_CHECK(data.pixels == NULL && data.labels == NULL);
     cifar_write("test_batch.bin", 0, CIFAR_FILE - 1, -1);
     T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_ERROR_DATA);
-    T_CHECK(strstr(text, "test_batch.bin") != NULL && data.pixels == NULL);
+    T_CHECK(strstr(text, "test_batch.bin") && strstr(text, "30730000 bytes"));
+    T_CHECK(data.pixels == NULL);
     cifar_write("test_batch.bin", 0, CIFAR_FILE + 1, -1);
     T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_ERROR_DATA);
     cifar_write("test_batch.bin", 0, 0, -1);
     T_EQ_INT(mls_data_cifar10(&data, folder, 1, NULL, 0), MLS_ERROR_DATA);
     cifar_write("test_batch.bin", 0, CIFAR_FILE, PICTURES - 1);
     T_EQ_INT(mls_data_cifar10(&data, folder, 1, text, sizeof text), MLS_ERROR_DATA);
-    T_CHECK(data.pixels == NULL && data.labels == NULL);
+    T_CHECK(data.pixels == NULL && data.labels == NULL && strstr(text, "label is over 9"));
     T_EQ_INT(mls_data_cifar10(NULL, folder, 1, text, sizeof text), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_data_cifar10(&data, NULL, 1, text, sizeof text), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_data_cifar10(&data, folder, 2, text, sizeof text), MLS_ERROR_ARGUMENT);
@@ -2637,6 +2638,161 @@ static void folder_that_grows(void)
     T_EQ_INT(live_blocks, 0);
 }
 
+/* What mls_data_pictures reports: for each reason the paths, one behind the other, and a text. */
+static struct {
+    char paths[MLS_LEFT_OUT_REASONS][1024], text[MLS_LEFT_OUT_REASONS][200];
+    int count[MLS_LEFT_OUT_REASONS];
+} heard;
+
+static void hear(void *user, mls_left_out reason, const char *path, const char *why)
+{
+    char *to = heard.paths[reason];
+    size_t used = strlen(to);
+    T_CHECK(user == (void *)&decodes && strncmp(path, folder, strlen(folder)) == 0 && why[0]);
+    snprintf(to + used, sizeof heard.paths[0] - used, "%s ", path + strlen(folder) + 1);
+    snprintf(heard.text[reason], sizeof heard.text[0], "%s", why);
+    heard.count[reason]++;
+}
+
+static mls_folder_desc folder_desc(void)
+{
+    mls_folder_desc desc;
+    memset(&desc, 0, sizeof desc);
+    memset(&heard, 0, sizeof heard);
+    desc.path = path_in("tree"), desc.decode = decode_text, desc.user = &decodes;
+    desc.left_out = hear;
+    return desc;
+}
+
+static void folder_letters_of_any_case(void)
+{
+    static const char *const names[] = {"tree/a/x.Jpg",  "tree/a/y.PnG", "tree/b/z.JPEG",
+                                        "tree/b/W.jPeG", "tree/c/png",   "tree/c/x.jpg.txt",
+                                        "tree/c/\016png"};
+    mls_data data;
+    mls_folder_desc desc;
+    char text[300];
+    tree_make();
+    for (int i = 0; i < 7; i++) file_write(names[i], "2 2 7", 5);
+    desc = folder_desc();
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
+    T_CHECK(data.count == 10 && data.classes == 3);
+    T_EQ_INT(heard.count[MLS_LEFT_OUT_NAME], 5);
+    mls_data_free(&data);
+    for (int i = 0; i < 7; i++) remove(path_in(names[i]));
+    tree_remove();
+}
+
+static void folder_tells_what_it_leaves_out(void)
+{
+    static const char *const paths[] = {"",
+                                        "tree/c/notes.txt tree/zz/only.txt ",
+                                        "tree/.hidden tree/c/.hid.png ",
+                                        "tree/a/deep.png tree/a/fifo.png ",
+                                        "tree/README.png ",
+                                        "tree/empty tree/zz "};
+    static const char *const texts[] = {
+        "", ".jpg, .jpeg or .png", "hidden", "folder in a class", "beside", "no pictures"};
+    mls_data data;
+    mls_folder_desc desc;
+    char text[300];
+    tree_make();
+    T_CHECK(mkdir(path_in("tree/a/deep.png"), 0777) == 0);
+    T_CHECK(mkfifo(path_in("tree/a/fifo.png"), 0666) == 0);
+    desc = folder_desc();
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
+    T_EQ_INT(data.count, 6);
+    for (int i = 0; i < MLS_LEFT_OUT_REASONS; i++) {
+        t_note("reason %d: %s", i, heard.paths[i]);
+        T_CHECK(strcmp(heard.paths[i], paths[i]) == 0);
+        T_CHECK(strstr(heard.text[i], texts[i]) != NULL);
+    }
+    mls_data_free(&data);
+    desc.left_out = NULL; /* nobody needs to listen */
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
+    mls_data_free(&data);
+    remove(path_in("tree/a/fifo.png"));
+    rmdir(path_in("tree/a/deep.png"));
+    tree_remove();
+    T_EQ_INT(live_blocks, 0);
+}
+
+static void folder_names_all_bad_pictures(void)
+{
+    static const char all_bad[] = "tree/a/10.png tree/b/a.jpg tree/b/two.png ";
+    static const uint8_t colours[] = {2, 10, 40};
+    mls_data data;
+    mls_folder_desc desc;
+    char text[300];
+    tree_make();
+    file_write("tree/a/10.png", "bad", 3); /* the first of all */
+    file_write("tree/b/a.jpg", "bad", 3);
+    file_write("tree/b/two.png", "9 9 9", 5); /* another size */
+    desc = folder_desc();
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "3 of 6 pictures") && strstr(text, "tree/a/10.png: no numbers"));
+    T_CHECK(strcmp(heard.paths[MLS_LEFT_OUT_BAD], all_bad) == 0 && data.pixels == NULL);
+    T_CHECK(strstr(heard.text[MLS_LEFT_OUT_BAD], "9 x 9 pixels") != NULL);
+    desc = folder_desc();
+    desc.skip_bad = 1;
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
+    T_CHECK(strcmp(heard.paths[MLS_LEFT_OUT_BAD], all_bad) == 0 && !text[0]);
+    T_CHECK(data.count == 3 && data.classes == 3 && data.h == 2 && data.w == 2);
+    for (int i = 0; i < 3 && data.count == 3; i++) {
+        T_CHECK(data.labels[i] == i && data.pixels[i * 12] == colours[i]);
+    }
+    mls_data_free(&data);
+    file_write("tree/c/x.JPG", "bad", 3); /* all of a class */
+    desc.skip_bad = 1;
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "the class: c") && data.pixels == NULL);
+    desc.h = desc.w = 3; /* and all of all */
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "the class: a") && data.pixels == NULL);
+    desc.path = NULL;
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_data_pictures(&data, NULL, text, sizeof text), MLS_ERROR_ARGUMENT);
+    tree_remove();
+    T_EQ_INT(live_blocks, 0);
+}
+
+/* A name that would not fit is not cut short, as two classes could become one. */
+static void folder_names_of_classes(void)
+{
+    static const char *const bad[] = {"control characters", "control characters", "over 63 bytes"};
+    static const char *const shown[] = {"line?feed", "back?space", "xxxxx"};
+    char name[3][80] = {"tree/line\nfeed", "tree/back\177space", "tree/"}, file[300], text[600];
+    mls_data data;
+    mls_folder_desc desc;
+    tree_make();
+    for (int i = 0; i < 4; i++) {
+        char *to = name[i == 3 ? 2 : i];
+        if (i >= 2) memset(to + 5, 'x', 66 - (size_t)i), to[71 - i] = 0; /* 64, then 63 */
+        snprintf(file, sizeof file, "%s/1.png", to);
+        T_CHECK(mkdir(path_in(to), 0777) == 0);
+        file_write(file, "2 2 7", 5);
+        desc = folder_desc();
+        t_note("class %d", i);
+        if (i < 3) {
+            T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_ARGUMENT);
+            T_CHECK(strstr(text, bad[i]) && strstr(text, shown[i]) && !strchr(text, '\n'));
+        } else {
+            T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
+            T_CHECK(strcmp(data.names[3], to + 5) == 0 && strlen(data.names[3]) == 63);
+            mls_data_free(&data);
+        }
+        remove(path_in(file));
+        T_CHECK(rmdir(path_in(to)) == 0);
+    }
+    file_write("tree/a/line\nfeed.png", "bad", 3); /* nor does another text break */
+    desc = folder_desc();
+    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_DATA);
+    T_CHECK(strstr(text, "line?feed.png") && !strchr(text, '\n'));
+    remove(path_in("tree/a/line\nfeed.png"));
+    tree_remove();
+    T_EQ_INT(live_blocks, 0);
+}
+
 /* Every allocation fails once: a clear status, nothing lost, nothing kept. */
 static void failing_allocations(void)
 {
@@ -2693,7 +2849,10 @@ static void failing_allocations(void)
 }
 #define FILE_TESTS                                                                           \
     T_TEST(save_and_load), T_TEST(save_fails), T_TEST(cifar_files), T_TEST(folder_pictures), \
-        T_TEST(folder_of_many_classes), T_TEST(folder_that_grows), T_TEST(failing_allocations),
+        T_TEST(folder_of_many_classes), T_TEST(folder_that_grows),                           \
+        T_TEST(folder_letters_of_any_case), T_TEST(folder_tells_what_it_leaves_out),         \
+        T_TEST(folder_names_all_bad_pictures), T_TEST(folder_names_of_classes),              \
+        T_TEST(failing_allocations),
 #else
 #define FILE_TESTS
 #endif /* FILES */

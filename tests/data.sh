@@ -1,0 +1,150 @@
+#!/bin/sh
+# data.sh - what the example program makes of --data: CIFAR-10's files and folders of pictures, a clear
+# line for what is neither, and no half picture. From the repository's root; see program.sh.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/program.sh
+. "$here/program.sh"
+
+# shellcheck disable=SC2086
+{
+    # CIFAR-10's binary files, made here: 10000 records of a label and 3072 bytes
+    mkdir bin
+    head -c 30720000 /dev/zero | tr '\0' 'm' | fold -b -w 3072 | head -n 10000 |
+        awk '{ printf "%c%s", 1 + NR % 8, $0 }' >bin/data_batch_1.bin
+    for i in 2 3 4 5; do cp bin/data_batch_1.bin bin/data_batch_$i.bin; done
+    cp bin/data_batch_1.bin bin/test_batch.bin
+    runs 'CIFAR-10 files' $net --epochs 1 --data bin
+    printf 'x' >>bin/data_batch_3.bin
+    refused 'a long CIFAR-10 file' data_batch_3.bin $tiny --data bin
+    head -c 100 bin/data_batch_1.bin >bin/data_batch_3.bin
+    refused 'a short CIFAR-10 file' data_batch_3.bin $tiny --data bin
+    rm bin/data_batch_3.bin
+    refused 'a CIFAR-10 file missing' 'data_batch_3.bin: No such file' $tiny --data bin
+    mkdir around
+    mv bin around/bin
+    refused 'the folder around CIFAR-10' 'did you mean around/bin?' $tiny --data around
+    refused 'a file of CIFAR-10' 'not a folder; did you mean around/bin?' $tiny --data around/bin/test_batch.bin
+    mv around/bin/test_batch.bin test_batch.bin
+    refused 'CIFAR-10 without its test file' 'test_batch.bin: No such file' $tiny --data around/bin
+    rm -r around test_batch.bin
+
+    cp -r "$here/pictures" pictures
+    cp pictures/other-size.png pictures/train/dark/9.png
+    refused 'a picture of another size' 9.png $tiny --data pictures
+    runs 'resized' $net --epochs 1 --data pictures --resize
+    cp pictures/broken.png pictures/train/dark/9.png
+    refused 'a broken picture' 9.png $tiny --data pictures
+    rm pictures/train/dark/9.png
+
+    # Half a picture is refused by name, whatever stb_image makes of it
+    for form in grey progressive restarts scans refined interlaced palette; do
+        from=$(echo pictures/forms/$form.*)
+        to=pictures/train/dark/$form.${from##*.}
+        head -c $(($(wc -c <"$from") / 2)) "$from" >"$to"
+        refused "half of $form" "decoded: 1, such as .*dark/$form" $tiny --data pictures --resize
+        grep -q "^$to: ends early" err
+        ok $? "half of $form: why"
+        cp "$from" "$to"
+    done
+    runs 'whole pictures of every form' $net --epochs 1 --data pictures --resize
+    # What is not a picture inside, and one that is too large: 9000 pixels wide in its header
+    { head -c 40 pictures/forms/grey.jpg | tail -c 20 && echo; } >pictures/train/dark/noise.jpg
+    printf 'RIFF....WEBPVP8 ' >pictures/train/dark/webp.jpg
+    : >pictures/train/dark/empty.png
+    printf '\377\330\377\300\0\013\10\0\040\043\050\1\1\021\0\377\331' >pictures/train/light/wide.jpg
+    refused 'all bad pictures are named' 'decoded: 4, ' $tiny --data pictures --resize
+    for line in 'noise.jpg: neither JPEG nor PNG' 'webp.jpg: a WebP picture' 'empty.png: empty' \
+        'wide.jpg: 9000x32 pixels, over 8192'; do
+        grep -q "^pictures/train/.*$line" err
+        ok $? "the reason: $line"
+    done
+    runs 'bad pictures are skipped' $net --epochs 1 --data pictures --resize --skip-bad
+    skipped=$(digest)
+    tr '\n' ' ' <err | grep -q 'left out pictures that cannot be decoded: 4, such as'
+    ok $? 'how many are skipped'
+    rm pictures/train/*/noise.jpg pictures/train/*/webp.jpg pictures/train/*/empty.png pictures/train/*/wide.jpg
+    runs 'without them' $net --epochs 1 --data pictures --resize
+    [ "$(digest)" = "$skipped" ]
+    ok $? 'the same digest as if they were not there'
+    i=0
+    while [ $i -lt 30 ]; do
+        echo bad >"pictures/train/dark/bad$i.png"
+        echo bad >"pictures/test/light/bad$i.png"
+        i=$((i + 1))
+    done
+    refused 'many bad pictures' 'decoded: 60, ' $tiny --data pictures --resize
+    [ "$(grep -c 'bad.*neither' err)" = 20 ]
+    ok $? 'not all of them are listed'
+    rm pictures/t*/*/bad*.png
+    mkdir bad
+    mv pictures/test/dark/* bad
+    echo bad >pictures/test/dark/bad.png
+    refused 'a class without a picture that can be read' 'of the class: dark' $tiny --data pictures --resize --skip-bad
+    rm pictures/test/dark/bad.png
+    mv bad/* pictures/test/dark
+    for form in grey progressive restarts scans refined interlaced palette; do rm pictures/train/dark/$form.*; done
+
+    # What is left out is counted, with an example
+    cp pictures/train/dark/0.png pictures/train/dark/9.PnG
+    touch pictures/train/dark/a.bmp pictures/test/light/b.WEBP pictures/train/light/.DS_Store pictures/train/list.csv
+    mkdir pictures/train/light/nested pictures/train/none
+    runs 'with other files' $net --epochs 1 --data pictures
+    for line in 'files that do not end in .jpg, .jpeg or .png: 2' 'hidden files and folders: 1' \
+        'folders in class folders: 1' 'files beside the class folders: 1' 'folders without pictures: 1'; do
+        tr '\n' ' ' <err | grep -q "left out $line, such as"
+        ok $? "left out $line"
+    done
+    tr '\n' ' ' <err | grep -q 'do not end in .jpg, .jpeg or .png: 2, such as pictures/test/light/b.WEBP '
+    ok $? 'an example of them'
+    ! grep -q PnG err
+    ok $? 'letters of any case'
+    rm pictures/train/dark/9.PnG pictures/train/dark/a.bmp pictures/test/light/b.WEBP pictures/train/light/.DS_Store
+    rm -r pictures/train/list.csv pictures/train/light/nested pictures/train/none
+
+    # Classes
+    mv pictures/test/dark pictures/test/zzz
+    refused 'a class missing' 'test has no pictures of the class dark' $tiny --data pictures
+    mv pictures/test/zzz pictures/test/dark
+    cp -r pictures/test/dark pictures/test/extra
+    refused 'a class too many' 'train has no pictures of the class extra' $tiny --data pictures
+    rm -r pictures/test/extra
+    mkdir one
+    for part in train test; do mkdir one/$part && cp -r pictures/$part/dark one/$part; done
+    refused 'one class' 'test has one class only, dark' $tiny --data one
+    long=$(printf '%064d' 0)
+    mv one/test/dark "one/test/$long"
+    refused 'a class with a long name' "over 63 bytes: one/test/$long" $tiny --data one
+    mv "one/test/$long" "$(printf 'one/test/a\033[31m')"
+    refused 'a class with a colour in its name' 'control characters: one/test/a?.31m' $tiny --data one
+    rm -r one
+
+    # --data that leads elsewhere
+    refused 'a folder of one part' 'did you mean pictures?' $tiny --data pictures/train
+    refused 'a folder of a class' 'did you mean pictures?' $tiny --data pictures/train/dark/
+    refused 'a picture' 'not a folder; did you mean pictures?' $tiny --data pictures/train/dark/0.png
+    touch data.tar.gz data.zip
+    refused 'an archive' 'not a folder (unpack it with tar -xf' $tiny --data data.tar.gz
+    refused 'a zip archive' 'not a folder (unpack it with unzip' $tiny --data data.zip
+    mkdir other
+    refused 'an empty folder' 'other: neither data_batch_1.bin' $tiny --data other
+    for sign in 'data_batch_1 Python' 'data_batch_1.mat Matlab' 'fine_label_names.txt CIFAR-100' \
+        'meta CIFAR-100' 'train-images-idx3-ubyte MNIST' 'cifar-10-binary.tar.gz unpack'; do
+        touch "other/${sign% *}"
+        refused "a folder with ${sign% *}" "other: .*${sign#* }" $tiny --data other
+        rm "other/${sign% *}"
+    done
+    touch other/train other/test other/meta
+    refused 'CIFAR-100 for Python' 'other: .*CIFAR-100' $tiny --data other
+    # shellcheck disable=SC2088 # nobody expands it here either
+    refused 'a ~ that stays' 'No such file or directory (the shell' $tiny --data '~/nowhere'
+    refused 'a Windows path' 'No such file or directory (.*WSL)' $tiny --data 'C:\data'
+    refused 'an address' 'fetch it first' $tiny --data https://example.com/cifar-10-binary.tar.gz
+    mv pictures/test pictures/val
+    refused 'a validation set' 'no folder test in it; is that val?' $tiny --data pictures
+    rm -r pictures/val
+    refused 'no test pictures' 'it has train, but no folder test' $tiny --data pictures
+    refused 'a missing data folder' 'nowhere: No such file' $tiny --data nowhere
+}
+
+sums
