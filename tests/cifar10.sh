@@ -244,10 +244,10 @@ on_disk() {
     ok $? 'a rate that fits: no warning'
 
     # As many threads as there really are
-    runs '64 threads' $tiny --threads 64
-    taken=$(sed -n 's/.*, \([0-9]*\) threads* (not 64).*/\1/p' err)
-    [ "$taken" = 64 ] || { [ -n "$taken" ] && [ "$taken" -lt 64 ]; }
-    ok $? "64 threads: it says how many it takes ($taken)"
+    runs '100 threads' $tiny --threads 100
+    taken=$(sed -n 's/.*, \([0-9]*\) threads* (not 100).*/\1/p' err)
+    [ -n "$taken" ] && [ "$taken" -le 64 ]
+    ok $? "100 threads: it says how many it takes ($taken)"
     runs '2 threads' $tiny --threads 2
     ! grep -q 'not 2' err
     ok $? '2 threads: nothing to say'

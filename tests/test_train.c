@@ -2231,7 +2231,7 @@ static char folder[256]; /* of this run, for its files */
 
 static const char *path_in(const char *name)
 {
-    static char path[4][512];
+    static char path[4][1024];
     static int next;
     next = (next + 1) % 4;
     snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
