@@ -5,7 +5,7 @@
        ./cifar10 --data cifar-10-batches-bin --epochs 160 --out run
        ./cifar10 --help
 
-   The file reads from top to bottom: system, options, formats, pictures, data, model, checkpoint,
+   The file reads from top to bottom: system, options, pictures, data, model, settings, checkpoints,
    files, progress, training, main; pictures.h decodes. Functions that can fail return false and leave a text in a failure; only main
    prints it. Results go to stdout, progress to stderr. Needs C11, POSIX and stb_image.h (Debian:
    libstb-dev); with -DNO_PICTURES it does without stb_image and reads no picture files.
@@ -135,6 +135,18 @@ static bool make_directory(const char *path)
     return mkdir(path, 0777) == 0 || errno == EEXIST;
 }
 
+static bool is_file(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
 static bool same_directory(const char *a, const char *b)
 {
     struct stat s, t;
@@ -181,12 +193,12 @@ static int run_gnuplot(const char *folder)
 /* ---- lines for people ---- */
 
 /* Parts with two spaces between them; those that would make the line too wide are left out. */
-typedef struct line {
+typedef struct parts {
     char text[256];
     int length, most;
-} line;
+} parts;
 
-__attribute__((format(printf, 2, 3))) static void add_part(line *l, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add_part(parts *l, const char *format, ...)
 {
     char part[128];
     va_list list;
@@ -198,6 +210,15 @@ __attribute__((format(printf, 2, 3))) static void add_part(line *l, const char *
     memcpy(l->text + l->length, "  ", (size_t)space);
     memcpy(l->text + l->length + space, part, (size_t)length + 1);
     l->length += space + length;
+}
+
+/* A path as a shell takes it. */
+static const char *shell_word(const char *path, char word[PATH_SIZE + 8])
+{
+    bool plain = !strpbrk(path, " \t\n\"\\$`&|;<>()*?[]#~!{}") && path[0] != '-';
+    if (plain || strchr(path, '\'')) return path;
+    snprintf(word, PATH_SIZE + 8, "'%s'", path);
+    return word;
 }
 
 /* Breaks a text between words into lines that are not too wide. */
@@ -218,16 +239,17 @@ __attribute__((format(printf, 2, 3))) static void say(FILE *to, const char *form
     fputc('\n', to);
 }
 
-static line new_line(int most)
+static parts new_line(int most)
 {
-    line l = {.most = most};
+    parts l = {.most = most};
     return l;
 }
 
 /* ---- options ---- */
 
 typedef struct options {
-    const char *data, *model, *format, *beside, *schedule, *kernel, *out, *resume, *eval;
+    const char *data, *model, *format, *beside, *test_format, *schedule, *kernel;
+    const char *out, *resume, *eval;
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
     uint64_t seed;
@@ -235,47 +257,58 @@ typedef struct options {
     uint64_t given; /* a bit for each row of option_table */
 } options;
 
-typedef enum {
+typedef enum { /* copy_option has their sizes */
     TEXT,
+    SPEC, /* a text that mls_formats_parse reads */
     COUNT,
     REAL,
     SEED,
     FLAG
 } option_kind;
 
+/* What is done with a checkpoint. */
+enum {
+    RESUME = 1,
+    EVAL = 2
+};
+
 typedef struct option {
     const char *name;
     option_kind kind;
     size_t at; /* in options */
     double low, high;
+    const char *key; /* in checkpoints and config.json; null: not kept */
+    int same;        /* when it must be as it is there */
 } option;
 
+#define OPTION(member) offsetof(options, member)
 static const option option_table[] = {
-    {"--data", TEXT, offsetof(options, data), 0, 0},
-    {"--resize", FLAG, offsetof(options, resize), 0, 0},
-    {"--skip-bad", FLAG, offsetof(options, skip_bad), 0, 0},
-    {"--limit", COUNT, offsetof(options, limit), 1, 1e7},
-    {"--test-limit", COUNT, offsetof(options, test_limit), 1, 1e7},
-    {"--model", TEXT, offsetof(options, model), 0, 0},
-    {"--width", COUNT, offsetof(options, width), 1, 4096},
-    {"--format", TEXT, offsetof(options, format), 0, 0},
-    {"--beside", TEXT, offsetof(options, beside), 0, 0},
-    {"--epochs", COUNT, offsetof(options, epochs), 1, 1e6},
-    {"--batch", COUNT, offsetof(options, batch), 1, 65536},
-    {"--lr", REAL, offsetof(options, rate), 1e-30, 1000},
-    {"--schedule", TEXT, offsetof(options, schedule), 0, 0},
-    {"--warmup", REAL, offsetof(options, warmup), 0, 1e6},
-    {"--seed", SEED, offsetof(options, seed), 0, 0},
-    {"--seeds", COUNT, offsetof(options, seeds), 1, 1000},
-    {"--out", TEXT, offsetof(options, out), 0, 0},
-    {"--checkpoint-every", COUNT, offsetof(options, every), 1, 1e6},
-    {"--resume", TEXT, offsetof(options, resume), 0, 0},
-    {"--eval", TEXT, offsetof(options, eval), 0, 0},
-    {"--dry-run", FLAG, offsetof(options, dry_run), 0, 0},
-    {"--threads", COUNT, offsetof(options, threads), 1, 1024},
-    {"--kernel", TEXT, offsetof(options, kernel), 0, 0},
-    {"--version", FLAG, offsetof(options, version), 0, 0},
-    {"--help", FLAG, offsetof(options, help), 0, 0},
+    {"--data", TEXT, OPTION(data), 0, 0, "data", 0},
+    {"--resize", FLAG, OPTION(resize), 0, 0, "resize", RESUME | EVAL},
+    {"--skip-bad", FLAG, OPTION(skip_bad), 0, 0, "skip_bad", 0},
+    {"--limit", COUNT, OPTION(limit), 1, 1e7, "limit", RESUME | EVAL},
+    {"--test-limit", COUNT, OPTION(test_limit), 1, 1e7, "test_limit", RESUME},
+    {"--model", TEXT, OPTION(model), 0, 0, "model", RESUME | EVAL},
+    {"--width", COUNT, OPTION(width), 1, 4096, "width", RESUME | EVAL},
+    {"--format", SPEC, OPTION(format), 0, 0, "format", RESUME | EVAL},
+    {"--beside", SPEC, OPTION(beside), 0, 0, "beside", RESUME | EVAL},
+    {"--epochs", COUNT, OPTION(epochs), 1, 1e6, "epochs", RESUME | EVAL},
+    {"--batch", COUNT, OPTION(batch), 1, 65536, "batch", RESUME},
+    {"--lr", REAL, OPTION(rate), 1e-30, 1000, "lr", RESUME | EVAL},
+    {"--schedule", TEXT, OPTION(schedule), 0, 0, "schedule", RESUME | EVAL},
+    {"--warmup", REAL, OPTION(warmup), 0, 1e6, "warmup", RESUME | EVAL},
+    {"--seed", SEED, OPTION(seed), 0, 0, "seed", RESUME | EVAL},
+    {"--seeds", COUNT, OPTION(seeds), 1, 1000, "seeds", RESUME | EVAL},
+    {"--checkpoint-every", COUNT, OPTION(every), 1, 1e6, "checkpoint_every", 0},
+    {"--out", TEXT, OPTION(out), 0, 0, NULL, 0},
+    {"--resume", TEXT, OPTION(resume), 0, 0, NULL, 0},
+    {"--eval", TEXT, OPTION(eval), 0, 0, NULL, 0},
+    {"--test-format", SPEC, OPTION(test_format), 0, 0, NULL, 0},
+    {"--dry-run", FLAG, OPTION(dry_run), 0, 0, NULL, 0},
+    {"--threads", COUNT, OPTION(threads), 1, 1024, NULL, 0},
+    {"--kernel", TEXT, OPTION(kernel), 0, 0, NULL, 0},
+    {"--version", FLAG, OPTION(version), 0, 0, NULL, 0},
+    {"--help", FLAG, OPTION(help), 0, 0, NULL, 0},
 };
 #define OPTIONS (sizeof option_table / sizeof *option_table)
 _Static_assert(OPTIONS <= 64, "a bit for each in options.given");
@@ -305,8 +338,12 @@ static const char help_text[] =
     "  --seeds N        runs with N seeds from --seed on, and their mean (1)\n"
     "  --out DIR        keep config.json, log.jsonl, last.mlsck, best.mlsck, a plot\n"
     "  --checkpoint-every N  epochs between checkpoints (1)\n"
-    "  --resume FILE    go on from a checkpoint, with the same options\n"
-    "  --eval FILE      only test a checkpoint\n"
+    "  --resume DIR     go on with what is kept in DIR: finished runs are left alone,\n"
+    "                   one that was stopped goes on, the rest begins; needs no other\n"
+    "                   option and refuses one that says otherwise\n"
+    "  --resume FILE    so for one run from a checkpoint, in its folder or --out\n"
+    "  --eval FILE      only test a checkpoint; it knows its own options, too\n"
+    "  --test-format SPEC  with --eval: not in the format that it was trained in\n"
     "  --dry-run        only show layers, memory, and an estimate of the time\n"
     "  --threads N      OpenMP threads (all processors)\n"
     "  --kernel NAME    of the convolutions (auto)\n"
@@ -358,11 +395,21 @@ static bool unknown_option(const char *name, failure *f)
 static bool set_option(options *to, const option *o, const char *text, failure *f)
 {
     char *end = NULL, *at = (char *)to + o->at;
-    bool good = text[0] && (o->kind == TEXT || strchr("0123456789.", text[0]));
+    bool text_kind = o->kind == TEXT || o->kind == SPEC;
+    bool good = text[0] && (text_kind || strchr("0123456789.", text[0]));
+    mls_formats formats;
+    char wrong[128];
     errno = 0;
-    if (o->kind == TEXT) {
+    if (text_kind && !good) return fail(f, 2, "%s: the value is empty", o->name);
+    if (o->kind == SPEC && mls_formats_parse(&formats, text, wrong, sizeof wrong) != MLS_OK) {
+        return fail(f, 2,
+                    "%s %s: '%s' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ... (see "
+                    "--help)",
+                    o->name, text, wrong);
+    }
+    if (text_kind) {
         memcpy(at, &text, sizeof text);
-        return good || fail(f, 2, "%s: the value is empty", o->name);
+        return true;
     }
     if (o->kind == SEED) {
         uint64_t seed = strtoull(text, &end, 10);
@@ -381,6 +428,64 @@ static bool set_option(options *to, const option *o, const char *text, failure *
     good = good && !*end && !errno && x >= o->low && x <= o->high;
     memcpy(at, &x, sizeof x);
     return good || fail(f, 2, "%s %s: not a number from %g to %g", o->name, text, o->low, o->high);
+}
+
+/* The fewest digits that read back as the same number. */
+static void exact_text(double x, char *text, size_t size)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) return;
+    }
+}
+
+/* What set_option reads: the option's own text, or one in room; null where there is nothing. */
+static const char *option_text(const options *from, const option *o, char room[32])
+{
+    const char *at = (const char *)from + o->at, *own = NULL;
+    int64_t n = 0;
+    uint64_t seed = 0;
+    double x = 0;
+    bool flag = false;
+    room[0] = 0;
+    switch (o->kind) {
+    case TEXT:
+    case SPEC:
+        memcpy(&own, at, sizeof own);
+        return own;
+    case COUNT:
+        memcpy(&n, at, sizeof n), snprintf(room, 32, "%lld", (long long)n);
+        break;
+    case REAL:
+        memcpy(&x, at, sizeof x), exact_text(x, room, 32);
+        break;
+    case SEED:
+        memcpy(&seed, at, sizeof seed);
+        snprintf(room, 32, "%llu", (unsigned long long)seed);
+        break;
+    case FLAG:
+        memcpy(&flag, at, sizeof flag);
+        return flag ? "yes" : NULL;
+    }
+    return o->kind == COUNT && n == 0 ? NULL : room;
+}
+
+static void copy_option(options *to, const options *from, const option *o)
+{
+    static const size_t sizes[] = {sizeof(char *), sizeof(char *),   sizeof(int64_t),
+                                   sizeof(double), sizeof(uint64_t), sizeof(bool)};
+    memcpy((char *)to + o->at, (const char *)from + o->at, sizes[o->kind]);
+}
+
+/* Whether two texts of an option mean the same, null: it is not there. Training takes floats. */
+static bool same_value(const option *o, const char *a, const char *b)
+{
+    mls_formats f, g;
+    if (!a || !b) return a == b;
+    if (o->kind == REAL) return (float)strtod(a, NULL) == (float)strtod(b, NULL);
+    if (o->kind != SPEC) return strcmp(a, b) == 0;
+    return mls_formats_parse(&f, a, NULL, 0) == MLS_OK &&
+           mls_formats_parse(&g, b, NULL, 0) == MLS_OK && memcmp(&f, &g, sizeof f) == 0;
 }
 
 static void default_options(options *o)
@@ -432,98 +537,14 @@ static bool read_words(options *to, int count, char **words, failure *f)
 static bool parse_options(options *to, int count, char **words, failure *f)
 {
     if (!read_words(to, count, words, f)) return false;
-    if (to->seeds > 1 || to->beside) {
-        if (to->resume) return fail(f, 2, "--resume is for one run: no --seeds, no --beside");
-        if (to->eval) return fail(f, 2, "--eval is for one run: no --seeds, no --beside");
+    if (to->eval && (to->seeds > 1 || to->beside)) {
+        return fail(f, 2, "--eval is for one run: no --seeds, no --beside");
     }
+    if (to->eval && to->out) return fail(f, 2, "--eval keeps nothing: no --out");
+    if (!to->eval && to->test_format) return fail(f, 2, "--test-format is for --eval");
     if (to->resume && to->eval) return fail(f, 2, "--resume and --eval exclude each other");
     if (to->dry_run && to->eval) return fail(f, 2, "--dry-run and --eval exclude each other");
-    if (strcmp(to->schedule, "paper") != 0 && strcmp(to->schedule, "cosine") != 0) {
-        return fail(f, 2, "--schedule %s: not paper or cosine", to->schedule);
-    }
     return true;
-}
-
-/* ---- formats ---- */
-
-#define ROLES 3 /* weights, activations, errors */
-typedef struct roles {
-    mls_format of[ROLES];
-} roles;
-
-static mls_format role_default(int role)
-{
-    mls_format format = {2, 1, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
-    if (role == 2) format.rounding = MLS_ROUND_STOCHASTIC;
-    return format;
-}
-
-static bool parse_format(mls_format *to, int role, const char *text, failure *f)
-{
-    mls_format format = role_default(role);
-    const char *rest = text;
-    if (strncmp(text, "paper-", 6) == 0) {
-        const mls_format paper = {
-            2, 1, 8, 1, MLS_GROUP_NC, MLS_ROUND_STOCHASTIC_CLIPPED, MLS_RANGE_PAPER};
-        format = paper, rest += 6;
-    } else if (strncmp(text, "mls-", 4) == 0) {
-        rest += 4;
-    }
-    if (mls_format_parse(&format, rest) != MLS_OK) {
-        return fail(f, 2, "'%s' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ... (see --help)",
-                    text);
-    }
-    *to = format;
-    return true;
-}
-
-static bool is_fp32(mls_format f)
-{
-    return f.ex + f.mx == 0;
-}
-
-static bool parse_roles(roles *to, const char *spec, failure *f)
-{
-    static const char letters[] = "wae";
-    bool given[ROLES] = {false};
-    for (int i = 0; i < ROLES; i++) to->of[i] = role_default(i);
-    if (!strchr(spec, '=')) {
-        for (int i = 0; i < ROLES; i++) {
-            if (!parse_format(&to->of[i], i, spec, f)) return false;
-        }
-        return true;
-    }
-    for (const char *at = spec; *at;) {
-        char word[64] = {0};
-        size_t length = strcspn(at, " ");
-        const char *role = strchr(letters, at[0]);
-        if (length == 0) {
-            at++;
-            continue;
-        }
-        if (length >= sizeof word || !role || at[1] != '=') {
-            return fail(f, 2, "'%s' is not a format: want w=... a=... e=... (see --help)", spec);
-        }
-        memcpy(word, at, length);
-        if (given[role - letters]) return fail(f, 2, "'%s' gives %c= twice", spec, *role);
-        given[role - letters] = true;
-        if (!parse_format(&to->of[role - letters], (int)(role - letters), word + 2, f))
-            return false;
-        at += length;
-    }
-    return true;
-}
-
-static void format_text(mls_format f, char *text, size_t size)
-{
-    static const char *const grouping[] = {"none", "n", "c", "nc"};
-    static const char *const rounding[] = {"nearest", "stochastic", "clipped"};
-    if (is_fp32(f)) {
-        snprintf(text, size, "fp32");
-    } else {
-        snprintf(text, size, "%d,%d:%s:%d,%d:%s%s", f.ex, f.mx, grouping[f.grouping & 3], f.eg,
-                 f.mg, rounding[f.rounding % 3], f.range == MLS_RANGE_PAPER ? ":paper" : "");
-    }
 }
 
 /* ---- pictures ---- */
@@ -730,10 +751,10 @@ static bool is_folder(const char *path, failure *f)
 /* There is nothing to read in a folder: says what it may be. */
 static bool no_data(const char *path, int part, failure *f)
 {
-    static const char *const parts[] = {"train", "test"};
+    static const char *const folders[] = {"train", "test"};
     static const char *const others[] = {"val",  "valid",    "validation", "Train",
                                          "Test", "training", "testing"};
-    const bool half = has_folder(path, parts[!part]);
+    const bool half = has_folder(path, folders[!part]);
     char found[PATH_SIZE];
     for (size_t i = 0; !half && i < sizeof folder_hints / sizeof *folder_hints; i++) {
         const hint *h = &folder_hints[i];
@@ -745,12 +766,12 @@ static bool no_data(const char *path, int part, failure *f)
     }
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (!has_folder(path, others[i])) continue;
-        return fail(f, 2, "--data %s: no folder %s in it; is that %s?", path, parts[part],
+        return fail(f, 2, "--data %s: no folder %s in it; is that %s?", path, folders[part],
                     others[i]);
     }
     if (half) {
-        return fail(f, 2, "--data %s: it has %s, but no folder %s", path, parts[!part],
-                    parts[part]);
+        return fail(f, 2, "--data %s: it has %s, but no folder %s", path, folders[!part],
+                    folders[part]);
     }
     return fail(f, 2,
                 "--data %s: neither data_batch_1.bin and so on nor train/CLASS/*.jpg and "
@@ -777,7 +798,7 @@ static bool load_data(const options *o, int part, mls_data *data, left_out *left
     } else if (!load_pictures(o, part, data, left, f)) {
         return false;
     }
-    if (data->classes < 2) {
+    if (data->classes < 2 && !o->eval) { /* the classes of a checkpoint say it better */
         return fail(f, 2, "--data %s: %s has one class only, %s: nothing can be told apart",
                     o->data, part ? "test" : "train", data->names[0]);
     }
@@ -889,6 +910,170 @@ static void build_resnet(mls_net *net, const model *m, int32_t classes)
     mls_net_loss(net, x);
 }
 
+/* ---- settings: what checkpoints and config.json say, by name ---- */
+
+typedef struct setting {
+    char *key, *value;
+} setting;
+
+typedef struct settings {
+    setting *of;
+    size_t count;
+    bool no_memory; /* then something is missing */
+} settings;
+
+static void free_settings(settings *s)
+{
+    for (size_t i = 0; i < s->count; i++) free(s->of[i].key), free(s->of[i].value);
+    free(s->of);
+    memset(s, 0, sizeof *s);
+}
+
+/* Null: not there. */
+static const char *get(const settings *s, const char *key)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (strcmp(s->of[i].key, key) == 0) return s->of[i].value;
+    }
+    return NULL;
+}
+
+/* Takes key and value, both from malloc. */
+static void add_setting(settings *s, char *key, char *value)
+{
+    setting *of = key && value ? realloc(s->of, (s->count + 1) * sizeof *of) : NULL;
+    if (of) {
+        s->of = of;
+        of[s->count].key = key, of[s->count++].value = value;
+    } else {
+        free(key), free(value);
+        s->no_memory = true;
+    }
+}
+
+__attribute__((format(printf, 3, 4))) static void put(settings *s, const char *key,
+                                                      const char *format, ...)
+{
+    va_list list, again;
+    va_start(list, format);
+    va_copy(again, list);
+    size_t size = (size_t)vsnprintf(NULL, 0, format, list) + 1, length = strlen(key) + 1;
+    char *value = malloc(size), *name = malloc(length);
+    if (value) vsnprintf(value, size, format, again);
+    if (name) memcpy(name, key, length);
+    add_setting(s, name, value);
+    va_end(again);
+    va_end(list);
+}
+
+static void put_real(settings *s, const char *key, double x)
+{
+    char text[32];
+    exact_text(x, text, sizeof text);
+    put(s, key, "%s", text);
+}
+
+/* Text that grows. */
+typedef struct growing {
+    char *at;
+    size_t length;
+    bool no_memory;
+} growing;
+
+static void append(growing *t, const char *bytes, size_t count)
+{
+    char *at = realloc(t->at, t->length + count + 1);
+    if (!at) {
+        t->no_memory = true;
+        return;
+    }
+    t->at = at;
+    memcpy(at + t->length, bytes, count);
+    at[t->length += count] = 0;
+}
+
+/* As JSON has it: names of classes can be anything that names a folder. */
+static void append_escaped(growing *t, const char *value)
+{
+    for (char escape[8]; *value; value++) {
+        unsigned char c = (unsigned char)*value;
+        if (c == '"' || c == '\\') append(t, "\\", 1);
+        if (c < ' ') snprintf(escape, sizeof escape, "\\u%04x", c), append(t, escape, 6);
+        if (c >= ' ') append(t, value, 1);
+    }
+}
+
+/* Lines "key value", or with json an object of texts, in new memory; null: none left. */
+static char *write_settings(const settings *s, bool json)
+{
+    growing t = {0};
+    for (size_t i = 0; i < s->count; i++) {
+        if (json) append(&t, i ? ",\n  \"" : "{ \"", i ? 5 : 3);
+        append(&t, s->of[i].key, strlen(s->of[i].key));
+        append(&t, json ? "\": \"" : " ", json ? 4 : 1);
+        append_escaped(&t, s->of[i].value);
+        append(&t, json ? "\"" : "\n", 1);
+    }
+    if (json) append(&t, " }\n", 3);
+    if (!s->no_memory && !t.no_memory) return t.at;
+    free(t.at);
+    return NULL;
+}
+
+/* Undoes append_escaped; null: no memory. */
+static char *unescape(const char *from, size_t length)
+{
+    char *to = malloc(length + 1), *at = to;
+    for (size_t i = 0; to && i < length; i++) {
+        unsigned int c = (unsigned char)from[i];
+        if (c == '\\' && i + 1 < length) {
+            c = (unsigned char)from[++i];
+            if (c == 'u' && i + 4 < length && sscanf(from + i + 1, "%4x", &c) == 1) i += 4;
+        }
+        *at++ = (char)c;
+    }
+    if (to) *at = 0;
+    return to;
+}
+
+/* What write_settings wrote as lines. */
+static bool read_lines(settings *to, const char *from, size_t size)
+{
+    for (const char *end = from + size, *next; from < end; from = next + 1) {
+        next = memchr(from, '\n', (size_t)(end - from));
+        const char *space = next ? memchr(from, ' ', (size_t)(next - from)) : NULL;
+        if (!space) return false;
+        add_setting(to, unescape(from, (size_t)(space - from)),
+                    unescape(space + 1, (size_t)(next - space - 1)));
+    }
+    return !to->no_memory;
+}
+
+/* The text in quotes that comes next, with nothing but white space and mark before; null: none. */
+static char *quoted(const char **at, char mark)
+{
+    const char *from = *at + strspn(*at, " \t\r\n"), *end;
+    if (*from != mark) return NULL;
+    from += 1 + strspn(from + 1, " \t\r\n");
+    if (*from++ != '"') return NULL;
+    for (end = from; *end && *end != '"'; end++) end += *end == '\\' && end[1];
+    if (*end != '"') return NULL;
+    *at = end + 1;
+    return unescape(from, (size_t)(end - from));
+}
+
+/* What write_settings wrote as JSON. */
+static bool read_object(settings *to, const char *at)
+{
+    char *key = quoted(&at, '{');
+    while (key) {
+        add_setting(to, key, quoted(&at, ':'));
+        if (to->no_memory) return false;
+        key = quoted(&at, ',');
+    }
+    return at[strspn(at, " \t\r\n")] == '}';
+}
+
 /* ---- a run: one format, one seed ---- */
 
 /* What all runs of a call share. */
@@ -896,11 +1081,14 @@ typedef struct job {
     options o;
     model model;
     mls_data train, test;
-    uint64_t train_hash;
+    uint64_t train_hash, test_hash;
     mls_augment augment;
+    settings from;             /* of --resume or --eval, */
+    char from_name[PATH_SIZE]; /* and the file that has them */
+    char out[PATH_SIZE];       /* the folder of --resume, if it says which */
 } job;
 
-/* Where a run is. Checkpoints hold it as 64-bit words. */
+/* Where a run is. */
 typedef struct progress {
     int64_t epoch, batch;       /* done; batches of the current epoch */
     int64_t correct, images;    /* of the current epoch */
@@ -909,13 +1097,25 @@ typedef struct progress {
     int64_t last_correct, best; /* test pictures right after it, and after the best one */
     double mean[CHANNELS], scale[CHANNELS]; /* of the pictures, see mls_augment */
 } progress;
+
+/* Its members, all of 64 bits, in order. */
 #define PROGRESS (8 + 2 * CHANNELS)
+static const struct {
+    const char *key;
+    bool real;
+} progress_table[PROGRESS] = {
+    {"epoch", false},   {"batch_of_epoch", false}, {"epoch_correct", false},
+    {"images", false},  {"epoch_loss", true},      {"train_loss", true},
+    {"correct", false}, {"best_correct", false},   {"mean_0", true},
+    {"mean_1", true},   {"mean_2", true},          {"scale_0", true},
+    {"scale_1", true},  {"scale_2", true},
+};
 _Static_assert(sizeof(progress) == 8 * PROGRESS, "64-bit members only");
 
 typedef struct run {
     const job *job;
     const char *spec;
-    roles formats;
+    mls_formats formats;
     uint64_t seed;
     char folder[PATH_SIZE]; /* empty: nothing is kept */
     mls_net net;
@@ -967,7 +1167,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     for (int c = 0; c < CHANNELS; c++) {
         r->at.mean[c] = (double)j->augment.mean[c], r->at.scale[c] = (double)j->augment.scale[c];
     }
-    if (!parse_roles(&r->formats, spec, f)) return false;
+    mls_formats_parse(&r->formats, spec, NULL, 0); /* set_option has found it good */
     r->nodes = malloc((size_t)capacity * sizeof *r->nodes);
     r->images = malloc((size_t)batch * SIZE * SIZE * CHANNELS * sizeof *r->images);
     r->labels = malloc((size_t)batch * sizeof *r->labels);
@@ -975,8 +1175,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
         return fail(f, 1, "no memory for a batch of %d pictures", (int)batch);
     }
     desc.batch = batch, desc.seed = seed;
-    desc.formats.weight = r->formats.of[0], desc.formats.activation = r->formats.of[1],
-    desc.formats.error = r->formats.of[2];
+    desc.formats = r->formats;
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
     build_resnet(&r->net, &j->model, j->test.classes);
     if (mls_net_plan(&r->net, &r->plan) != MLS_OK) {
@@ -1012,7 +1211,7 @@ static void announce(const run *r)
 {
     const job *j = r->job;
     const char *verbose = getenv("MLS_VERBOSE");
-    int threads = (int)r->net.threads;
+    int threads = (int)r->plan.threads;
     char asked[32] = "", training[32] = "";
     if (j->o.threads && j->o.threads != threads) {
         snprintf(asked, sizeof asked, " (not %lld)", (long long)j->o.threads);
@@ -1024,81 +1223,226 @@ static void announce(const run *r)
     if (verbose && strcmp(verbose, "0") != 0) explain(&r->net);
 }
 
-/* ---- settings and checkpoints ---- */
+/* ---- what a run says of itself ---- */
 
-/* What a resumed run must share. The same list is written to config.json. */
-#define SETTINGS     15
-#define SETTING_SIZE 48
-static const char *const setting_names[SETTINGS] = {
-    "model",        "width",      "weight_format", "activation_format",
-    "error_format", "seed",       "batch",         "lr",
-    "schedule",     "warmup",     "epochs",        "classes",
-    "train_count",  "test_count", "train_hash"};
-
-static void settings_of(const run *r, char to[SETTINGS][SETTING_SIZE])
+/* The options of one of several runs. */
+static options one_run(const job *j, const char *spec, uint64_t seed)
 {
-    const job *j = r->job;
-    memset(to, 0, SETTINGS * SETTING_SIZE);
-    snprintf(to[0], SETTING_SIZE, "%s", j->o.model);
-    snprintf(to[1], SETTING_SIZE, "%d", (int)j->model.width);
-    for (int i = 0; i < ROLES; i++) format_text(r->formats.of[i], to[2 + i], SETTING_SIZE);
-    snprintf(to[5], SETTING_SIZE, "%llu", (unsigned long long)r->seed);
-    snprintf(to[6], SETTING_SIZE, "%lld", (long long)j->o.batch);
-    snprintf(to[7], SETTING_SIZE, "%.9g", j->o.rate);
-    snprintf(to[8], SETTING_SIZE, "%s", j->o.schedule);
-    snprintf(to[9], SETTING_SIZE, "%.9g", j->o.warmup);
-    snprintf(to[10], SETTING_SIZE, "%lld", (long long)j->o.epochs);
-    snprintf(to[11], SETTING_SIZE, "%d", (int)j->test.classes);
-    snprintf(to[12], SETTING_SIZE, "%d", (int)j->train.count);
-    snprintf(to[13], SETTING_SIZE, "%d", (int)j->test.count);
-    snprintf(to[14], SETTING_SIZE, "%016llx", (unsigned long long)j->train_hash);
+    options o = j->o;
+    o.format = spec, o.seed = seed, o.seeds = 0, o.beside = NULL;
+    return o;
 }
 
-/* The note in a checkpoint: version, settings, progress in little-endian words. */
-#define NOTE_VERSION 1
-#define NOTE_SIZE    (1 + SETTINGS * SETTING_SIZE + 8 * PROGRESS)
+/* Options, and what was found in the pictures. */
+static void describe(const job *j, const options *o, settings *to)
+{
+    char room[MLS_FORMATS_TEXT] = "", key[24];
+    mls_formats formats;
+    put(to, "program", "cifar10");
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const char *value = option_table[i].key ? option_text(o, &option_table[i], room) : NULL;
+        if (value) put(to, option_table[i].key, "%s", value);
+    }
+    mls_formats_parse(&formats, o->format, NULL, 0);
+    mls_formats_text(formats, room, sizeof room);
+    put(to, "formats", "%s", room);
+    put(to, "input", "%dx%dx%d", SIZE, SIZE, CHANNELS);
+    put(to, "classes", "%d", (int)j->test.classes);
+    for (int i = 0; i < j->test.classes; i++) {
+        snprintf(key, sizeof key, "class_%d", i);
+        put(to, key, "%s", j->test.names[i]);
+    }
+    if (j->train.count == 0) return; /* a test */
+    put(to, "train_count", "%d", (int)j->train.count);
+    put(to, "test_count", "%d", (int)j->test.count);
+    put(to, "train_hash", "%016llx", (unsigned long long)j->train_hash);
+    put(to, "test_hash", "%016llx", (unsigned long long)j->test_hash);
+}
+
+static void put_progress(settings *to, const progress *from)
+{
+    for (int i = 0; i < PROGRESS; i++) {
+        const char *key = progress_table[i].key, *at = (const char *)from + 8 * i;
+        int64_t count;
+        double real;
+        memcpy(&count, at, 8), memcpy(&real, at, 8);
+        if (progress_table[i].real) put_real(to, key, real);
+        if (!progress_table[i].real) put(to, key, "%lld", (long long)count);
+    }
+}
+
+static bool get_progress(progress *to, const settings *from)
+{
+    for (int i = 0; i < PROGRESS; i++) {
+        const char *value = get(from, progress_table[i].key);
+        char *end = NULL, *at = (char *)to + 8 * i;
+        if (!value) return false;
+        int64_t count = progress_table[i].real ? 0 : strtoll(value, &end, 10);
+        double real = progress_table[i].real ? strtod(value, &end) : 0;
+        if (*end || end == value || count < 0 || !isfinite(real)) return false;
+        memcpy(at, progress_table[i].real ? (const void *)&real : (const void *)&count, 8);
+    }
+    return true;
+}
+
+static const option *option_of(const char *key)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (option_table[i].key && strcmp(option_table[i].key, key) == 0) return &option_table[i];
+    }
+    return NULL;
+}
+
+/* Whether a description in the file `name` is that of a run with these options, as far as both say
+   something: use is RESUME or EVAL. */
+static bool same_run(const job *j, const options *o, const settings *theirs, const char *name,
+                     int use, failure *f)
+{
+    settings ours = {0};
+    bool good = true;
+    describe(j, o, &ours);
+    for (size_t i = 0; good && i < ours.count; i++) {
+        const char *key = ours.of[i].key, *value = ours.of[i].value, *there = get(theirs, key);
+        const option *row = option_of(key);
+        if (!there || (row && (!(row->same & use) || same_value(row, there, value)))) continue;
+        if (strcmp(there, value) == 0) continue;
+        good = fail(f, 2, "%s: was made with %s %s, not %s", name, key, there, value);
+    }
+    if (ours.no_memory) good = fail(f, 1, "no memory to compare with %s", name);
+    free_settings(&ours);
+    return good;
+}
+
+/* ---- checkpoints ---- */
 
 static bool save_run(run *r, const char *name, failure *f)
 {
-    char settings[SETTINGS][SETTING_SIZE], path[PATH_SIZE + 16];
-    uint64_t word[PROGRESS];
-    uint8_t note[NOTE_SIZE] = {NOTE_VERSION}, *to = note + 1 + sizeof settings;
-    settings_of(r, settings);
-    memcpy(note + 1, settings, sizeof settings);
-    memcpy(word, &r->at, sizeof word);
-    for (int i = 0; i < 8 * PROGRESS; i++) *to++ = (uint8_t)(word[i / 8] >> (i % 8 * 8));
+    char path[PATH_SIZE + 16];
+    settings s = {0};
+    options o = one_run(r->job, r->spec, r->seed);
+    describe(r->job, &o, &s);
+    put_progress(&s, &r->at);
+    char *note = write_settings(&s, false);
+    free_settings(&s);
+    if (!note) return fail(f, 1, "no memory to save %s/%s", r->folder, name);
     snprintf(path, sizeof path, "%s/%s", r->folder, name);
-    return mls_net_save(&r->net, path, note, sizeof note) == MLS_OK ||
-           fail(f, 2, "%s", r->net.text);
+    bool good = mls_net_save(&r->net, path, note, strlen(note)) == MLS_OK;
+    free(note);
+    return good || fail(f, 2, "%s", r->net.text);
 }
 
-/* Resuming needs the same settings. Testing needs the same network; another format is a choice. */
-static bool load_run(run *r, const char *path, bool resume, failure *f)
+/* The note before format 2: a 1, these settings of 48 bytes, and the words of progress. */
+#define OLD_SETTINGS 15
+#define OLD_SIZE     (1 + OLD_SETTINGS * 48 + 8 * PROGRESS)
+static void read_old_note(settings *to, const uint8_t *note)
 {
-    char here[SETTINGS][SETTING_SIZE], there[SETTINGS][SETTING_SIZE];
+    static const char *const keys[OLD_SETTINGS] = {
+        "model",        "width",      "weight_format", "activation_format",
+        "error_format", "seed",       "batch",         "lr",
+        "schedule",     "warmup",     "epochs",        "classes",
+        "train_count",  "test_count", "train_hash"};
     uint64_t word[PROGRESS] = {0};
-    uint8_t note[NOTE_SIZE], *from = note + 1 + sizeof there;
-    if (mls_net_load(&r->net, path, note, sizeof note) != MLS_OK) {
-        if (!strstr(r->net.text, "another network")) return fail(f, 2, "%s", r->net.text);
-        return fail(f, 2, "%s (not --model %s --width %d with %d classes)", r->net.text,
-                    r->job->o.model, (int)r->job->model.width, (int)r->job->test.classes);
+    progress p;
+    for (int i = 0; i < OLD_SETTINGS; i++)
+        put(to, keys[i], "%.47s", (const char *)note + 1 + 48 * i);
+    note += 1 + OLD_SETTINGS * 48;
+    for (int i = 0; i < 8 * PROGRESS; i++) word[i / 8] |= (uint64_t)*note++ << (i % 8 * 8);
+    memcpy(&p, word, sizeof p);
+    put_progress(to, &p);
+}
+
+/* What said the formats of each role in a line of its own says them all in one. */
+static void join_formats(settings *to)
+{
+    const char *w = get(to, "weight_format"), *a = get(to, "activation_format");
+    const char *e = get(to, "error_format");
+    char joined[256], whole[MLS_FORMATS_TEXT];
+    mls_formats formats, same;
+    if (!w || !a || !e || get(to, "formats")) return;
+    snprintf(joined, sizeof joined, "w=%s a=%s e=%s", w, a, e);
+    if (mls_formats_parse(&formats, joined, NULL, 0) != MLS_OK) return;
+    mls_formats_text(formats, whole, sizeof whole);
+    put(to, "formats", "%s", whole);
+    /* E,M:GROUPING:Eg,Mg says it all where the roles round as they do by default */
+    snprintf(joined, sizeof joined, "%s", a);
+    char *rest = strstr(joined, ":nearest");
+    if (rest) *rest = 0;
+    if (mls_formats_parse(&same, joined, NULL, 0) != MLS_OK ||
+        memcmp(&same, &formats, sizeof same) != 0) {
+        snprintf(joined, sizeof joined, "%s", whole);
     }
-    if (note[0] != NOTE_VERSION) return fail(f, 2, "%s: of another version of cifar10", path);
-    memcpy(there, note + 1, sizeof there);
-    settings_of(r, here);
-    for (int i = 0; i < SETTINGS; i++) {
-        if (memcmp(there[i], here[i], SETTING_SIZE) == 0) continue;
-        if (resume) {
-            return fail(f, 2, "%s: was made with %s %.47s, this run has %s", path, setting_names[i],
-                        there[i], here[i]);
-        }
-        if (i == 2 || i == 3) {
-            fprintf(stderr, "%s trained with %.47s, tested with %s\n", setting_names[i], there[i],
-                    here[i]);
-        }
+    put(to, "format", "%s", joined);
+}
+
+/* A checkpoint's bytes, for mls_file_free, and what it says. */
+static bool load_file(const char *path, void **bytes, size_t *size, settings *to, failure *f)
+{
+    char text[PATH_SIZE + 256];
+    mls_checkpoint about;
+    if (is_directory(path)) {
+        return fail(f, 2, "%s is a folder: want %s/best.mlsck or %s/last.mlsck", path, path, path);
     }
-    for (int i = 0; i < 8 * PROGRESS; i++) word[i / 8] |= (uint64_t)*from++ << (i % 8 * 8);
-    memcpy(&r->at, word, sizeof word);
+    if (mls_file_load(path, bytes, size, text, sizeof text) != MLS_OK)
+        return fail(f, 2, "%s", text);
+    if (mls_checkpoint_look(*bytes, *size, &about, text, sizeof text) != MLS_OK) {
+        fail(f, 2, "%s: %s", path, text);
+    } else {
+        const uint8_t *note = about.note;
+        if (about.note_size == OLD_SIZE && note[0] == 1) {
+            read_old_note(to, note);
+            join_formats(to);
+        } else if (!read_lines(to, (const char *)note, about.note_size)) {
+            to->count = 0;
+        }
+        if (get(to, "model") && get(to, "seed")) return true;
+        fail(f, 2, "%s: a checkpoint of another program", path);
+    }
+    free_settings(to);
+    mls_file_free(*bytes);
+    return false;
+}
+
+/* The checkpoint must be of this run, or to be tested. */
+static bool load_run(run *r, const char *path, int use, failure *f)
+{
+    settings there = {0};
+    void *bytes;
+    size_t size;
+    options o = one_run(r->job, use == EVAL ? r->job->o.format : r->spec, r->seed);
+    if (!load_file(path, &bytes, &size, &there, f)) return false;
+    bool good = same_run(r->job, &o, &there, path, use, f);
+    if (good && (!get_progress(&r->at, &there) || r->at.epoch > o.epochs)) {
+        good = fail(f, 2, "%s: damaged: it does not say how far it is", path);
+    }
+    if (good && mls_net_checkpoint_read(&r->net, bytes, size, NULL, 0) != MLS_OK) {
+        good = fail(f, 2, "%s: %s", path, r->net.text);
+    }
+    free_settings(&there);
+    mls_file_free(bytes);
+    return good;
+}
+
+/* The checkpoint that is furthest on goes to path, which is empty if there is none. */
+static bool newest_checkpoint(const char *folder, char path[PATH_SIZE + 16], failure *f)
+{
+    static const char *const names[] = {"last.mlsck", "best.mlsck"};
+    int64_t most = -1;
+    path[0] = 0;
+    for (int i = 0; i < 2; i++) {
+        char name[PATH_SIZE + 16], text[PATH_SIZE + 256];
+        mls_checkpoint about;
+        void *bytes;
+        size_t size;
+        snprintf(name, sizeof name, "%s/%s", folder, names[i]);
+        if (!is_file(name)) continue;
+        if (mls_file_load(name, &bytes, &size, text, sizeof text) != MLS_OK) {
+            return fail(f, 2, "%s", text);
+        }
+        bool good = mls_checkpoint_look(bytes, size, &about, text, sizeof text) == MLS_OK;
+        mls_file_free(bytes);
+        if (!good) return fail(f, 2, "%s: %s", name, text);
+        if (about.step > most) most = about.step, memcpy(path, name, sizeof name);
+    }
     return true;
 }
 
@@ -1140,12 +1484,68 @@ static bool lock_folder(const char *folder, failure *f)
     return fail(f, 2, "--out: another run, process %ld, is at work in %s", holder, folder);
 }
 
-/* Never overwrites the checkpoints of another run. */
-static bool claim_folder(const char *folder, const char *resume, failure *f)
+/* What a folder's config.json says; nothing if there is none, or none of this program. */
+static bool read_config(const char *folder, settings *to, failure *f)
 {
+    char path[PATH_SIZE + 16], text[PATH_SIZE + 256];
+    void *bytes;
+    size_t size;
+    growing t = {0};
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    if (!is_file(path)) return true;
+    if (mls_file_load(path, &bytes, &size, text, sizeof text) != MLS_OK)
+        return fail(f, 2, "%s", text);
+    append(&t, bytes, size); /* ends it */
+    mls_file_free(bytes);
+    bool good = t.at && read_object(to, t.at) && get(to, "model") && get(to, "seed");
+    if (!good) free_settings(to);
+    free(t.at);
+    join_formats(to);
+    return true;
+}
+
+/* The first of a run's files in a folder; null: none. A link to a device is none. */
+static const char *file_of_a_run(const char *folder)
+{
+    static const char *const names[] = {"last.mlsck",  "best.mlsck", "log.jsonl",
+                                        "config.json", "plot.gp",    "plot.png"};
+    char path[PATH_SIZE + 16];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        if (is_file(path)) return names[i];
+    }
+    return NULL;
+}
+
+/* Never overwrites what is of another run; a run is what its config.json says. */
+static bool claim_folder(const job *j, const options *o, const char *folder, failure *f)
+{
+    char path[PATH_SIZE + 16], word[PATH_SIZE + 8];
+    const char *resume = j->o.resume, *file;
+    settings there = {0};
+    bool good;
     if (!make_folder(folder, f) || !lock_folder(folder, f)) return false;
-    if (!exists(folder, "last.mlsck") || (resume && in_folder(resume, folder))) return true;
-    return fail(f, 2, "--out: %s/last.mlsck is there: --resume it, or take another folder", folder);
+    file = file_of_a_run(folder);
+    if (!file) return true;
+    if (!read_config(folder, &there, f)) return false;
+    if (resume && there.count) {
+        snprintf(path, sizeof path, "%s/config.json", folder);
+        good = same_run(j, o, &there, path, RESUME, f);
+    } else if (resume && in_folder(resume, folder) && !exists(folder, "config.json")) {
+        good = true; /* only the checkpoint was kept */
+    } else {
+        good = fail(f, 2, "--out: %s/%s is there, of another run: take another folder%s%s", folder,
+                    file, there.count ? ", or go on with that run: --resume " : "",
+                    there.count ? shell_word(folder, word) : "");
+    }
+    free_settings(&there);
+    if (good && !is_directory(resume) && !in_folder(resume, folder) &&
+        exists(folder, "last.mlsck")) {
+        return fail(f, 2,
+                    "--out: %s/last.mlsck is there: --resume that one, or take another folder",
+                    folder);
+    }
+    return good;
 }
 
 /* Ends the writing of copy, null if it could not be opened: it takes the place of path, or goes. */
@@ -1180,17 +1580,19 @@ static bool trim_log(const char *path, int64_t epoch, failure *f)
     return replace(path, copy, to, good, f);
 }
 
-static bool write_config(const run *r, failure *f)
+static bool write_config(const job *j, const options *o, const char *folder, failure *f)
 {
-    char path[PATH_SIZE + 16], copy[PATH_SIZE + 32], settings[SETTINGS][SETTING_SIZE];
-    snprintf(path, sizeof path, "%s/config.json", r->folder);
+    char path[PATH_SIZE + 16], copy[PATH_SIZE + 32];
+    settings s = {0};
+    describe(j, o, &s);
+    char *json = write_settings(&s, true);
+    free_settings(&s);
+    if (!json) return fail(f, 1, "no memory for %s/config.json", folder);
+    snprintf(path, sizeof path, "%s/config.json", folder);
     snprintf(copy, sizeof copy, "%s.tmp", path);
     FILE *file = fopen(copy, "w");
-    settings_of(r, settings);
-    for (int i = 0; file && i < SETTINGS; i++) {
-        fprintf(file, "%s\"%s\": \"%s\"", i ? ",\n  " : "{ ", setting_names[i], settings[i]);
-    }
-    bool good = file && fputs(" }\n", file) >= 0;
+    bool good = file && fputs(json, file) >= 0;
+    free(json);
     return replace(path, copy, file, good, f);
 }
 
@@ -1199,9 +1601,146 @@ static bool open_log(run *r, failure *f)
     char path[PATH_SIZE + 16];
     bool resumed = r->job->o.resume != NULL;
     snprintf(path, sizeof path, "%s/log.jsonl", r->folder);
-    if (!write_config(r, f) || (resumed && !trim_log(path, r->at.epoch, f))) return false;
+    options o = one_run(r->job, r->spec, r->seed);
+    if (!write_config(r->job, &o, r->folder, f) || (resumed && !trim_log(path, r->at.epoch, f)))
+        return false;
     r->log = fopen(path, resumed ? "a" : "w");
     return r->log || fail(f, 2, "%s: %s", path, strerror(errno));
+}
+
+/* ---- options from a checkpoint or a folder ---- */
+
+/* Takes what was not given from the file; what was given must be as it is there. */
+static bool adopt(options *o, const settings *from, const char *name, int use, failure *f)
+{
+    bool whole = get(from, "program"); /* before, not every option was kept */
+    options file;
+    failure why;
+    default_options(&file);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const option *row = &option_table[i];
+        const char *there = row->key ? get(from, row->key) : NULL;
+        char room[32], other[32];
+        if (!row->key) continue;
+        if (there && row->kind == FLAG)
+            memcpy((char *)&file + row->at, &(bool){true}, sizeof(bool));
+        if (there && row->kind != FLAG && !set_option(&file, row, there, &why)) {
+            return fail(f, 2, "%s: %s", name, why.text);
+        }
+        if (!given(o, row)) {
+            copy_option(o, &file, row);
+        } else if (row->same & use && (there || whole)) {
+            const char *a = option_text(o, row, room), *b = option_text(&file, row, other);
+            if (same_value(row, a, b)) continue;
+            if (!b) return fail(f, 2, "%s: was made without %s", name, row->name);
+            return fail(f, 2, "%s: was made with %s %s, not %s", name, row->name, b, a ? a : "");
+        }
+    }
+    return true;
+}
+
+/* A folder says in its config.json what runs are in it. */
+static bool open_folder(job *j, failure *f)
+{
+    options *o = &j->o;
+    char word[PATH_SIZE + 8];
+    size_t length = strlen(o->resume);
+    if (length >= PATH_SIZE - 64) return fail(f, 2, "--resume: the name is too long");
+    while (length > 1 && o->resume[length - 1] == '/') length--;
+    snprintf(j->out, sizeof j->out, "%.*s", (int)length, o->resume);
+    snprintf(j->from_name, sizeof j->from_name, "%.*s/config.json", PATH_SIZE - 64, j->out);
+    if (o->out && !same_directory(o->out, j->out)) {
+        return fail(f, 2, "--resume %s goes on there, not in --out %s", o->resume, o->out);
+    }
+    o->out = j->out;
+    if (!read_config(j->out, &j->from, f)) return false;
+    if (j->from.count) return adopt(o, &j->from, j->from_name, RESUME, f);
+    if (!exists(j->out, "last.mlsck")) return fail(f, 2, "--resume: there is no run in %s", j->out);
+    return fail(f, 2, "--resume: there is no config.json in %s; try --resume %s/last.mlsck", j->out,
+                shell_word(j->out, word));
+}
+
+/* What --resume or --eval says about itself, before anything else is done. */
+static bool open_source(job *j, failure *f)
+{
+    options *o = &j->o;
+    const char *path = o->eval ? o->eval : o->resume;
+    void *bytes;
+    size_t size;
+    if (!path) return true;
+    if (o->resume && is_directory(path)) return open_folder(j, f);
+    if (o->resume && (o->seeds > 1 || o->beside)) {
+        return fail(f, 2,
+                    "--resume %s: a file is one run; with --seeds or --beside resume the folder "
+                    "around all of them",
+                    path);
+    }
+    if (!load_file(path, &bytes, &size, &j->from, f)) return false;
+    mls_file_free(bytes);
+    snprintf(j->from_name, sizeof j->from_name, "%s", path);
+    if (!adopt(o, &j->from, path, o->eval ? EVAL : RESUME, f)) return false;
+    if (o->eval || o->out) return true;
+    /* A run goes on where it was, if that is to be seen. */
+    const char *slash = strrchr(path, '/');
+    settings config = {0};
+    snprintf(j->out, sizeof j->out, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    if (slash == path) snprintf(j->out, sizeof j->out, "/");
+    if (!read_config(j->out, &config, f)) return false;
+    if (config.count) o->out = j->out;
+    free_settings(&config);
+    return true;
+}
+
+static const char *class_there(const job *j, int i)
+{
+    char key[24];
+    snprintf(key, sizeof key, "class_%d", i);
+    return get(&j->from, key);
+}
+
+static const char *class_here(const job *j, int i)
+{
+    return i < j->test.classes ? j->test.names[i] : NULL;
+}
+
+typedef const char *class_name(const job *j, int i);
+
+/* The first class of one side that the other does not have; null: it has all. */
+static const char *unknown_class(const job *j, class_name *side, class_name *other)
+{
+    for (int i = 0; side(j, i); i++) {
+        int k = 0;
+        while (other(j, k) && strcmp(other(j, k), side(j, i)) != 0) k++;
+        if (!other(j, k)) return side(j, i);
+    }
+    return NULL;
+}
+
+/* The names of the classes, and their order, belong to a checkpoint. Before they were kept, it was
+   only their number. */
+static bool check_classes(const job *j, failure *f)
+{
+    const char *count = get(&j->from, "classes"), *from = j->from_name, *data = j->o.data;
+    const char *theirs, *ours;
+    int i = 0;
+    if (!class_there(j, 0)) {
+        if (!count || atoi(count) == j->test.classes) return true;
+        return fail(f, 2, "%s: has %s classes, --data %s has %d", from, count, data,
+                    (int)j->test.classes);
+    }
+    while (class_there(j, i) && class_here(j, i) &&
+           strcmp(class_there(j, i), class_here(j, i)) == 0)
+        i++;
+    if (!class_there(j, i) && !class_here(j, i)) return true;
+    theirs = unknown_class(j, class_there, class_here);
+    ours = unknown_class(j, class_here, class_there);
+    if (theirs && ours) {
+        return fail(f, 2, "%s: has a class '%s', --data %s has '%s' instead", from, theirs, data,
+                    ours);
+    }
+    if (theirs) return fail(f, 2, "%s: has a class '%s', --data %s has none", from, theirs, data);
+    if (ours) return fail(f, 2, "%s: has no class '%s', --data %s has one", from, ours, data);
+    return fail(f, 2, "%s: has other classes than --data %s, or in another order", from, data);
 }
 
 /* ---- progress ---- */
@@ -1216,7 +1755,7 @@ static double ratio(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
-static void add_time_left(line *l, const run *r)
+static void add_time_left(parts *l, const run *r)
 {
     const progress *p = &r->at;
     double speed = ratio((double)r->trained, r->seconds);
@@ -1231,7 +1770,7 @@ static void add_time_left(line *l, const run *r)
 static void show_progress(run *r)
 {
     const progress *p = &r->at;
-    line l = new_line(columns(stderr) - 1); /* some terminals wrap a full line */
+    parts l = new_line(columns(stderr) - 1); /* some terminals wrap a full line */
     if (!is_screen(stderr) || now() - r->shown < 0.1) return;
     r->shown = now();
     add_part(&l, "epoch %lld/%lld (%.0f%%)", (long long)p->epoch + 1, (long long)r->job->o.epochs,
@@ -1257,7 +1796,7 @@ typedef struct figures {
 /* One line for people; the log has every figure in full. */
 static void show_epoch(const run *r, const figures *e)
 {
-    line l = new_line(columns(stdout));
+    parts l = new_line(columns(stdout));
     add_part(&l, "epoch %lld/%lld", (long long)r->at.epoch, (long long)r->job->o.epochs);
     add_part(&l, "loss %.3f", e->loss);
     add_part(&l, "train %.2f%%", e->accuracy);
@@ -1357,12 +1896,12 @@ static void warn_late(const run *r)
 static bool interrupted(run *r, failure *f)
 {
     const progress *p = &r->at;
+    char word[PATH_SIZE + 8];
     if (!r->folder[0]) return fail(f, 1, "interrupted; without --out nothing is kept");
     if (!save_run(r, "last.mlsck", f)) return false;
-    return fail(f, 1,
-                "interrupted in epoch %lld after batch %lld of %lld; go on with the same "
-                "options and --resume %s/last.mlsck",
-                (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches, r->folder);
+    return fail(f, 1, "interrupted in epoch %lld after batch %lld of %lld; go on with --resume %s",
+                (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches,
+                shell_word(r->job->o.out, word));
 }
 
 /* Numbers that are not finite after steps that went well are the rate's doing. */
@@ -1416,6 +1955,7 @@ static bool test_net(run *r, double *loss, int64_t *correct, failure *f)
         mls_status status = mls_data_batch(test, &plain, 0, 0, first, count, r->images, r->labels);
         if (status != MLS_OK) return fail(f, 1, "test: %s", mls_status_string(status));
         status = mls_net_evaluate(&r->net, r->images, r->labels, count, &result);
+        if (status != MLS_OK && r->job->o.eval) return fail(f, 1, "the test: %s", r->net.text);
         if (status != MLS_OK) return stopped(r, "in the test of", status, f);
         *correct += result.correct, *loss += result.loss * count;
     }
@@ -1486,16 +2026,29 @@ static void name_entry(entry *e, const options *o, int64_t i)
     if (o->out && !single) snprintf(e->folder, PATH_SIZE, "%s/%s", o->out, e->name);
 }
 
+/* Where the run was, if it goes on. */
+static bool load_entry(run *r, failure *f)
+{
+    const char *resume = r->job->o.resume;
+    char path[PATH_SIZE + 16], last[PATH_SIZE + 16];
+    if (!resume) return true;
+    snprintf(path, sizeof path, "%s", resume);
+    if (is_directory(resume) && !newest_checkpoint(r->folder, path, f)) return false;
+    if (path[0] && !load_run(r, path, RESUME, f)) return false;
+    if (!r->folder[0]) return true;
+    if (!open_log(r, f)) return false;
+    snprintf(last, sizeof last, "%s/last.mlsck", r->folder);
+    return !path[0] || strcmp(path, last) == 0 || save_run(r, "last.mlsck", f);
+}
+
 static bool run_entry(const job *j, entry *e, failure *f)
 {
     run r;
     bool good = open_run(&r, j, e->spec, e->seed, f);
-    if (good && j->o.resume) good = load_run(&r, j->o.resume, true, f);
-    if (good && e->folder[0]) {
-        memcpy(r.folder, e->folder, sizeof r.folder);
-        good = open_log(&r, f);
-    }
+    memcpy(r.folder, e->folder, sizeof r.folder);
+    good = good && load_entry(&r, f) && (!r.folder[0] || r.log || open_log(&r, f));
     if (good) announce(&r);
+    if (good && j->o.resume && !r.folder[0]) say(stderr, "nothing is kept: --out says where");
     good = good && train(&r, f);
     if (good) {
         warn_late(&r);
@@ -1506,16 +2059,22 @@ static bool run_entry(const job *j, entry *e, failure *f)
     return good;
 }
 
+/* Of several words one, for programs. */
+static const char *one_word(const char *spec, char *word, size_t size)
+{
+    snprintf(word, size, "%s", spec);
+    for (char *c = word; *c; c++) *c = *c == ' ' ? '/' : *c;
+    return word;
+}
+
 /* The last line of the output, for programs. */
 static void print_result(const entry *e)
 {
-    char spec[256];
-    snprintf(spec, sizeof spec, "%s", e->spec);
-    for (char *c = spec; *c; c++) *c = *c == ' ' ? '/' : *c; /* one word for programs */
+    char word[256];
     printf("result test_accuracy=%.2f train_loss=%.6f images_per_second=%.1f digest=%016llx "
            "format=%s seed=%llu\n",
-           e->accuracy, e->loss, e->speed, (unsigned long long)e->digest, spec,
-           (unsigned long long)e->seed);
+           e->accuracy, e->loss, e->speed, (unsigned long long)e->digest,
+           one_word(e->spec, word, sizeof word), (unsigned long long)e->seed);
     fflush(stdout);
 }
 
@@ -1613,14 +2172,16 @@ static entry print_table(const options *o, const entry *entries)
 }
 
 /* Takes the folders of all runs, and the one around them, before the first begins. */
-static bool claim_folders(const options *o, entry *entries, int64_t count, failure *f)
+static bool claim_folders(const job *j, const entry *entries, int64_t count, failure *f)
 {
-    if (!o->out) return true;
-    if (count > 1 && (!make_folder(o->out, f) || !lock_folder(o->out, f))) return false;
+    options all = j->o;
+    if (!all.out) return true;
+    if (count > 1 && !claim_folder(j, &all, all.out, f)) return false;
     for (int64_t i = 0; i < count; i++) {
-        if (!claim_folder(entries[i].folder, o->resume, f)) return false;
+        options o = one_run(j, entries[i].spec, entries[i].seed);
+        if (!claim_folder(j, &o, entries[i].folder, f)) return false;
     }
-    return true;
+    return count == 1 || write_config(j, &all, all.out, f);
 }
 
 /* --format and then --beside, each with all seeds. */
@@ -1631,7 +2192,7 @@ static bool run_all(const job *j, failure *f)
     entry *entries = calloc((size_t)count, sizeof *entries);
     if (!entries) return fail(f, 1, "no memory for %lld runs", (long long)count);
     for (int64_t i = 0; i < count; i++) name_entry(&entries[i], o, i);
-    bool good = claim_folders(o, entries, count, f);
+    bool good = claim_folders(j, entries, count, f);
     catch_signals();
     for (int64_t i = 0; good && i < count; i++) {
         entry *e = &entries[i];
@@ -1656,21 +2217,34 @@ static bool run_all(const job *j, failure *f)
 static bool evaluate(const job *j, failure *f)
 {
     run r;
-    entry e = {0};
+    const options *o = &j->o;
+    const char *spec = o->test_format ? o->test_format : o->format;
+    char word[256];
     int64_t correct = 0;
     double loss;
-    bool good = open_run(&r, j, j->o.format, j->o.seed, f) && load_run(&r, j->o.eval, false, f);
+    bool good = open_run(&r, j, spec, o->seed, f) && load_run(&r, o->eval, EVAL, f);
     double start = now();
     if (good) announce(&r);
     if (good) good = test_net(&r, &loss, &correct, f);
     if (good) {
-        e.spec = j->o.format, e.seed = r.seed, e.loss = r.at.last_loss;
-        e.accuracy = percent(correct, j->test.count), e.digest = mls_net_digest(&r.net);
-        e.speed = ratio((double)j->test.count, now() - start);
-        print_result(&e);
+        say(stdout, "%s: %s of width %d, trained in %s with seed %llu, %lld of %lld epochs",
+            o->eval, o->model, (int)o->width, o->format, (unsigned long long)o->seed,
+            (long long)r.at.epoch, (long long)o->epochs);
+        say(stdout, "tested in %s: %lld of the %d test pictures of %s are right, %.2f %%", spec,
+            (long long)correct, (int)j->test.count, o->data, percent(correct, j->test.count));
+        printf("result test_accuracy=%.2f test_loss=%.6f images_per_second=%.1f digest=%016llx "
+               "format=%s seed=%llu\n",
+               percent(correct, j->test.count), loss, ratio((double)j->test.count, now() - start),
+               (unsigned long long)mls_net_digest(&r.net), one_word(spec, word, sizeof word),
+               (unsigned long long)o->seed);
     }
     close_run(&r);
     return good;
+}
+
+static bool is_fp32(mls_format f)
+{
+    return f.ex + f.mx == 0;
 }
 
 /* A number format without what all layers share: fp32, or E,M. */
@@ -1690,7 +2264,7 @@ static void print_layers(const run *r)
            "W", "A", "E");
     for (int32_t i = 0; i < r->net.count; i++) {
         mls_layer l;
-        char shape[40], text[ROLES][8];
+        char shape[40], text[3][8];
         if (mls_net_layer(&r->net, i, &l) != MLS_OK) continue;
         bool w = !is_fp32(l.formats.weight), a = !is_fp32(l.formats.activation),
              e = !is_fp32(l.formats.error);
@@ -1708,10 +2282,11 @@ static void print_layers(const run *r)
         }
         printf("\n");
     }
-    for (int i = 0; i < ROLES; i++) {
+    const mls_format formats[] = {r->formats.weight, r->formats.activation, r->formats.error};
+    for (int i = 0; i < 3; i++) {
         static const char *const names[] = {"\nW, weights    ", "A, activations", "E, errors     "};
-        char text[SETTING_SIZE];
-        format_text(r->formats.of[i], text, sizeof text);
+        char text[MLS_FORMAT_TEXT];
+        mls_format_text(formats[i], text, sizeof text);
         printf("%s  %s\n", names[i], text);
     }
     printf("in integers     %.1f %% of forward, %.1f %% of backward, %.1f %% of gradient MACs\n",
@@ -1795,8 +2370,9 @@ static void choose_threads(int64_t wanted)
 static bool prepare_data(job *j, failure *f)
 {
     if (!load_both(&j->o, &j->train, &j->test, f)) return false;
+    if (!check_classes(j, f)) return false;
     if (j->o.eval) return true; /* the checkpoint knows the normalisation */
-    j->train_hash = data_hash(&j->train);
+    j->train_hash = data_hash(&j->train), j->test_hash = data_hash(&j->test);
     if (mls_data_normalise(&j->train, &j->augment) != MLS_OK) {
         return fail(f, 2, "--data: the training pictures cannot be normalised");
     }
@@ -1807,14 +2383,21 @@ static bool prepare_data(job *j, failure *f)
 static bool work(job *j, int count, char **words, failure *f)
 {
     options *o = &j->o;
-    roles unused;
     default_options(o);
     if (!parse_options(o, count, words, f)) return false;
     if (o->help) return fputs(help_text, stdout), true;
     if (o->version) return puts("cifar10 " MLS_VERSION_STRING), true;
-    if (!parse_model(&j->model, o, f) || !parse_roles(&unused, o->format, f) ||
-        (o->beside && !parse_roles(&unused, o->beside, f)) || !choose_kernel(o->kernel, f) ||
-        !prepare_data(j, f)) {
+    if (!choose_kernel(o->kernel, f) || !open_source(j, f)) return false;
+    if (strcmp(o->schedule, "paper") != 0 && strcmp(o->schedule, "cosine") != 0) {
+        return fail(f, 2, "--schedule %s: not paper or cosine", o->schedule);
+    }
+    if (!parse_model(&j->model, o, f)) return false;
+    if (!prepare_data(j, f)) {
+        size_t length = strlen(f->text);
+        if (j->from.count && !given(o, option_of("data"))) {
+            snprintf(f->text + length, sizeof f->text - length,
+                     " (so says %s; --data can say otherwise)", j->from_name);
+        }
         return false;
     }
     choose_threads(o->threads);
@@ -1837,5 +2420,6 @@ int main(int count, char **words)
     }
     mls_data_free(&j.train);
     mls_data_free(&j.test);
+    free_settings(&j.from);
     return f.status;
 }

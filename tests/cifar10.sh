@@ -81,7 +81,7 @@ on_disk() {
     ok $? 'log.jsonl has a line for each epoch'
     [ -f whole/last.mlsck ] && ! ls whole/*.tmp >/dev/null 2>&1
     ok $? 'a checkpoint, and no temporary file'
-    runs 'eval' $tiny --eval whole/last.mlsck
+    runs 'eval' --eval whole/last.mlsck
     # Stopped in the middle, by a signal, and resumed
     "$program" $net --epochs 4 --out part >out 2>err </dev/null &
     pid=$!
@@ -104,7 +104,7 @@ on_disk() {
     head -c 1000 whole/last.mlsck >cut.mlsck
     refused 'truncated checkpoint' cut.mlsck $net --epochs 4 --resume cut.mlsck
     echo hello >foreign.mlsck
-    refused 'foreign checkpoint' foreign.mlsck $net --epochs 4 --eval foreign.mlsck
+    refused 'foreign checkpoint' foreign.mlsck --eval foreign.mlsck
     refused 'missing checkpoint' nowhere.mlsck $tiny --resume nowhere.mlsck
 
     # A disk that is full from some moment on: the same run can go on when there is space again
@@ -152,7 +152,7 @@ on_disk() {
     code=$?
     [ "$code" = 2 ] && tail -n 1 err | grep -q '^cifar10: .*gone/'
     ok $? "a folder that vanishes (exit $code)"
-    runs 'what was in it is whole' $net --epochs 1000 --eval moved/last.mlsck
+    runs 'what was in it is whole' --eval moved/last.mlsck
 
     cp -r "$here/pictures" pictures
     runs 'pictures' $net --epochs 4 --data pictures --out seen

@@ -40,6 +40,14 @@ draw() {
     drawn=$((state / 512 % $1))
 }
 
+# go_on: resume goes on with what is in the folder run, by the folder or by the checkpoint; drawn.
+go_on() {
+    resume=
+    [ ! -f run/config.json ] || resume='--resume run'
+    draw 2
+    if [ "$drawn" = 0 ] && [ -f run/last.mlsck ]; then resume='--resume run/last.mlsck'; fi
+}
+
 pause() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
 # train MACHINE OPTIONS...: becomes a run into the folder run, without gnuplot, which would outlive a
@@ -52,7 +60,7 @@ train() {
 }
 
 # other_way: how is a kernel of this machine and another number of threads than the last time.
-threads=1
+threads=1 state=$seed
 other_way() {
     # shellcheck disable=SC2086 # words
     set -- $kernels
@@ -102,7 +110,8 @@ killed() {
     draw 4
     if [ "$drawn" = 0 ]; then
         cp -r ../half run
-        from=resumed resume='--resume run/last.mlsck'
+        from=resumed
+        go_on
     fi
     draw 4
     threads=$((drawn + 1))
@@ -143,14 +152,12 @@ trial() {
         [ "$(wc -c <"$file")" = "$(wc -c <../long/last.mlsck)" ] || write='cut'
     done
     logged=$(grep -c '}$' run/log.jsonl 2>/dev/null)
-    before=$threads bad='' resume='' saved=unsaved
-    # shellcheck disable=SC2086 # options are words
+    before=$threads bad='' saved=unsaved
     if [ -f run/best.mlsck ]; then
-        "$here" $long --eval run/best.mlsck >out 2>err || bad=' best.mlsck-damaged'
+        "$here" --eval run/best.mlsck >out 2>err || bad=' best.mlsck-damaged'
     fi
-    if [ -f run/last.mlsck ]; then
-        saved=saved resume='--resume run/last.mlsck'
-    fi
+    [ ! -f run/last.mlsck ] || saved=saved
+    go_on
     other_way
     # shellcheck disable=SC2086 # options are words
     (train "$here" $long $how $resume) || bad="$bad exit-status-$?"
@@ -161,7 +168,7 @@ trial() {
     if [ -z "$bad$wrong" ]; then
         echo "equal $1 $from $saved $write"
     else
-        failed "trial $1 ($from, $before threads, killed after $moment ms, $write, $saved; $how):$bad$wrong"
+        failed "trial $1 ($from, $before threads, killed after $moment ms, $write, $saved; $how $resume):$bad$wrong"
     fi
 }
 
@@ -233,8 +240,7 @@ each_call() {
                 ;;
             *) bad=" exit-status-$code" ;;
             esac
-            resume=
-            [ ! -f run/last.mlsck ] || resume='--resume run/last.mlsck'
+            go_on
             # shellcheck disable=SC2086 # options are words
             (train "$here" $short --threads 2 $resume) || bad="$bad not-resumed"
             compare ../short

@@ -32,7 +32,7 @@ runs() {
     "$program" "$@" >out 2>err </dev/null
     code=$?
     [ "$code" = 0 ] && tail -n 1 out |
-        grep -Eq '^result test_accuracy=[0-9.]+ train_loss=[0-9.]+ images_per_second=[0-9.]+ digest=[0-9a-f]{16}'
+        grep -Eq '^result test_accuracy=[0-9.]+ (train|test)_loss=[0-9.]+ images_per_second=[0-9.]+ digest=[0-9a-f]{16}'
     ok $? "$name (exit $code)"
 }
 

@@ -1,19 +1,21 @@
-/* Texts of formats: whatever is accepted is a format and reads back from what the example prints;
+/* Texts of formats: whatever is accepted is a format and reads back from what the library writes;
    whatever is not leaves everything as it was. */
-#define main cifar10_main
+#define MLS_IMPLEMENTATION
 #define MLS_NO_SIMD
-#define NO_PICTURES
-#include "../../examples/cifar10.c"
-#undef main
+#include "mls.h"
 #include "fuzz.h"
+
+static int fp32(mls_format f)
+{
+    return f.ex + f.mx == 0;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     source s = {data, data + size};
     mls_format before, f, again;
-    char *text, printed[64];
-    roles r;
-    failure why;
+    char *text, printed[MLS_FORMATS_TEXT];
+    mls_formats all, same;
     for (size_t i = 0; i < sizeof before; i++) ((uint8_t *)&before)[i] = (uint8_t)byte(&s);
     size = (size_t)(s.end - s.at);
     text = (char *)block_new(size + 1, 0);
@@ -23,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mls_format_parse(&f, text) != MLS_OK) {
         CHECK(memcmp(&f, &before, sizeof f) == 0);
     } else if (strcmp(text, "fp32") == 0) {
-        CHECK(is_fp32(f) && mls_format_bits(f) == 0);
+        CHECK(fp32(f) && mls_format_bits(f) == 0);
     } else {
         int32_t count = 1 << mls_format_bits(f);
         float *values = (float *)block_new((size_t)count * sizeof *values, 0);
@@ -32,15 +34,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(mls_format_values(f, values, count) == count);
         for (int32_t i = 0; i < count; i++) CHECK(fabsf(values[i]) < 1);
         block_free(values, 0);
-        format_text(f, printed, sizeof printed);
+        CHECK(mls_format_text(f, printed, sizeof printed) == MLS_OK);
         memset(&again, 0, sizeof again);
         CHECK(mls_format_parse(&again, printed) == MLS_OK && memcmp(&again, &f, sizeof f) == 0);
     }
-    if (parse_roles(&r, text, &why)) {
-        for (int i = 0; i < ROLES; i++) {
-            CHECK(is_fp32(r.of[i]) || mls_format_check(r.of[i]) == MLS_OK);
-        }
+    memset(&all, 7, sizeof all);
+    same = all;
+    if (mls_formats_parse(&all, text, printed, sizeof printed) == MLS_OK) {
+        const mls_format of[] = {all.weight, all.activation, all.error};
+        for (int i = 0; i < 3; i++) CHECK(fp32(of[i]) || mls_format_check(of[i]) == MLS_OK);
+        CHECK(mls_formats_text(all, printed, sizeof printed) == MLS_OK);
+        CHECK(mls_formats_parse(&same, printed, NULL, 0) == MLS_OK);
     }
+    CHECK(memcmp(&all, &same, sizeof all) == 0);
     block_free(text, 0);
     return 0;
 }
