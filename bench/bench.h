@@ -97,7 +97,8 @@ static inline void *bench_memory(size_t size)
 {
     /* Lines of the cache begin with the memory, as the peer has it too. */
     size_t aligned = sizeof(bench_block);
-    bench_block *b = (bench_block *)aligned_alloc(aligned, aligned + (size + aligned - 1) / aligned * aligned);
+    bench_block *b =
+        (bench_block *)aligned_alloc(aligned, aligned + (size + aligned - 1) / aligned * aligned);
     if (!b) {
         fprintf(stderr, "no memory for %zu bytes\n", size);
         exit(1);
