@@ -76,11 +76,201 @@ static void threads(int count)
 #endif
 }
 
+/* ---- rows of our own, for mls_net_custom */
+
+static size_t work_count(const mls_work *w)
+{
+    return (size_t)w->out.h * (size_t)w->out.w * (size_t)w->out.c;
+}
+
+/* y = x, or slope * x where x is not positive: trained numbers, sums of each image, a serial step. */
+static const char *prelu_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    T_CHECK(w->parameters == NULL && w->in[0].c == sizes->shape.c);
+    sizes->weights = sizes->sums = (size_t)sizes->shape.c;
+    return NULL;
+}
+static void prelu_init(const mls_work *w, uint64_t seed)
+{
+    for (int32_t ch = 0; ch < w->out.c; ch++) {
+        w->weights[0][ch] = (float)mls_random16(seed, (uint64_t)ch) / 65536;
+    }
+}
+static void prelu_forward(const mls_work *w)
+{
+    T_CHECK(w->x[0] && w->y && !w->x[1] && !w->dy && !w->dx[0] && !w->keep && !w->sums);
+    T_CHECK(!w->gradients[0] && !w->result); /* only what the step names */
+    for (size_t i = 0; i < work_count(w); i++) {
+        float x = w->x[0][i];
+        w->y[i] = x > 0 ? x : x * w->weights[0][i % (size_t)w->out.c];
+    }
+}
+static void prelu_slopes(const mls_work *w)
+{
+    size_t c = (size_t)w->out.c;
+    T_CHECK(w->x[0] && w->dy && w->sums && !w->y && !w->dx[0] && w->training);
+    for (size_t ch = 0; ch < c; ch++) w->sums[ch] = 0;
+    for (size_t i = 0; i < work_count(w); i++) {
+        if (!(w->x[0][i] > 0)) w->sums[i % c] += (double)w->x[0][i] * (double)w->dy[i];
+    }
+}
+static void prelu_sum(const mls_work *w)
+{
+    for (int32_t n = 0; n < w->out.n; n++) {
+        for (int32_t ch = 0; ch < w->out.c; ch++) {
+            w->gradients[0][ch] += (float)w->sums[n * w->out.c + ch];
+        }
+    }
+}
+static void prelu_dx(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) {
+        float slope = w->x[0][i] > 0 ? 1 : w->weights[0][i % (size_t)w->out.c];
+        w->dx[0][i] = w->dy[i] * slope;
+    }
+}
+static const mls_step prelu_forward_steps[] = {{0, MLS_EACH, MLS_X, MLS_Y, prelu_forward},
+                                               MLS_STEPS_END};
+static const mls_step prelu_backward_steps[] = {
+    {0, MLS_EACH, MLS_X | MLS_DY, MLS_SUMS, prelu_slopes},
+    {0, MLS_AFTER, MLS_SUMS, 0, prelu_sum},
+    {MLS_IF_WANTED, MLS_EACH, MLS_X | MLS_DY, MLS_DX, prelu_dx},
+    MLS_STEPS_END};
+static const mls_layer_kind prelu = {
+    "prelu", 0, prelu_shape, prelu_init, prelu_forward_steps, prelu_backward_steps, NULL, NULL};
+
+/* y = x / (1 + |x|), whose backward reads its output: a layer behind it must not overwrite that. */
+static void softsign_forward(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) {
+        float x = w->x[0][i], most = x < 0 ? 1 - x : 1 + x;
+        w->y[i] = x / most;
+    }
+}
+static void softsign_backward(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) {
+        float y = w->y[i], rest = y < 0 ? 1 + y : 1 - y;
+        w->dx[0][i] = w->dy[i] * (rest * rest);
+    }
+}
+static const mls_step softsign_forward_steps[] = {{0, MLS_EACH, MLS_X, MLS_Y, softsign_forward},
+                                                  MLS_STEPS_END};
+static const mls_step softsign_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_Y | MLS_DY, MLS_DX, softsign_backward}, MLS_STEPS_END};
+static const mls_layer_kind softsign = {
+    "softsign", 0, NULL, NULL, softsign_forward_steps, softsign_backward_steps, NULL, NULL};
+
+/* y = -x, in place. */
+static void turn_forward(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) w->y[i] = -w->x[0][i];
+}
+static void turn_backward(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) w->dx[0][i] = -w->dy[i];
+}
+static const mls_step turn_forward_steps[] = {{0, MLS_EACH, MLS_X, MLS_Y, turn_forward},
+                                              MLS_STEPS_END};
+static const mls_step turn_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, turn_backward}, MLS_STEPS_END};
+static const mls_layer_kind turn = {
+    "turn", MLS_IN_PLACE, NULL, NULL, turn_forward_steps, turn_backward_steps, NULL, NULL};
+
+/* y = x1 * x2, element by element. */
+static const char *product_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)sizes;
+    return memcmp(&w->in[0], &w->in[1], sizeof w->in[0]) ? "it needs inputs of one shape" : NULL;
+}
+static void product_forward(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) w->y[i] = w->x[0][i] * w->x[1][i];
+}
+static void product_backward(const mls_work *w)
+{
+    for (size_t i = 0; i < work_count(w); i++) {
+        for (int j = 0; j < 2; j++) {
+            if (w->dx[j]) w->dx[j][i] = w->dy[i] * w->x[1 - j][i];
+        }
+    }
+}
+static const mls_step product_forward_steps[] = {{0, MLS_EACH, MLS_X, MLS_Y, product_forward},
+                                                 MLS_STEPS_END};
+static const mls_step product_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_X | MLS_DY, MLS_DX, product_backward}, MLS_STEPS_END};
+static const mls_layer_kind product = {
+    "product", 0, product_shape, NULL, product_forward_steps, product_backward_steps, NULL, NULL};
+
+/* Passes on in place, and counts the steps that went well; keeps an odd number of bytes. */
+static const char *tally_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)w;
+    sizes->state = 1, sizes->constants = 3, sizes->keep = 5;
+    return NULL;
+}
+static void tally_forward(const mls_work *w)
+{
+    T_CHECK((uintptr_t)w->keep % 16 == 0);
+    memset(w->keep, w->image + 1, 5);
+    memmove(w->y, w->x[0], work_count(w) * sizeof(float));
+}
+static void tally_serial(const mls_work *w)
+{
+    T_EQ_INT(((const uint8_t *)w->keep)[16 * (w->out.n - 1) + 4], w->out.n);
+    for (int i = 0; i < 3; i++) w->constants[i] = (float)w->out.n;
+}
+static void tally_settle(const mls_work *w)
+{
+    T_EQ_INT((int)w->constants[2], w->out.n);
+    w->state[0] += 1;
+}
+static const mls_step tally_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, tally_forward},
+    {0, MLS_SERIAL, MLS_KEEP, 0, tally_serial},
+    MLS_STEPS_END};
+static const mls_layer_kind tally = {
+    "tally",      MLS_IN_PLACE, tally_shape, NULL, tally_forward_steps, turn_backward_steps,
+    tally_settle, NULL};
+
+/* Half the squared distance of the scores from 1 for the label and 0 for the others. */
+static const char *squares_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)w;
+    sizes->sums = 2;
+    return NULL;
+}
+static void squares_forward(const mls_work *w)
+{
+    w->sums[0] = w->sums[1] = 0;
+    for (int32_t i = 0; i < w->out.c; i++) {
+        float d = w->x[0][i] - (i == w->labels[w->image] ? 1.0f : 0.0f);
+        w->sums[0] += 0.5 * (double)d * (double)d;
+        if (w->dx[0]) w->dx[0][i] = d;
+    }
+    T_CHECK((w->dx[0] != NULL) == w->training);
+    w->sums[1] = w->x[0][w->labels[w->image]] > 0.5f;
+}
+static void squares_sum(const mls_work *w)
+{
+    for (int32_t n = 0; n < w->out.n; n++) {
+        w->result->loss += w->sums[2 * n];
+        w->result->correct += (int32_t)w->sums[2 * n + 1];
+    }
+}
+static const mls_step squares_steps[] = {
+    {MLS_IF_LABELS, MLS_EACH, MLS_X, MLS_DX | MLS_SUMS, squares_forward},
+    {MLS_IF_LABELS, MLS_AFTER, MLS_SUMS, 0, squares_sum},
+    MLS_STEPS_END};
+static const mls_layer_kind squares = {"squares",     MLS_LOSS, squares_shape, NULL,
+                                       squares_steps, NULL,     NULL,          NULL};
+
 /* ---- networks as texts: nodes separated by |, a letter and numbers each */
 
 /* i h w c; c x c_out k stride pad bias fp32; n x (batch norm); r x (relu); a x y (add);
    m x size stride pad (max pool); v x size stride pad (average); g x (global pool);
-   s x stride c (subsample); l x outputs (linear); z x (loss). */
+   s x stride c (subsample); k x y (concat); l x outputs (linear); z x (loss); and the rows above:
+   p x (prelu); o x (softsign); f x (turn); t x (tally); x x y (product); e x (squares). */
 static void build(mls_net *net, const char *text)
 {
     while (*text) {
@@ -123,6 +313,27 @@ static void build(mls_net *net, const char *text)
             break;
         case 's':
             mls_net_subsample(net, a[0], a[1], a[2]);
+            break;
+        case 'k':
+            mls_net_concat(net, a[0], a[1]);
+            break;
+        case 'p':
+            mls_net_custom(net, &prelu, a[0], -1, NULL);
+            break;
+        case 'o':
+            mls_net_custom(net, &softsign, a[0], -1, NULL);
+            break;
+        case 'f':
+            mls_net_custom(net, &turn, a[0], -1, NULL);
+            break;
+        case 't':
+            mls_net_custom(net, &tally, a[0], -1, NULL);
+            break;
+        case 'x':
+            mls_net_custom(net, &product, a[0], a[1], NULL);
+            break;
+        case 'e':
+            mls_net_custom(net, &squares, a[0], -1, NULL);
             break;
         case 'l':
             mls_net_linear(net, a[0], a[1]);
@@ -364,6 +575,14 @@ static void gradients_of_layers(void)
         "i3 3 4|n0|l1 3|z2", /* batch norm and add on the input itself */
         "i3 3 4|a0 0|r1|a2 0|c3 4 3 1 1|a4 0|m5 3 1 1|l6 3|z7",
         "i2 2 3|c0 2 2|z1", /* a convolution as the last layer */
+        "i5 4 2|c0 3 3 1 1 1|c1 5 1 1 0 1|k1 2|c3 3 3 1 1|l4 4|z5", /* concat */
+        "i5 4 2|k0 0|c1 3 3 1 1 1|k2 2|r3|k4 0|m5 2 2|k6 6|v7 2 1|l8 4|z9",
+        "i5 4 2|c0 3 3 1 1 1|n1|p2|c3 3 3 1 1|p4|l5 4|z6", /* rows of our own */
+        "i5 4 2|c0 3 3 1 1 1|o1|r2|c3 3 3 1 1|o4|f5|a6 4|l7 4|z8",
+        "i5 4 2|c0 4 3 1 1 1|f1|r2|f3|c4 4 3 1 1|f4|f6|a5 7|f8|o9|l10 4|z11",
+        "i5 4 2|c0 4 3 1 1 1|x1 1|o2|x3 1|x4 3|k5 5|x6 6|l7 4|z8",
+        "i5 4 2|c0 4 3 1 1 1|c1 4 3 1 1|x1 2|x2 3|a4 3|a3 5|l6 4|e7", /* both added up */
+        "i5 4 2|p0|x0 1|l2 3|e3",
     };
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
         if (T_SLOW && i % 2) continue;
@@ -374,17 +593,32 @@ static void gradients_of_layers(void)
 /* Random graphs: whatever the planner shares, hands over or overwrites, gradients stay right. */
 static void gradients_of_random_graphs(void)
 {
-    uint64_t rng = 99;
+    uint64_t rng = 98;
     for (int i = 0; i < (T_SLOW ? 10 : 60); i++) {
         char text[1024];
-        int used[40] = {0}, nodes = 2, more = 4 + t_below(&rng, 14), n;
+        int used[40] = {0}, wide[40] = {0}, nodes = 2, more = 4 + t_below(&rng, 14), n;
         n = snprintf(text, sizeof text, "i4 3 2|c0 4 3 1 1 1");
         while (nodes < more) {
             int x = 1 + t_below(&rng, nodes - 1), y = 1 + t_below(&rng, nodes - 1);
             if (t_below(&rng, 3)) x = nodes - 1 - t_below(&rng, nodes < 4 ? 1 : 3);
+            while (wide[x]) x--; /* with twice the channels */
+            while (wide[y]) y--;
             used[x] = 1;
             n += snprintf(text + n, sizeof text - (size_t)n, "|");
-            switch (t_below(&rng, 10)) {
+            switch (t_below(&rng, 13)) {
+            case 10:
+                n += snprintf(text + n, sizeof text - (size_t)n, "o%d", x);
+                break;
+            case 11:
+                n += snprintf(text + n, sizeof text - (size_t)n, "f%d", x);
+                break;
+            case 12:
+                used[y] = 1;
+                n += snprintf(text + n, sizeof text - (size_t)n, "k%d %d|c%d 4 1 1 0 1", x, y,
+                              nodes);
+                wide[nodes] = used[nodes] = 1;
+                nodes++;
+                break;
             case 0:
             case 1:
             case 2:
@@ -765,6 +999,137 @@ static void golden_trainings_of_every_kernel(void)
     }
     threads(1);
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+/* ---- rows of our own */
+
+/* Trains with them in low-bit integers: any number of threads, pieces of a checkpoint, evaluation. */
+static void custom_layers_train(void)
+{
+    static const char net[] = "i8 8 3|c0 8 3 1 1|n1|p2|t3|c4 8 3 1 1|o5|k4 6|c7 12 3 2 1|n8|f9|p10|"
+                              "g11|l12 10|e13";
+    static uint8_t bytes[1 << 16];
+    mls_net_desc desc = desc_low(12);
+    uint64_t digest = 0;
+    for (int count = 1; count <= 4; count++) {
+        mls_result before, after;
+        size_t size;
+        float *state;
+        rig r, again;
+        threads(count);
+        if (!rig_make(&r, &desc, net) || !rig_make(&again, &desc, net)) return;
+        make_images(12, SMALL_IMAGE, 10, 1);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 12, &before), MLS_OK);
+        for (int i = 0; i < 30; i++) {
+            mls_net_step(&r.net, some_images, some_labels, 12, &plain_sgd, NULL);
+        }
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 12, &after), MLS_OK);
+        T_CHECK(after.loss < 0.8 * before.loss && after.correct > before.correct);
+        state = mls__state_at(&r.net, &r.nodes[4]);
+        T_EQ_INT((int)state[0], 30); /* of steps that went well, not of evaluations */
+        some_images[5] = HUGE_VALF;
+        T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 12, NULL), MLS_ERROR_NONFINITE);
+        T_EQ_INT((int)state[0], 30);
+        if (count == 1) digest = mls_net_digest(&r.net);
+        T_CHECK(mls_net_digest(&r.net) == digest);
+        size = mls_net_checkpoint_size(&r.net, 0);
+        T_REQUIRE(size && size <= sizeof bytes);
+        T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, bytes, size), MLS_OK);
+        T_CHECK(mls_net_digest(&again.net) != digest);
+        T_EQ_INT(mls_net_checkpoint_read(&again.net, bytes, size, NULL, 0), MLS_OK);
+        T_CHECK(mls_net_digest(&again.net) == digest);
+        state[0]++; /* is part of it */
+        T_CHECK(mls_net_digest(&r.net) != digest);
+        rig_free(&r), rig_free(&again);
+    }
+    threads(1);
+}
+
+/* The first layer that is not finite is named, whichever step overwrites it. */
+static void custom_layers_named(void)
+{
+    mls_net_desc desc = desc_fp32(4);
+    rig r;
+    if (!rig_make(&r, &desc, "i4 4 2|c0 4 3 1 1 1|p1|f2|l3 3|z4")) return;
+    make_images(4, 32, 3, 1);
+    mls_net_weights(&r.net, 2, 0, NULL)[1] = HUGE_VALF;
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 4, NULL), MLS_ERROR_NONFINITE);
+    T_CHECK(strstr(r.net.text, "node 2 (prelu): its output is not finite") != NULL);
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 4, NULL), MLS_ERROR_NONFINITE);
+    T_CHECK(strstr(r.net.text, "node 2 (prelu): its output is not finite") != NULL);
+    rig_free(&r);
+}
+
+static const char *grow_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)w;
+    sizes->shape.c++;
+    return NULL;
+}
+static const char *huge_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)w;
+    sizes->keep = SIZE_MAX - 3;
+    return NULL;
+}
+static const char *heavy_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)w;
+    sizes->state = SIZE_MAX / 2;
+    return NULL;
+}
+
+static void custom_layers_refused(void)
+{
+    static const mls_step reads_keep[] = {{0, MLS_EACH, MLS_X | MLS_KEEP, MLS_Y, turn_forward},
+                                          MLS_STEPS_END};
+    static const mls_step serial_dx[] = {{0, MLS_SERIAL, MLS_DY, MLS_DX, turn_backward},
+                                         MLS_STEPS_END};
+    static const mls_step reads_x[] = {{0, MLS_EACH, MLS_DY | MLS_X, MLS_DX, turn_backward},
+                                       MLS_STEPS_END};
+    static const mls_step unknown[] = {{0, 3, MLS_X, MLS_Y, turn_forward}, MLS_STEPS_END};
+    static const mls_step stranger[] = {{0, 0, MLS_X, MLS_Y | 64, turn_forward}, MLS_STEPS_END};
+    static const mls_step nothing[] = {MLS_STEPS_END};
+    static const mls_step *const f = turn_forward_steps, *const b = turn_backward_steps;
+    const struct {
+        mls_layer_kind kind;
+        const char *says;
+        mls_status status;
+    } rows[] = {
+        {{NULL, 0, NULL, NULL, f, b, NULL, NULL}, "its name", MLS_ERROR_ARGUMENT},
+        {{"a", 0, NULL, NULL, NULL, b, NULL, NULL}, "forward steps", MLS_ERROR_ARGUMENT},
+        {{"a", 0, NULL, NULL, nothing, b, NULL, NULL}, "forward steps", MLS_ERROR_ARGUMENT},
+        {{"a", 4, NULL, NULL, f, b, NULL, NULL}, "unknown flags", MLS_ERROR_ARGUMENT},
+        {{"a", 0, NULL, NULL, f, serial_dx, NULL, NULL}, "serial step", MLS_ERROR_ARGUMENT},
+        {{"a", 0, NULL, NULL, unknown, b, NULL, NULL}, "neither of images", MLS_ERROR_ARGUMENT},
+        {{"a", 0, NULL, NULL, stranger, b, NULL, NULL}, "uses what is not", MLS_ERROR_ARGUMENT},
+        {{"a", MLS_IN_PLACE, NULL, NULL, f, reads_x, NULL, NULL},
+         "overwritten in place",
+         MLS_ERROR_ARGUMENT},
+        {{"a", MLS_IN_PLACE, grow_shape, NULL, f, b, NULL, NULL},
+         "node 1 (a): it is in place",
+         MLS_ERROR_SHAPE},
+        {{"a", 0, huge_shape, NULL, f, b, NULL, NULL}, "too much memory", MLS_ERROR_SHAPE},
+        {{"a", 0, heavy_shape, NULL, f, b, NULL, NULL}, "too large", MLS_ERROR_SHAPE},
+        {{"a", 0, NULL, NULL, reads_keep, b, NULL, NULL}, "", MLS_OK}, /* there is nothing kept */
+        {{"a", 0, tally_shape, NULL, reads_keep, b, NULL, NULL},
+         "node 1 (a): a step reads what no step before it writes",
+         MLS_ERROR_STATE},
+    };
+    mls_net_desc desc = desc_fp32(4);
+    rig r;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        t_note("row %d", (int)i);
+        mls_net_begin(&r.net, &desc, r.nodes, 64);
+        mls_net_custom(&r.net, &rows[i].kind, mls_net_input(&r.net, 4, 4, 2), -1, NULL);
+        build(&r.net, "l1 3|z2");
+        T_EQ_INT(mls_net_plan(&r.net, NULL), rows[i].status);
+        if (!strstr(r.net.text, rows[i].says)) t_fail(__FILE__, __LINE__, "%s", r.net.text);
+    }
+    T_EQ_INT(mls_net_custom(NULL, &turn, 0, -1, NULL), -1);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    T_EQ_INT(mls_net_custom(&r.net, NULL, mls_net_input(&r.net, 4, 4, 2), -1, NULL), -1);
+    T_EQ_INT(r.net.status, MLS_ERROR_ARGUMENT);
 }
 
 /* ---- steps */
@@ -1388,6 +1753,10 @@ static void networks_refused(void)
         {"i8 8 3|c0 8 3 1 -1", "node 1 (convolution): its padding", MLS_ERROR_SHAPE},
         {"i8 8 3|c0 8 3 1 1|c0 9 3 1 1|a1 2", "node 3 (add): its inputs differ", MLS_ERROR_SHAPE},
         {"i8 8 3|c0 8 3 1 1|c0 8 3 2 1|a1 2|l3 2|z4", "node 3 (add)", MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 3 1 1|c0 9 3 2 1|k1 2", "node 3 (concat): its inputs differ in height",
+         MLS_ERROR_SHAPE},
+        {"i8 8 3|c0 8 3 1 1|c0 9 3 1 1|x1 2", "node 3 (product): it needs inputs of one shape",
+         MLS_ERROR_SHAPE},
         {"i8 8 3|m0 9 1", "node 1 (max pool): its window is larger", MLS_ERROR_SHAPE},
         {"i8 8 3|m0 0 1", "node 1 (max pool): its window needs", MLS_ERROR_SHAPE},
         {"i8 8 3|m0 2 2 2", "node 1 (max pool): its padding must be smaller", MLS_ERROR_SHAPE},
@@ -2077,7 +2446,9 @@ static void checkpoint_foreign(void)
         {"i4 4 1|c0 2 3 1 1|r1|n2|g3|l4 2|z5", "node 2: batch norm there, relu here"},
         {"i4 4 1|c0 2 3 1 1|n1|r2|v3 4|l4 2|z5", "node 4: global pool there, average pool here"},
         {"i4 4 1|c0 2 3 1 1|n1|r2|g3|l4 2|l5 2|z6", "node 6: loss there, linear here"},
-        {"i4 4 1|c0 2 3 1 1|n1|l2 2|z3", "node 3: relu there, linear here"}};
+        {"i4 4 1|c0 2 3 1 1|n1|l2 2|z3", "node 3: relu there, linear here"},
+        {"i4 4 1|c0 2 3 1 1|n1|p2|g3|l4 2|z5", "node 3: relu there, prelu here"},
+        {"i4 4 1|c0 2 3 1 1|n1|k2 2|g3|l4 2|z5", "node 3: relu there, concat here"}};
     mls_net_desc desc = desc_fp32(2);
     size_t size;
     rig r;
@@ -2098,8 +2469,19 @@ static void checkpoint_foreign(void)
         T_CHECK(mls_net_digest(&r.net) == digest);
         rig_free(&r);
     }
+    t_note("another row of one's own");
+    if (!rig_make(&r, &desc, "i4 4 1|c0 2 3 1 1|n1|f2|g3|l4 2|z5")) return;
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_OK);
+    rig_free(&r);
+    if (!rig_make(&r, &desc, "i4 4 1|c0 2 3 1 1|n1|o2|g3|l4 2|z5")) return;
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
+    T_CHECK(strstr(r.net.text, "node 3: an unknown kind of layer there, softsign here") != NULL);
+    rig_free(&r);
     t_note("version");
     if (!rig_make(&r, &desc, tiny_net)) return;
+    size = mls_net_checkpoint_size(&r.net, 0);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
     checkpoint[8]++;
     T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
     T_CHECK(strstr(r.net.text, "version") != NULL);
@@ -3099,6 +3481,7 @@ static void square_root(void)
 T_MAIN(T_TEST(square_root), T_TEST(gradients_of_layers), T_TEST(gradients_of_random_graphs),
        T_TEST(pools_recomputed), T_TEST(loss_of_logits), T_TEST(logits_after_training),
        T_TEST(golden_trainings), T_TEST(golden_trainings_of_every_kernel),
+       T_TEST(custom_layers_train), T_TEST(custom_layers_named), T_TEST(custom_layers_refused),
        T_TEST(evaluation_changes_nothing), T_TEST(evaluation_of_pieces), T_TEST(accumulation),
        T_TEST(gradients_add_up), T_TEST(optimizer_formula), T_TEST(schedules),
        T_TEST(running_statistics), T_TEST(smaller_batches), T_TEST(odd_images),
