@@ -15,7 +15,7 @@ ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 HEADERS  = mls.h mls_conv.h mls_train.h
 TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
-PROGRAMS = $(BUILD)/cifar10
+PROGRAMS = $(BUILD)/cifar10 $(BUILD)/custom_layer
 
 # Waiting threads sleep: two hardware threads often share one core.
 export OMP_WAIT_POLICY ?= passive
@@ -106,6 +106,10 @@ cifar10: setup
 	@echo 'train on it with: $(BUILD)/cifar10 --data data --epochs 160 --out run'
 
 $(BUILD)/cifar10: examples/cifar10.c examples/pictures.h $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) $< -o $@ -lm
+
+$(BUILD)/custom_layer: examples/custom_layer.c $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 

@@ -107,7 +107,7 @@ static void *open_net(mls_net *net, mls_node *nodes, const mls_formats *formats,
     void *arena;
     int32_t x;
     desc.batch = BATCH, desc.seed = 1;
-    desc.weight = formats->weight, desc.data = formats->activation, desc.error = formats->error;
+    desc.formats = *formats;
     conv.c_out = 8, conv.kh = 3, conv.stride = 2, conv.pad = 1;
     mls_net_begin(net, &desc, nodes, 16);
     x = mls_net_batch_norm(net, mls_net_conv(net, mls_net_input(net, 32, 32, 3), &conv));

@@ -45,6 +45,7 @@ for program in test_mls test_conv test_train; do
     says 0 'usage' "$program" --help
     says 2 '--quite-another.*--help' "$program" --quite-another
 done
+says 0 'result gradient_error=0.0' custom_layer
 
 # make_does TARGET COMMAND: what make would do for the target ('': none) has the command
 make_does() {
