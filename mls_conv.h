@@ -24,19 +24,19 @@
 
    EXAMPLE
        mls_conv conv = {{1, 8, 8, 16}, 32, 3, 3, 1, 1};     input, c_out, kh, kw, stride, pad
-       size_t size = mls_conv_workspace(&conv, weight.format, input.format);
+       size_t size = mls_conv_workspace(&conv, weight.format, a.format);
        ...
-       mls_conv_forward(&conv, &weight, &input, output, workspace, size);
+       mls_conv_forward(&conv, &weight, &a, output, workspace, size);
 
    HOW IT IS FAST
        Multiplying by a power of two is exact, so group scales are folded into the elements:
        w' = sign * q * (2^mg + m) * 2^(K-k), K the largest k in use. Where that fits 8 or 16 bits,
        one micro-kernel body (>>template) sums plain integers with the CPU's dot products, or with
-       AMX tiles, where int16 is two planes of bytes. Formats that do not fit go with the data in two
-       planes of 16 bits, or group pair by group pair into 64 bits or doubles that hold them exactly
-       (>>wide); the few that need more go through the reference. The fp32 convolution runs through
-       the same body, one float where four int8 stand. Whoever calls the same convolution often
-       prepares its operands (mls_operand).
+       AMX tiles, where int16 is two planes of bytes. What needs up to 30 bits goes in two planes of
+       16; where a shift would round, group pairs are summed one by one and shifted into 64 bits; the
+       few that need more go through the reference. fp32 runs through the same body, one float where
+       four int8 stand. Each of these ways is a row of a table (>>methods), and the first that fits
+       is taken. Whoever calls the same convolution often prepares its operands (mls_operand).
        docs/PERFORMANCE.md has the measurements behind this.
 
    MEMORY AND THREADS
@@ -46,8 +46,8 @@
        not outlast it.
 
    SECTIONS (search for ">>name")
-       >>api  >>check  >>reference  >>classes  >>pack  >>run  >>wide  >>public  >>prepared
-       >>template
+       >>api  >>check  >>reference  >>kernels  >>call  >>fold  >>pack  >>data  >>pairs  >>amx
+       >>backward-weight  >>backward-weight-amx  >>methods  >>seam  >>operands  >>public  >>template
 */
 #if !defined(MLS__UNIT)
 
@@ -112,16 +112,16 @@ MLS_DEF mls_status mls_conv_explain(const mls_conv *conv, mls_direction directio
 /* Bytes of workspace that any of the three convolutions needs with these formats (all-zero formats:
    the fp32 convolutions) and the current number of OpenMP threads; 0 for a bad argument. With less
    (mls_conv_workspace for one thread is the least) fewer threads are used. */
-MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format data);
+MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format activation);
 
-/* Z = W * A. weight [c_out][kh][kw][c_in], input as conv->in, output as mls_conv_output.
+/* Z = W * A. weight [c_out][kh][kw][c_in], activation as conv->in, output as mls_conv_output.
    The scalar kernel does not touch the workspace.
    Errors of all three: ARGUMENT, SHAPE (a tensor does not match conv), FORMAT (also a group code
    with S_g > 1 or k too large), RANGE (see mls_conv_check), NONFINITE (the product of the scales
    overflows), MEMORY (workspace too small), FLOATS.
    On an error the output is untouched. */
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
-                                    const mls_tensor *input, float *output, void *workspace,
+                                    const mls_tensor *activation, float *output, void *workspace,
                                     size_t size);
 
 /* dA = W^T * E. error as mls_conv_output, dinput as conv->in. */
@@ -131,7 +131,7 @@ MLS_DEF mls_status mls_conv_backward_data(const mls_conv *conv, const mls_tensor
 
 /* G = E * A. dweight [c_out][kh][kw][c_in]. */
 MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tensor *error,
-                                            const mls_tensor *input, float *dweight,
+                                            const mls_tensor *activation, float *dweight,
                                             void *workspace, size_t size);
 
 /* The same three in fp32, for layers that stay unquantized. Each output is one chain of fused
@@ -140,22 +140,22 @@ MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tens
    blocks are added in order. Rows of taps in the padding are left out; other taps there multiply
    zeros. */
 MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
-                                         const float *input, float *output, void *workspace,
+                                         const float *activation, float *output, void *workspace,
                                          size_t size);
 MLS_DEF mls_status mls_conv_backward_data_fp32(const mls_conv *conv, const float *weight,
                                                const float *error, float *dinput, void *workspace,
                                                size_t size);
 MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const float *error,
-                                                 const float *input, float *dweight,
+                                                 const float *activation, float *dweight,
                                                  void *workspace, size_t size);
 
 /* A network calls the same convolutions thousands of times. An operand is a tensor in the layout
    that the kernels want, elements folded with their group scales, so that nothing is unpacked and
-   folded again: weights serve forward and backward-data, the input forward and backward-weight, the
+   folded again: weights serve forward and backward-data, the activation forward and backward-weight, the
    error backward-data and backward-weight. The results are the same bits as through tensors. */
 typedef enum {
     MLS_WEIGHT,
-    MLS_INPUT,
+    MLS_ACTIVATION,
     MLS_ERROR
 } mls_role;
 
@@ -3126,7 +3126,7 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
     return MLS__ALIGN + most;
 }
 
-MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format data)
+MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_format activation)
 {
     size_t most = 1;
     mls_format zero;
@@ -3136,11 +3136,12 @@ MLS_DEF size_t mls_conv_workspace(const mls_conv *conv, mls_format weight, mls_f
     if (!conv || !mls_conv_output(conv).n) return 0;
     c = mls__conv_defaults(conv);
     if (threads > c.in.n) threads = c.in.n;
-    fp32 = mls__same_format(weight, zero) && mls__same_format(data, zero);
-    if (!fp32 && (mls_format_check(weight) != MLS_OK || mls_format_check(data) != MLS_OK)) return 0;
+    fp32 = mls__same_format(weight, zero) && mls__same_format(activation, zero);
+    if (!fp32 && (mls_format_check(weight) != MLS_OK || mls_format_check(activation) != MLS_OK))
+        return 0;
     for (int d = 0; d < 3; d++) {
         size_t size = mls__direction_workspace(&c, (mls_direction)d, fp32 ? 0 : &weight,
-                                               fp32 ? 0 : &data, threads);
+                                               fp32 ? 0 : &activation, threads);
         if (size > most) most = size;
     }
     return most;
@@ -3358,9 +3359,9 @@ typedef struct mls__parts {
 
 static mls_shape mls__role_shape(const mls_conv *c, mls_role role)
 {
-    return role == MLS_WEIGHT  ? mls_conv_weight_shape(c)
-           : role == MLS_INPUT ? c->in
-                               : mls_conv_output(c);
+    return role == MLS_WEIGHT       ? mls_conv_weight_shape(c)
+           : role == MLS_ACTIVATION ? c->in
+                                    : mls_conv_output(c);
 }
 
 /* A convolution that takes the operand, with its folding: the one that weights are packed for, or
@@ -3577,7 +3578,7 @@ static int mls__same_conv(const mls_conv *a, const mls_conv *b)
 static MLS__APART mls_status mls__open_operands(mls_conv_call *k)
 {
     static const mls_role roles[3][2] = {
-        {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
+        {MLS_WEIGHT, MLS_ACTIVATION}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_ACTIVATION}};
     const mls_operand *o[2];
     mls__parts p;
     mls_status status;
@@ -3649,10 +3650,10 @@ MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction directi
 }
 
 MLS_DEF mls_status mls_conv_forward(const mls_conv *conv, const mls_tensor *weight,
-                                    const mls_tensor *input, float *output, void *workspace,
+                                    const mls_tensor *activation, float *output, void *workspace,
                                     size_t size)
 {
-    return mls__conv_integer(conv, MLS_FORWARD, weight, input, output, workspace, size);
+    return mls__conv_integer(conv, MLS_FORWARD, weight, activation, output, workspace, size);
 }
 
 MLS_DEF mls_status mls_conv_backward_data(const mls_conv *conv, const mls_tensor *weight,
@@ -3663,17 +3664,18 @@ MLS_DEF mls_status mls_conv_backward_data(const mls_conv *conv, const mls_tensor
 }
 
 MLS_DEF mls_status mls_conv_backward_weight(const mls_conv *conv, const mls_tensor *error,
-                                            const mls_tensor *input, float *dweight,
+                                            const mls_tensor *activation, float *dweight,
                                             void *workspace, size_t size)
 {
-    return mls__conv_integer(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
+    return mls__conv_integer(conv, MLS_BACKWARD_WEIGHT, error, activation, dweight, workspace,
+                             size);
 }
 
 MLS_DEF mls_status mls_conv_forward_fp32(const mls_conv *conv, const float *weight,
-                                         const float *input, float *output, void *workspace,
+                                         const float *activation, float *output, void *workspace,
                                          size_t size)
 {
-    return mls__conv_fp32(conv, MLS_FORWARD, weight, input, output, workspace, size);
+    return mls__conv_fp32(conv, MLS_FORWARD, weight, activation, output, workspace, size);
 }
 
 MLS_DEF mls_status mls_conv_backward_data_fp32(const mls_conv *conv, const float *weight,
@@ -3684,10 +3686,10 @@ MLS_DEF mls_status mls_conv_backward_data_fp32(const mls_conv *conv, const float
 }
 
 MLS_DEF mls_status mls_conv_backward_weight_fp32(const mls_conv *conv, const float *error,
-                                                 const float *input, float *dweight,
+                                                 const float *activation, float *dweight,
                                                  void *workspace, size_t size)
 {
-    return mls__conv_fp32(conv, MLS_BACKWARD_WEIGHT, error, input, dweight, workspace, size);
+    return mls__conv_fp32(conv, MLS_BACKWARD_WEIGHT, error, activation, dweight, workspace, size);
 }
 
 static void mls__say_operand(const mls_conv_call *k, int which, char *text, size_t size)

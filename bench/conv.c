@@ -29,7 +29,7 @@ enum {
 static const char *const directions[DIRECTIONS + 1] = {"forward", "backward-data",
                                                        "backward-weight", "all"};
 static const mls_role roles[DIRECTIONS][2] = {
-    {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
+    {MLS_WEIGHT, MLS_ACTIVATION}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_ACTIVATION}};
 
 /* Classes of the formats, by the bits that folded elements need. The spread of the groups, in
    powers of two, makes the tensors use all of them (wide: A and E). */
@@ -315,7 +315,7 @@ typedef struct work {
 static mls_shape role_shape(const mls_conv *c, int role)
 {
     mls_shape weight = {c->c_out, c->kh, c->kw, c->in.c};
-    return role == MLS_WEIGHT ? weight : role == MLS_INPUT ? c->in : mls_conv_output(c);
+    return role == MLS_WEIGHT ? weight : role == MLS_ACTIVATION ? c->in : mls_conv_output(c);
 }
 
 /* Bell-shaped numbers whose groups (n, c) span some powers of two. */
@@ -395,7 +395,7 @@ enum {
     SCALAR_MACS = 50000000
 };
 
-static const mls_role results[DIRECTIONS] = {MLS_ERROR, MLS_INPUT, MLS_WEIGHT}; /* by shape */
+static const mls_role results[DIRECTIONS] = {MLS_ERROR, MLS_ACTIVATION, MLS_WEIGHT}; /* by shape */
 
 /* Adds the products of all taps to the one of W, A and E that is the result. */
 static void add_products(const mls_conv *c, mls_role result, double *const *v)
@@ -411,13 +411,13 @@ static void add_products(const mls_conv *c, mls_role result, double *const *v)
             int64_t ix = x * c->stride + t % c->kw - c->pad;
             double *a, *w = v[MLS_WEIGHT] + (size_t)t * ci;
             if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
-            a = v[MLS_INPUT] + (size_t)((n * c->in.h + iy) * c->in.w + ix) * ci;
+            a = v[MLS_ACTIVATION] + (size_t)((n * c->in.h + iy) * c->in.w + ix) * ci;
             for (int32_t o = 0; o < e.c; o++, w += step) {
                 double sum = ep[o];
                 if (result == MLS_ERROR) {
                     for (size_t i = 0; i < ci; i++) sum += w[i] * a[i];
                     ep[o] = sum;
-                } else if (result == MLS_INPUT) {
+                } else if (result == MLS_ACTIVATION) {
                     for (size_t i = 0; i < ci; i++) a[i] += w[i] * sum;
                 } else {
                     for (size_t i = 0; i < ci; i++) w[i] += sum * a[i];
@@ -479,7 +479,7 @@ static work work_head(const work *k, int32_t images)
 {
     work head = *k;
     head.conv.in.n = images;
-    head.tensor[MLS_INPUT].shape.n = head.tensor[MLS_ERROR].shape.n = images;
+    head.tensor[MLS_ACTIVATION].shape.n = head.tensor[MLS_ERROR].shape.n = images;
     return head;
 }
 
@@ -547,7 +547,7 @@ static peer *peer_open(const shape *s, work *k, int direction, enum peer_type ty
     for (int i = 0; i < 2 && integer && direction == MLS_FORWARD; i++) {
         mls_role role = roles[direction][i];
         to_integers(k->x[role], bench_elements(role_shape(&k->conv, (int)role)),
-                    type == PEER_U8 && role == MLS_INPUT);
+                    type == PEER_U8 && role == MLS_ACTIVATION);
     }
     p = peer_make(&q, direction, type, k->x[roles[direction][0]], k->x[roles[direction][1]]);
     if (!p) return 0;

@@ -86,7 +86,7 @@ static void open_format(work *k, const char *text)
         int32_t bits = mls_operand_bits(f);
         memset(&k->operand[i], 0, sizeof k->operand[i]);
         if (!bits || bits > 8 << i) continue;
-        k->operand[i] = bench_operand(&conv, MLS_INPUT, f, 8 << i);
+        k->operand[i] = bench_operand(&conv, MLS_ACTIVATION, f, 8 << i);
     }
     for (int i = 0; i < ACTIONS; i++) k->times[i].count = 0, k->repeats[i] = 1;
 }

@@ -1415,7 +1415,7 @@ static void group_codes_refused(void)
 
 static mls_role role_of(mls_direction d, int second)
 {
-    if (second) return d == MLS_BACKWARD_DATA ? MLS_ERROR : MLS_INPUT;
+    if (second) return d == MLS_BACKWARD_DATA ? MLS_ERROR : MLS_ACTIVATION;
     return d == MLS_BACKWARD_WEIGHT ? MLS_ERROR : MLS_WEIGHT;
 }
 
@@ -1617,7 +1617,7 @@ static void prepared_refused(void)
     T_EQ_INT(mls_operand_size(&c, MLS_WEIGHT, broad, 16), 0);
     T_EQ_INT(mls_operand_size(&c, MLS_WEIGHT, f, 12), 0);
     T_EQ_INT(mls_operand_size(NULL, MLS_WEIGHT, f, 8), 0);
-    T_CHECK(mls_operand_size(&c, MLS_INPUT, f, 8) > 48);
+    T_CHECK(mls_operand_size(&c, MLS_ACTIVATION, f, 8) > 48);
     T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, broad, 16, memory[0], size), MLS_ERROR_FORMAT);
     T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 4, memory[0], size), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 8, NULL, size), MLS_ERROR_ARGUMENT);
@@ -1628,7 +1628,7 @@ static void prepared_refused(void)
     T_EQ_INT(mls_operand_init(&w, &other, MLS_WEIGHT, f, 8, memory[0], size), MLS_ERROR_SHAPE);
     other.kh = 3;
     T_EQ_INT(mls_operand_init(&w, &c, MLS_WEIGHT, f, 8, memory[0], size), MLS_OK);
-    T_EQ_INT(mls_operand_init(&a, &c, MLS_INPUT, f, 8, memory[1], size), MLS_OK);
+    T_EQ_INT(mls_operand_init(&a, &c, MLS_ACTIVATION, f, 8, memory[1], size), MLS_OK);
     T_EQ_INT(mls_operand_init(&e, &c, MLS_ERROR, f, 8, memory[2], size), MLS_OK);
     T_EQ_INT(mls_operand_init(&w16, &c, MLS_WEIGHT, f, 16, memory[3], size), MLS_OK);
     /* zeros give zeros */

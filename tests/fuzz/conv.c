@@ -98,7 +98,7 @@ static mls_status convolve_fp32(const job *j, float *to)
 static mls_status prepared(const job *j, int32_t bits, uint64_t seed, int load, float *to)
 {
     static const mls_role roles[3][2] = {
-        {MLS_WEIGHT, MLS_INPUT}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_INPUT}};
+        {MLS_WEIGHT, MLS_ACTIVATION}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_ACTIVATION}};
     mls_operand o[2];
     void *memory[2];
     mls_status status = MLS_OK;
@@ -170,7 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seed = word(&s, 2);
     j.room = mls_conv_workspace(&j.conv, f[0], f[1]);
     if (!out.n) {
-        CHECK(j.room == 0 && mls_operand_size(&j.conv, MLS_INPUT, f[0], 16) == 0);
+        CHECK(j.room == 0 && mls_operand_size(&j.conv, MLS_ACTIVATION, f[0], 16) == 0);
         return 0;
     }
     j.shape[0] = j.direction == MLS_BACKWARD_WEIGHT ? out : mls__weight_shape(&j.conv);
