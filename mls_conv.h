@@ -682,10 +682,10 @@ typedef struct mls__area {
     float scale;          /* where sums fit 32 bits and one product scales them; else 0 */
     const float *factors; /* the same three, one after the other */
     int32_t run, pitch;   /* for the tiles: of each pitch outputs of a line, the first run count */
-    int32_t *sums;        /* room for MLS__AREA_SUMS */
+    uint8_t *room;        /* for sums of tiles: MLS__AREA_ROOM bytes */
 } mls__area;
 enum {
-    MLS__AREA_SUMS = 2 * 4 * 256 /* [turn][tile][block][row][16] */
+    MLS__AREA_ROOM = 2 * (4 * 256 + 32) * sizeof(int32_t)
 };
 
 /* Products of E and A over many pixels, for backward-weight. Pixels lie on one line: those of a
@@ -1568,8 +1568,7 @@ static void mls__take_packed(mls_conv_call *k, mls__cursor *at)
 }
 
 typedef struct mls__data_slot {
-    uint8_t *image, *bytes;
-    int32_t *sums;
+    uint8_t *image, *bytes, *room;
     mls__folding fold;
 } mls__data_slot;
 
@@ -1580,8 +1579,8 @@ static size_t mls__data_slot_at(const mls_conv_call *k, uint8_t *base, mls__data
     size_t images = k->images ? 0 : (size_t)k->planes[1] * d->image;
     s->image = (uint8_t *)mls__take(&at, d->together * images);
     s->bytes = (uint8_t *)mls__take(&at, d->together * 2 * d->byte_plane);
-    s->sums = (int32_t *)mls__take(
-        &at, k->method->kind == MLS__F32 || !k->kernel->amx ? 0 : MLS__AREA_SUMS * sizeof(int32_t));
+    s->room = (uint8_t *)mls__take(
+        &at, k->method->kind == MLS__F32 || !k->kernel->amx ? 0 : MLS__AREA_ROOM);
     s->fold = mls__take_folding(k, &at);
     return at.at;
 }
@@ -1963,7 +1962,7 @@ static void mls__area_layout(mls_conv_call *k, mls__cursor *at)
     mls__data_layout(k, at);
 }
 
-static void mls__area_phase(const mls_conv_call *k, const mls__scale *scale, int32_t *sums,
+static void mls__area_phase(const mls_conv_call *k, const mls__scale *scale, uint8_t *room,
                             const uint8_t *images, size_t step, size_t count, size_t index,
                             float *out)
 {
@@ -1981,7 +1980,7 @@ static void mls__area_phase(const mls_conv_call *k, const mls__scale *scale, int
     x.words = (int32_t)mls__align(mls__up_div(p.taps_x * pixel, MLS__WORD), MLS__TILE_WORDS);
     x.out_x = p.step * g->lanes, x.out_y = p.step * g->ow * g->lanes;
     x.scale = w->rows_fit >= p.taps_y ? scale->single : 0;
-    x.factors = scale->factors, x.sums = sums;
+    x.factors = scale->factors, x.room = room;
     /* Weights that nearly fit the L1 cache pass by for every tile, others for every image. */
     for (size_t block = 0; block < g->blocks && p.h > 0 && p.w > 0; block += nb) {
         size_t first = block * MLS__LANE;
@@ -2011,7 +2010,7 @@ static void mls__area_images(const mls_conv_call *k, size_t n, size_t count, siz
     }
     if (plane) images = s.bytes, step = 2 * plane;
     for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
-        mls__area_phase(k, &scale, s.sums, images, step, count, index, out);
+        mls__area_phase(k, &scale, s.room, images, step, count, index, out);
     }
 }
 
@@ -3335,7 +3334,8 @@ static mls_status mls__convolve_all(const mls_conv *conv, mls_direction directio
         size_t slot = (size_t)MLS__THREAD();
         MLS__OMP(omp for schedule(static))
         for (int64_t b = 0; b < blocks; b++) {
-            size_t i = (size_t)b * n / (size_t)blocks, last = ((size_t)b + 1) * n / (size_t)blocks;
+            size_t i = (size_t)b, last = i + 1;
+            if (mls__weighted(&k)) i = i * n / (size_t)blocks, last = last * n / (size_t)blocks;
             if (some > 1) i = (size_t)b * some, last = mls__least(i + some, n);
             if (some > 1) mls__some_images(&k, i, last - i, slot, 0);
             for (; i < last && some == 1; i++) mls__some_images(&k, i, 1, slot, 0);
@@ -4578,7 +4578,7 @@ static MLS__TARGET_TILES void mls__tiles_shape(int rows)
 /* Tiles whose sums are done. They become floats row by row while the next ones are summed: stores in
    one burst would stall, and every load behind them that is the same modulo 4096. */
 typedef struct mls__tiles_done {
-    int32_t *sums; /* [tile][block][row][16] */
+    __attribute__((aligned(64))) int32_t sums[4 * 256]; /* [tile][block][row][16] */
     const int32_t *from;
     float *to, *next;      /* of the second tile */
     int32_t col, next_col; /* on the line */
@@ -4769,14 +4769,13 @@ static MLS__TARGET_TILES void mls__tiles_area(const mls__area *area)
 {
     mls__area line = *area;
     const mls__area *x = &line;
-    mls__tiles_done done[2];
+    mls__tiles_done *done = (mls__tiles_done *)(void *)area->room;
     int32_t across, m, na, at = 0, y = 0, turn = 0, wide = area->a_plane != 0;
     int64_t count;
     mls__tiles_line(&line);
     /* tiles across a line; the last one begins where all of it is inside */
     across = (x->w + 15) / 16, m = (x->w + across - 1) / across;
     count = (int64_t)x->h * across;
-    done[0].sums = x->sums, done[1].sums = x->sums + MLS__AREA_SUMS / 2;
     done[1].left = done[1].nb = done[1].lanes = 0;
     mls__tiles_shape(m);
     for (int64_t i = 0; i < count; i += na) {
