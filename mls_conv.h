@@ -2374,33 +2374,38 @@ MLS__INLINE size_t mls__block_at(size_t i, size_t block)
     return i / MLS__LANE * block + i % MLS__LANE * MLS__WORD;
 }
 
-/* The words of A rows: for every tap of a row, words of pixels that the stride steps over. */
+/* The words of a row of A: for every tap of a row, words of pixels that the stride steps over. */
+static void mls__mix_row(const mls_conv_call *k, mls__mix_pixels x, const uint8_t *image,
+                         uint8_t *to)
+{
+    const mls__weight *w = &k->weight;
+    size_t ci = k->g.ci, size = k->size, on = 0, rest = 0; /* kx = on * stride + rest */
+    size_t each = w->a.block == MLS__LANE * MLS__WORD ? ci : (size_t)MLS__LANE; /* that follow */
+    for (size_t kx = 0; kx < k->g.kw; kx++) {
+        /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
+        size_t next = on * size / MLS__WORD * w->a.word, shift = on * size % MLS__WORD * 8;
+        if (on == 0) {
+            x.from = image + kx * ci * size, x.to = to + mls__block_at(kx * ci, w->a.block);
+            k->kernel->interleave(&x);
+        }
+        for (size_t ch = 0; ch < ci && on > 0; ch += each) {
+            k->kernel->next_pixel(to + next + mls__block_at(rest * ci + ch, w->a.block),
+                                  to + mls__block_at(kx * ci + ch, w->a.block), w->a.word, w->quads,
+                                  each, (int)shift);
+        }
+        if (++rest == k->g.stride) rest = 0, on++;
+    }
+}
+
 static void mls__mix_image(const mls_conv_call *k, const uint8_t *image, size_t rows, uint8_t *to)
 {
     const mls__weight *w = &k->weight;
-    size_t ci = k->g.ci, size = k->size, per_word = MLS__WORD / size, s = k->g.stride;
-    size_t each =
-        w->a.block == MLS__LANE * MLS__WORD ? ci : (size_t)MLS__LANE; /* channels that follow */
     mls__mix_pixels x;
-    x.pixel = s * ci * size, x.pixels = SIZE_MAX, x.count = ci, x.size = size; /* E is 0 there */
-    x.steps = w->quads + w->extra, x.to_step = w->a.word, x.to_block = w->a.block;
-    x.zeros = image, x.flip = 0;
-    for (size_t i = 0; i < rows * k->g.kw; i++) {
-        /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
-        size_t row = i / k->g.kw, kx = i % k->g.kw, on = kx / s;
-        size_t shift = on % per_word * size * 8, next = on / per_word * w->a.word;
-        uint8_t *at = to + row * w->a.row;
-        if (on == 0) {
-            x.from = image + (row * k->g.cols + kx) * ci * size;
-            x.to = at + mls__block_at(kx * ci, w->a.block);
-            k->kernel->interleave(&x);
-            continue;
-        }
-        for (size_t ch = 0; ch < ci; ch += each) {
-            k->kernel->next_pixel(at + next + mls__block_at(kx % s * ci + ch, w->a.block),
-                                  at + mls__block_at(kx * ci + ch, w->a.block), w->a.word, w->quads,
-                                  each, (int)shift);
-        }
+    x.pixel = k->g.stride * k->g.ci * k->size, x.pixels = SIZE_MAX; /* E is 0 there */
+    x.count = k->g.ci, x.size = k->size, x.steps = w->quads + w->extra;
+    x.to_step = w->a.word, x.to_block = w->a.block, x.zeros = image, x.flip = 0;
+    for (size_t row = 0; row < rows; row++) {
+        mls__mix_row(k, x, image + row * k->g.cols * k->g.ci * k->size, to + row * w->a.row);
     }
 }
 
