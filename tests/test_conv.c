@@ -1829,6 +1829,56 @@ static void stages(void)
     }
 }
 
+/* Blocks of images, from whatever thread and in whatever order, give the sum of floats its bits. */
+static void blocks_of_images(void)
+{
+    uint64_t rng = 53;
+    for (int n = 1; n <= 30; n++) {
+        const mls_conv c = conv_of(shape_of(n, 4, 3, 5), 6, 3, 3, 1, 1);
+        const int blocks = n < MLS_CONV_BLOCKS ? n : MLS_CONV_BLOCKS;
+        const size_t bytes = 6 * 9 * 5 * sizeof(float);
+        mls_format none;
+        mls_shape s[3];
+        mls_source source[2];
+        float *x[2], *truth = (float *)t_alloc(bytes), *out = (float *)t_alloc(bytes);
+        memset(&none, 0, sizeof none);
+        memset(source, 0, sizeof source);
+        shapes_of(&c, MLS_BACKWARD_WEIGHT, &s[0], &s[1], &s[2]);
+        for (int j = 0; j < 2; j++) {
+            source[j].fp32 = x[j] = (float *)t_alloc(count_of(s[j]) * sizeof(float));
+            fill_fp32(x[j], count_of(s[j]), 0, &rng);
+        }
+        for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+            mls_sink sink;
+            mls_conv_call *call;
+            size_t size;
+            void *work;
+            use(kernel);
+            note_case(&c, MLS_BACKWARD_WEIGHT, none, none, kernel, 3);
+            size = mls_conv_workspace(&c, none, none), work = t_alloc(size);
+            T_EQ_INT(convolve_fp32(&c, MLS_BACKWARD_WEIGHT, x[0], x[1], truth, work, size), MLS_OK);
+            t_free(work);
+            size = mls_conv_call_size(&c, MLS_BACKWARD_WEIGHT, none, none, 3), work = t_alloc(size);
+            sink.out = out;
+            T_EQ_INT(mls_conv_begin(&call, &c, MLS_BACKWARD_WEIGHT, &source[0], &source[1], &sink,
+                                    3, work, size),
+                     MLS_OK);
+            T_REQUIRE(call != NULL);
+            for (int b = blocks - 1; b >= 0; b--) {
+                int end = mls_conv_block_first(b + 1, n);
+                for (int i = mls_conv_block_first(b, n); i < end; i++) {
+                    mls_conv_image(call, i, b % 3, NULL);
+                }
+            }
+            for (int i = 0; i < 3; i++) mls_conv_leave(call, i);
+            mls_conv_end(call);
+            T_EQ_MEM(out, truth, bytes);
+            t_free(work);
+        }
+        t_free(x[0]), t_free(x[1]), t_free(truth), t_free(out);
+    }
+}
+
 /* Images that are tensors of their own: each has the bits that it has alone. */
 static void images_alone(void)
 {
@@ -2051,4 +2101,5 @@ T_MAIN(T_TEST(kernel_names), T_TEST(outputs), T_TEST(outputs_bad), T_TEST(worksp
        T_TEST(quantized_operands), T_TEST(fp32_chains), T_TEST(padding_left_out),
        T_TEST(group_codes_refused), T_TEST(prepared_operands), T_TEST(parts),
        T_TEST(prepared_refused), T_TEST(explained), T_TEST(call_explained), T_TEST(stages),
-       T_TEST(images_alone), T_TEST(stages_refused), T_TEST(fuzz_kernels), T_TEST(kernels_that_ran))
+       T_TEST(blocks_of_images), T_TEST(images_alone), T_TEST(stages_refused), T_TEST(fuzz_kernels),
+       T_TEST(kernels_that_ran))
