@@ -2863,7 +2863,7 @@ static int decode_text(void *user, const char *path, int32_t *h, int32_t *w, int
                        uint8_t *pixels, char *text, size_t size)
 {
     int height = 0, width = 0, colour = 0;
-    FILE *f = fopen(path, "r");
+    FILE *f = strstr(path, "fifo") ? NULL : fopen(path, "r"); /* which would wait for a writer */
     int good = f && fscanf(f, "%d %d %d", &height, &width, &colour) == 3;
     if (f) fclose(f);
     T_CHECK(user == (void *)&decodes && c == 3);
