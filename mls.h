@@ -620,11 +620,13 @@ MLS_DEF mls_status mls_formats_parse(mls_formats *formats, const char *text, cha
     }
     while (*text == ' ') text++;
     do {
-        size_t length = strcspn(text, " "), start = 0;
+        size_t length = 0, start = 0;
         char word[64] = {0};
-        const char *letter = text[0] && text[1] == '=' ? strchr(mls__role_letters, text[0]) : 0;
         int first = 0, last = 2;
-        if (letter) first = last = (int)(letter - mls__role_letters), start = 2;
+        while (text[length] && text[length] != ' ') length++;
+        for (int role = 0; role < 3 && length > 1 && text[1] == '='; role++) {
+            if (text[0] == mls__role_letters[role]) first = last = role, start = 2;
+        }
         if (length >= sizeof word) {
             return mls__formats_wrong(wrong, size, "...' is too long for a format", text, length);
         }
