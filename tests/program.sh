@@ -66,16 +66,23 @@ until_there() {
     while [ ! -s "$1" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
 }
 
+# Who runs the tests may ignore HUP, which a program inherits.
+plain=
+env --default-signal=HUP true 2>/dev/null && plain='env --default-signal=HUP'
+
 # starts OPTIONS...: in the background, as process pid; it says things in long.out and long.err.
 starts() {
-    "$program" "$@" >long.out 2>long.err </dev/null &
+    $plain "$program" "$@" >long.out 2>long.err </dev/null &
     pid=$!
 }
 
-# ends: waits for process pid; code is its exit status.
+# ends: waits for process pid, a minute at most; code is its exit status.
 ends() {
+    { sleep 60 && kill -KILL "$pid"; } &
+    watchdog=$!
     wait "$pid"
     code=$?
+    kill "$watchdog"
 } 2>/dev/null
 
 sums() {
