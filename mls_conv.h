@@ -3122,6 +3122,7 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
             int all = first && mls__fits(m, &k, mls__k_max(*first), mls__k_max(*second));
             if (!all && !mls__fits(m, &k, 0, 0)) continue;
             if (!all && first && m->fits == mls__fits_planes) k.planes[0] = k.planes[1] = 2;
+            if (!all && first && m->fits == mls__fits_planes_of_16) k.planes[0] = 2;
             size = mls__call_layout(&k, (size_t)threads, 0);
             if (size > most) most = size;
             if (all && k.size > 1) break;
