@@ -4156,7 +4156,14 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
     if (kind == MLS__S8) MLS__FN(mls__dot_s8)(tile, d);
 #endif
 #if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
-    if (kind == MLS__F32) mls__dot_scalar(kind, mr, nb, d);
+    for (size_t m = 0; kind == MLS__F32 && m < d->count; m++) { /* plain C has tiles of one row */
+        mls__dot row = *d;
+        row.a += m * d->a_m;
+        if (row.init) row.init += m * d->init_step;
+        if (row.c) row.c += m * d->c_step;
+        if (row.out) row.out += m * d->out_step;
+        mls__dot_scalar(kind, 1, 1, &row);
+    }
 #else
     if (kind == MLS__F32) MLS__FN(mls__dot_f32)(tile, d);
 #endif
