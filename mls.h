@@ -237,8 +237,12 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 #define MLS__IMPLEMENTED
 
 /* --------------------------------------------------------------------------------- >>config */
+#include <float.h>
 #include <string.h>
 
+#if FLT_MANT_DIG != 24 || FLT_MAX_EXP != 128 || DBL_MANT_DIG != 53 || DBL_MAX_EXP != 1024
+#error "mls.h: float and double must be those of IEEE 754, of 32 and 64 bits"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
     defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "mls.h: -ffast-math, or a part of it, changes results; compile this file without it"
@@ -246,7 +250,21 @@ MLS_DEF uint64_t mls_seed(uint64_t seed, uint64_t part);
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "mls.h: floats have extra precision; -msse2 -mfpmath=sse or -fexcess-precision=fast helps"
 #endif
+#if defined(__cplusplus)
+static_assert(sizeof 1.0 == sizeof(double),
+              "mls.h: -fsingle-precision-constant changes results; compile this file without it");
+#else
+_Static_assert(sizeof 1.0 == sizeof(double),
+               "mls.h: -fsingle-precision-constant changes results; compile this file without it");
+#endif
 #if defined(__clang__)
+#if __clang_major__ >= 11
+/* clang has no macro for -freciprocal-math and the like: they end here, where it knows how to. */
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wignored-pragmas"
+#pragma float_control(precise, on)
+#pragma clang diagnostic pop
+#endif
 #pragma STDC FP_CONTRACT OFF
 #endif
 

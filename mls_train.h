@@ -423,7 +423,7 @@ MLS_DEF mls_status mls_data_synthetic(mls_data *data, int32_t count, uint64_t se
 #ifndef MLS_NO_MALLOC
 MLS_DEF void mls_data_free(mls_data *data);
 #ifndef MLS_NO_STDIO
-/* Writes to path.tmp, syncs, renames: path is always a whole checkpoint, old or new. */
+/* By mls_file_save: path is always a whole checkpoint, old or new. */
 MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size);
 MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size_t note_size);
 
@@ -432,6 +432,12 @@ MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size
 MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, char *text,
                                  size_t text_size);
 MLS_DEF void mls_file_free(void *bytes);
+
+/* Writes path.tmp, brings it to the disk, and gives it the name path, in place of what had that name
+   (POSIX, Windows: in one step, so that path is always a whole file). On an error the old file stays;
+   text, if not null, names it and says why. Errors: ARGUMENT, IO, MEMORY. */
+MLS_DEF mls_status mls_file_save(const char *path, const void *bytes, size_t size, char *text,
+                                 size_t text_size);
 
 /* CIFAR-10's binary files in folder: data_batch_1.bin .. 5 (part 0) or test_batch.bin (part 1).
    text, if not null, says what is wrong with which file. Errors: IO, DATA, MEMORY. */
@@ -468,7 +474,7 @@ typedef struct mls_folder_desc {
 
 /* Pictures <class>/<file> in a folder, classes and files in byte order of their names. A class is a
    folder that has pictures: files that end in .jpg, .jpeg or .png, in letters of any case. Names
-   that start with a dot do not count. POSIX only. text, if not null, says what is wrong and where.
+   that start with a dot do not count. POSIX and MinGW only. text, if not null, says what is wrong and where.
    Errors: IO (a folder cannot be read), DATA (pictures that cannot be decoded, unless they are
    skipped, or none of a class can; of several text has the number and the first), MEMORY, SHAPE
    (too many bytes to count), ARGUMENT (no pictures; over 256 classes; a class whose name has over
@@ -3390,20 +3396,43 @@ MLS_DEF void mls_data_free(mls_data *data)
 #include <errno.h>
 #include <stdio.h>
 #if defined(__unix__) || defined(__APPLE__)
-#define MLS__POSIX 1
-#include <dirent.h>
+#define MLS__POSIX   1
+#define MLS__WINDOWS 0
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#ifdef __cplusplus
-extern "C"
+#elif defined(_WIN32)
+#define MLS__POSIX   0
+#define MLS__WINDOWS 1
+#include <io.h>
 #else
-extern
+#define MLS__POSIX   0
+#define MLS__WINDOWS 0
 #endif
-    int
-    fsync(int); /* strict C11 hides it */
+#if MLS__POSIX || defined(__MINGW32__)
+#define MLS__FOLDERS 1
+#include <dirent.h>
+#include <sys/stat.h>
 #else
-#define MLS__POSIX 0
+#define MLS__FOLDERS 0
+#endif
+/* Strict C11 hides fsync, and <windows.h> would bring a thousand macros; some hosts declare them. */
+#if defined(__GNUC__) || defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#endif
+#ifdef __cplusplus
+extern "C" {
+#endif
+#if MLS__POSIX
+extern int fsync(int);
+#elif MLS__WINDOWS
+extern __declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned long);
+#endif
+#ifdef __cplusplus
+}
+#endif
+#if defined(__GNUC__) || defined(__clang__)
+#pragma GCC diagnostic pop
 #endif
 
 static int mls__is_control(char c)
@@ -3463,18 +3492,26 @@ static char *mls__path(const char *a, const char *middle, const char *b)
     return p;
 }
 
+/* The size of a file, which is then read from its start; -1: not known. */
+static int64_t mls__file_size(FILE *f)
+{
+    int64_t end = -1;
+#if MLS__WINDOWS /* a long has 32 bits */
+    if (_fseeki64(f, 0, SEEK_END) == 0) end = _ftelli64(f);
+#else
+    if (fseek(f, 0, SEEK_END) == 0) end = ftell(f);
+#endif
+    return fseek(f, 0, SEEK_SET) == 0 ? end : -1;
+}
+
 /* The whole file in new memory, at most limit bytes. */
 static mls_status mls__file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
 {
     FILE *f = fopen(path, "rb");
-    long end = -1;
-    mls_status status = MLS_ERROR_IO;
+    int64_t end = f ? mls__file_size(f) : -1;
+    mls_status status = end < 0 ? MLS_ERROR_IO : MLS_OK;
     *bytes = 0, *size = 0;
-    if (!f) return status;
-    if (fseek(f, 0, SEEK_END) == 0) end = ftell(f);
-    if (end >= 0 && fseek(f, 0, SEEK_SET) == 0) {
-        status = (unsigned long)end > limit ? MLS_ERROR_DATA : MLS_OK;
-    }
+    if (status == MLS_OK && (uint64_t)end > limit) status = MLS_ERROR_DATA;
     if (status == MLS_OK) {
         *size = (size_t)end;
         *bytes = (uint8_t *)MLS_MALLOC(*size ? *size : 1);
@@ -3487,11 +3524,11 @@ static mls_status mls__file_read(const char *path, size_t limit, uint8_t **bytes
         MLS_FREE(*bytes);
         *bytes = 0;
     }
-    fclose(f);
+    if (f) fclose(f);
     return status;
 }
 
-/* Writes and syncs a new file. */
+/* Writes a new file and brings it to the disk. */
 static int mls__file_write(const char *path, const uint8_t *bytes, size_t size)
 {
 #if MLS__POSIX
@@ -3507,13 +3544,16 @@ static int mls__file_write(const char *path, const uint8_t *bytes, size_t size)
     return good;
 #else
     FILE *f = fopen(path, "wb");
-    int good = f && fwrite(bytes, 1, size, f) == size;
+    int good = f && fwrite(bytes, 1, size, f) == size && fflush(f) == 0;
+#if MLS__WINDOWS
+    if (good) good = _commit(_fileno(f)) == 0;
+#endif
     if (f) good = fclose(f) == 0 && good;
     return good;
 #endif
 }
 
-/* Makes a rename in the folder of path last. */
+/* Brings a rename in the folder of path to the disk. */
 static void mls__folder_sync(const char *path)
 {
 #if MLS__POSIX
@@ -3530,41 +3570,64 @@ static void mls__folder_sync(const char *path)
     }
     MLS_FREE(folder);
 #else
-    (void)path;
+    (void)path; /* Windows has done it, others do not know how */
 #endif
+}
+
+/* Gives a file the name of another one, which it replaces. */
+static int mls__file_rename(const char *from, const char *to)
+{
+#if MLS__WINDOWS
+    const unsigned long replace = 1, write_through = 8;
+    if (MoveFileExA(from, to, replace | write_through)) return 1;
+    errno = EACCES; /* nearly always: another program has the file open */
+    return 0;
+#elif MLS__POSIX
+    return rename(from, to) == 0;
+#else
+    return rename(from, to) == 0 || (remove(to) == 0 && rename(from, to) == 0);
+#endif
+}
+
+MLS_DEF mls_status mls_file_save(const char *path, const void *bytes, size_t size, char *text,
+                                 size_t text_size)
+{
+    char *temporary;
+    mls_status status = MLS_OK;
+    if (text && text_size) text[0] = 0;
+    if (!path || (size && !bytes)) return MLS_ERROR_ARGUMENT;
+    temporary = mls__path(path, "", ".tmp");
+    if (!temporary)
+        return mls__file_error(text, text_size, MLS_ERROR_MEMORY, "no memory for", path);
+    errno = 0;
+    if (mls__file_write(temporary, (const uint8_t *)bytes, size) &&
+        mls__file_rename(temporary, path)) {
+        mls__folder_sync(path);
+    } else {
+        status = mls__io_error(text, text_size, MLS_ERROR_IO, "cannot write", path);
+        remove(temporary);
+    }
+    MLS_FREE(temporary);
+    return status;
 }
 
 MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size)
 {
     size_t size;
     uint8_t *bytes;
-    char *temporary;
     mls_status status;
     if (!net || !path) return MLS_ERROR_ARGUMENT;
     mls__clear(net);
     size = mls_net_checkpoint_size(net, note_size);
     if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
     bytes = (uint8_t *)MLS_MALLOC(size);
-    temporary = mls__path(path, "", ".tmp");
-    status = bytes && temporary ? mls_net_checkpoint_write(net, note, note_size, bytes, size)
-                                : mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
+    if (!bytes) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
+    status = mls_net_checkpoint_write(net, note, note_size, bytes, size);
     if (status == MLS_OK) {
-        if (!mls__file_write(temporary, bytes, size) || rename(temporary, path) != 0) {
-            int reason = errno;
-            status =
-                mls__file_error(net->text, sizeof net->text, MLS_ERROR_IO, "cannot write", path);
-            if (reason) {
-                mls__say(net->text, sizeof net->text, ": ");
-                mls__say(net->text, sizeof net->text, strerror(reason));
-            }
-            net->status = status;
-            remove(temporary);
-        } else {
-            mls__folder_sync(path);
-        }
+        status = mls_file_save(path, bytes, size, net->text, sizeof net->text);
+        net->status = status;
     }
-    if (bytes) MLS_FREE(bytes);
-    if (temporary) MLS_FREE(temporary);
+    MLS_FREE(bytes);
     return status;
 }
 
@@ -3693,7 +3756,7 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
     return status;
 }
 
-#if MLS__POSIX
+#if MLS__FOLDERS
 /* Names, one behind the other, and where each begins; of pictures also the class. */
 typedef struct mls__name {
     size_t at;
@@ -4016,7 +4079,7 @@ MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h
     desc.path = folder, desc.decode = decode, desc.h = h, desc.w = w, desc.user = user;
     return mls_data_pictures(data, &desc, text, size);
 }
-#endif /* MLS__POSIX */
+#endif /* MLS__FOLDERS */
 #endif /* MLS_NO_STDIO */
 #endif /* MLS_NO_MALLOC */
 

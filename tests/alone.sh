@@ -8,6 +8,17 @@ CXX=${CXX:-g++}
 NM=${NM:-nm}
 root=$(pwd)
 warnings="-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror"
+# What careful hosts add. Not here: what the language needs or C11 is for (-Wpadded,
+# -Wdeclaration-after-statement), and what calls good code bad (-Wfloat-equal, -Wcomma).
+careful="-Wredundant-decls -Wmissing-declarations -Wcast-qual -Wundef -Wwrite-strings
+    -Wdouble-promotion -Wfloat-conversion -Wsign-conversion -Wpointer-arith -Wvla -Wformat=2
+    -Wswitch-enum -Wimplicit-fallthrough -Winit-self -Wnull-dereference -Wdate-time -Wunused"
+careful_c="-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wnested-externs"
+careful_gcc="-Wcast-align=strict -Wlogical-op -Wduplicated-cond -Walloca"
+careful_clang="-Wcast-align -Wshorten-64-to-32 -Wunreachable-code -Wassign-enum -Wnewline-eof
+    -Wmissing-variable-declarations -Wextra-semi-stmt -Wshadow-all"
+# of the declarations alone, in C++
+careful_use="-Wold-style-cast -Wzero-as-null-pointer-constant -Wextra-semi"
 passed=0
 failed=0
 work=$(mktemp -d) || exit 1
@@ -53,6 +64,15 @@ refused() {
     fi
 }
 
+# linked OPTION TEXT COMPILER...: floats.c, compiled as usual and linked with the option, says TEXT
+linked() {
+    option=$1 text=$2
+    shift 2
+    "$@" -O1 -DMLS_NO_SIMD -c "$work/floats.c" -o "$work/floats.o" &&
+        "$1" "$option" "$work/floats.o" -o "$work/program" && "$work/program" >"$work/said" &&
+        grep -q "$text" "$work/said"
+}
+
 # make_file NAME LINES...: a file of these lines
 make_file() {
     file=$work/$1
@@ -91,6 +111,14 @@ make_file use.c "#include \"$root/mls_train.h\"" "#ifdef __cplusplus" 'extern "C
 make_file main.c "$define" "#include \"$root/mls_train.h\"" "#ifdef __cplusplus" 'extern "C"' "#endif" \
     "int other(void);" "int main(void)" "{" "    mls_augment augment;" \
     "    return mls_data_normalise(0, &augment) == MLS_OK || other();" "}"
+# says what the quantizer says: a link with -ffast-math sets the processor to flush small floats
+make_file floats.c "$define" "#include \"$root/mls.h\"" "#include <stdio.h>" "int main(void)" "{" \
+    "    static uint64_t memory[64];" "    float x[4] = {1, 2, 3, 4};" "    mls_tensor t;" \
+    "    mls_format f = {2, 1, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};" \
+    "    mls_shape s = {1, 1, 1, 4};" \
+    "    mls_tensor_init(&t, f, s, memory, sizeof memory);" \
+    "    puts(mls_status_string(mls_quantize(&t, x, 0)));" \
+    "    return 0;" "}"
 make_file static_main.c "#define MLS_STATIC" "$define" "#include \"$root/mls_train.h\"" \
     "#ifdef __cplusplus" 'extern "C"' "#endif" "int other(void);" "int main(void)" "{" \
     "    return mls_kernel_count() < 1 || other();" "}"
@@ -125,11 +153,13 @@ for entry in $compilers; do
     fi
     standard="-std=c11"
     [ "$language" = c++ ] && standard="-x c++ -std=c++17"
+    case $cc in *clang*) hard="$careful $careful_clang" ;; *) hard="$careful $careful_gcc" ;; esac
+    case $language in c) hard="$hard $careful_c" use='' ;; *) use=$careful_use ;; esac
     # shellcheck disable=SC2086 # lists of options
     {
         for stem in mls mls_conv mls_train; do
             check "$cc $stem.h, declarations" \
-                "$cc" $standard -O0 $warnings -c "$work/declare_$stem.c" -o "$work/o"
+                "$cc" $standard -O0 $warnings $hard $use -c "$work/declare_$stem.c" -o "$work/o"
             check "$cc $stem.h, implementation" \
                 "$cc" $standard -O0 $warnings -c "$work/implement_$stem.c" -o "$work/o"
         done
@@ -149,8 +179,10 @@ for entry in $compilers; do
         # warnings that need the optimizer, and the threads
         level=-O2
         [ "$language" = c++ ] && level=-O1
-        check "$cc $level -fopenmp" \
-            "$cc" $standard $level -fopenmp $warnings -c "$work/implement.c" -o "$work/o"
+        check "$cc $level -fopenmp, all warnings" \
+            "$cc" $standard $level -fopenmp $warnings $hard -c "$work/implement.c" -o "$work/o"
+        check "$cc, a host that wants all of POSIX" "$cc" $standard -fsyntax-only $warnings $hard \
+            -D_GNU_SOURCE "$work/implement.c"
         refused "$cc -ffast-math" "compile this file without it" \
             "$cc" $standard -fsyntax-only -ffast-math "$work/implement.c"
         refused "$cc -ffinite-math-only" "compile this file without it" \
@@ -160,12 +192,20 @@ for entry in $compilers; do
             refused "$cc -funsafe-math-optimizations" "compile this file without it" \
                 "$cc" $standard -fsyntax-only -funsafe-math-optimizations "$work/implement.c"
         fi
+        case $cc in *clang*) ;; *)
+            refused "$cc -fsingle-precision-constant" "compile this file without it" \
+                "$cc" $standard -fsyntax-only -fsingle-precision-constant "$work/implement.c" ;;
+        esac
         if [ "$language" = c ]; then
             refused "$cc -Ofast" "compile this file without it" \
                 "$cc" $standard -fsyntax-only -Ofast "$work/implement.c"
             refused "$cc, MLS_MALLOC without MLS_FREE" "define both" \
                 "$cc" $standard -fsyntax-only '-DMLS_MALLOC(x)=0' "$work/implement.c"
         fi
+        # the options of a link are not known when the file is compiled: found out at run time
+        check "$cc, linked as usual" linked -O1 '^ok' "$cc" $standard
+        check "$cc, linked with -ffast-math: refused at run time" \
+            linked -ffast-math 'flushes small ones to zero' "$cc" $standard
         # one implementation, used from another file
         check "$cc, two files" "$cc" $standard -O0 $warnings "$work/main.c" "$work/use.c" \
             -o "$work/program"
