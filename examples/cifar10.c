@@ -6,9 +6,10 @@
        ./cifar10 --help
 
    The file reads from top to bottom: system, options, pictures, data, model, settings, checkpoints,
-   files, progress, training, main; pictures.h decodes. Functions that can fail return false and leave a text in a failure; only main
-   prints it. Results go to stdout, progress to stderr. Needs C11, POSIX and stb_image.h (Debian:
-   libstb-dev); with -DNO_PICTURES it does without stb_image and reads no picture files.
+   files, progress, training, main; pictures.h decodes. Functions that can fail return false and
+   leave a text in a failure; only main prints it. Results go to stdout, progress to stderr. Needs
+   C11, POSIX or Windows (MinGW), and stb_image.h (Debian: libstb-dev); with -DNO_PICTURES it does
+   without stb_image and reads no picture files.
 
    The digest at the end depends on options, seed and data alone: not on the kernel, the number of
    threads, the compiler, or whether the run was interrupted and resumed.
@@ -29,11 +30,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
+#ifdef _WIN32
+#include <direct.h>
+#include <io.h>
+#include <process.h>
+#include <sys/locking.h>
+#else
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -49,6 +57,13 @@
 #define CHANNELS  3
 #define PATH_SIZE 1024
 
+/* The arguments of a function are as those of printf: C's, not those of Microsoft's library. */
+#ifdef __MINGW_PRINTF_FORMAT
+#define PRINTF(format_at, first) __attribute__((format(__MINGW_PRINTF_FORMAT, format_at, first)))
+#else
+#define PRINTF(format_at, first) __attribute__((format(printf, format_at, first)))
+#endif
+
 /* What went wrong. status is the exit status: 1 the work failed, 2 it was not started, or a file
    could not be read or written. */
 typedef struct failure {
@@ -56,8 +71,7 @@ typedef struct failure {
     char text[PATH_SIZE + 512];
 } failure;
 
-__attribute__((format(printf, 3, 4))) static bool fail(failure *f, int status, const char *format,
-                                                       ...)
+PRINTF(3, 4) static bool fail(failure *f, int status, const char *format, ...)
 {
     va_list list;
     f->status = status;
@@ -67,16 +81,14 @@ __attribute__((format(printf, 3, 4))) static bool fail(failure *f, int status, c
     return false;
 }
 
+static bool is_finite(double x)
+{
+    return fabs(x) <= DBL_MAX;
+}
+
 /* ---- system ---- */
 
 /* What is not C11, in functions so small that another system can have its own. */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The only mutable global: a signal handler has nothing else to write to. */
 static volatile sig_atomic_t stop_requested;
@@ -85,6 +97,111 @@ static void request_stop(int number)
 {
     (void)number;
     stop_requested = 1;
+}
+
+static bool is_file(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+#ifdef _WIN32
+
+/* Of the whole process, in milliseconds: Microsoft's clock() is no processor time. */
+static double now(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* A request to stop, as below; the system forgets the handler at the first signal. */
+static void catch_signals(void)
+{
+    signal(SIGINT, request_stop);
+    signal(SIGTERM, request_stop);
+    signal(SIGBREAK, request_stop);
+}
+
+static bool is_screen(FILE *stream)
+{
+    const char *terminal = getenv("TERM");
+    return _isatty(_fileno(stream)) && terminal && *terminal && strcmp(terminal, "dumb") != 0;
+}
+
+static int columns(FILE *stream)
+{
+    const char *text = getenv("COLUMNS");
+    int said = text ? atoi(text) : 0;
+    (void)stream;
+    return said < 1 || said > 1000 ? 80 : said;
+}
+
+static bool is_separator(char c)
+{
+    return c == '/' || c == '\\';
+}
+
+static bool make_directory(const char *path)
+{
+    size_t length = strlen(path);
+    return (length && path[length - 1] == ':') || _mkdir(path) == 0 || errno == EEXIST;
+}
+
+static bool can_read(const char *folder)
+{
+    return _access(folder, 4) == 0;
+}
+
+static bool can_write(const char *folder)
+{
+    return _access(folder, 2) == 0;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+    char whole[2][PATH_SIZE + 2];
+    return _fullpath(whole[0], a, PATH_SIZE) && _fullpath(whole[1], b, PATH_SIZE) &&
+           _stricmp(whole[0], whole[1]) == 0;
+}
+
+static bool hold_lock(const char *path, long *holder)
+{
+    int file = _open(path, _O_RDWR | _O_CREAT | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
+    *holder = 0;
+    if (file < 0) return false;
+    if (_locking(file, _LK_NBLCK, 1) == 0) return true;
+    *holder = -1;
+    _close(file);
+    return false;
+}
+
+static bool flush_to_disk(FILE *file)
+{
+    return fflush(file) == 0 && _commit(_fileno(file)) == 0;
+}
+
+static int run_gnuplot(const char *folder)
+{
+    char back[PATH_SIZE];
+    intptr_t status = -1;
+    if (!_getcwd(back, sizeof back) || _chdir(folder) != 0) return 126;
+    status = _spawnlp(_P_WAIT, "gnuplot", "gnuplot", "plot.gp", (char *)NULL);
+    if (_chdir(back) != 0) return 126;
+    return status == -1 ? 127 : (int)status;
+}
+
+#else
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* From here on a signal is a request that training obeys between two steps, so that it can save
@@ -135,16 +252,19 @@ static bool make_directory(const char *path)
     return mkdir(path, 0777) == 0 || errno == EEXIST;
 }
 
-static bool is_file(const char *path)
+static bool is_separator(char c)
 {
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+    return c == '/';
 }
 
-static bool is_directory(const char *path)
+static bool can_read(const char *folder)
 {
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+    return access(folder, R_OK | X_OK) == 0;
+}
+
+static bool can_write(const char *folder)
+{
+    return access(folder, W_OK | X_OK) == 0;
 }
 
 static bool same_directory(const char *a, const char *b)
@@ -154,7 +274,7 @@ static bool same_directory(const char *a, const char *b)
 }
 
 /* Holds the file at path, made if need be, until the program ends in whatever way. False with the
-   process that holds it in holder, or with 0 and errno. A file system without locks has none to
+   process that holds it in holder (-1: another one), or with 0 and errno. A file system without locks has none to
    give, and then nothing is held. */
 static bool hold_lock(const char *path, long *holder)
 {
@@ -190,6 +310,8 @@ static int run_gnuplot(const char *folder)
     return WEXITSTATUS(status);
 }
 
+#endif
+
 /* ---- lines for people ---- */
 
 /* Parts with two spaces between them; those that would make the line too wide are left out. */
@@ -198,7 +320,7 @@ typedef struct parts {
     int length, most;
 } parts;
 
-__attribute__((format(printf, 2, 3))) static void add_part(parts *l, const char *format, ...)
+PRINTF(2, 3) static void add_part(parts *l, const char *format, ...)
 {
     char part[128];
     va_list list;
@@ -222,7 +344,7 @@ static const char *shell_word(const char *path, char word[PATH_SIZE + 8])
 }
 
 /* Breaks a text between words into lines that are not too wide. */
-__attribute__((format(printf, 2, 3))) static void say(FILE *to, const char *format, ...)
+PRINTF(2, 3) static void say(FILE *to, const char *format, ...)
 {
     char text[2048];
     int at = 0, most = columns(to);
@@ -650,8 +772,9 @@ static bool keep_some(mls_data *data, int64_t limit, failure *f)
 static bool exists(const char *folder, const char *name)
 {
     char path[PATH_SIZE];
+    struct stat s;
     int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-    return length > 0 && length < PATH_SIZE && access(path, F_OK) == 0;
+    return length > 0 && length < PATH_SIZE && stat(path, &s) == 0;
 }
 
 static bool has_folder(const char *folder, const char *name)
@@ -739,7 +862,7 @@ static bool is_folder(const char *path, failure *f)
     size_t i = 0;
     if (strlen(path) > PATH_SIZE - 300) return fail(f, 2, "--data: the name is too long");
     bool there = stat(path, &s) == 0, folder = there && S_ISDIR(s.st_mode);
-    if (folder && access(path, R_OK | X_OK) == 0) return true;
+    if (folder && can_read(path)) return true;
     const char *reason = there && !folder ? "not a folder" : strerror(errno);
     if (there && find_data(path, found)) {
         return fail(f, 2, "--data %s: %s; did you mean %s?", path, reason, found);
@@ -951,8 +1074,7 @@ static void add_setting(settings *s, char *key, char *value)
     }
 }
 
-__attribute__((format(printf, 3, 4))) static void put(settings *s, const char *key,
-                                                      const char *format, ...)
+PRINTF(3, 4) static void put(settings *s, const char *key, const char *format, ...)
 {
     va_list list, again;
     va_start(list, format);
@@ -1279,7 +1401,7 @@ static bool get_progress(progress *to, const settings *from)
         if (!value) return false;
         int64_t count = progress_table[i].real ? 0 : strtoll(value, &end, 10);
         double real = progress_table[i].real ? strtod(value, &end) : 0;
-        if (*end || end == value || count < 0 || !isfinite(real)) return false;
+        if (*end || end == value || count < 0 || !is_finite(real)) return false;
         memcpy(at, progress_table[i].real ? (const void *)&real : (const void *)&count, 8);
     }
     return true;
@@ -1454,22 +1576,23 @@ static bool make_folder(const char *name, failure *f)
     size_t length = strlen(name);
     if (length > PATH_SIZE - 64) return fail(f, 2, "--out: the name is too long");
     for (size_t i = 1; i <= length; i++) {
-        if (name[i] != '/' && name[i]) continue;
+        if (name[i] && !is_separator(name[i])) continue;
         snprintf(path, sizeof path, "%.*s", (int)i, name);
         if (!make_directory(path)) {
             return fail(f, 2, "--out: cannot create %s: %s", path, strerror(errno));
         }
     }
     snprintf(path, sizeof path, "%s/.", name); /* a file is no folder */
-    if (access(path, W_OK | X_OK) == 0) return true;
+    if (can_write(path)) return true;
     return fail(f, 2, "--out: cannot write to %s: %s", name, strerror(errno));
 }
 
 static bool in_folder(const char *file, const char *folder)
 {
     char path[PATH_SIZE];
-    const char *slash = strrchr(file, '/');
-    snprintf(path, sizeof path, "%.*s.", slash ? (int)(slash - file) + 1 : 0, file);
+    size_t length = strlen(file);
+    while (length && !is_separator(file[length - 1])) length--;
+    snprintf(path, sizeof path, "%.*s.", (int)length, file);
     return same_directory(path, folder);
 }
 
@@ -1481,6 +1604,7 @@ static bool lock_folder(const char *folder, failure *f)
     snprintf(path, sizeof path, "%s/lock", folder);
     if (hold_lock(path, &holder)) return true;
     if (holder == 0) return fail(f, 2, "--out: %s: %s", path, strerror(errno));
+    if (holder < 0) return fail(f, 2, "--out: another run is at work in %s", folder);
     return fail(f, 2, "--out: another run, process %ld, is at work in %s", holder, folder);
 }
 
@@ -1548,52 +1672,41 @@ static bool claim_folder(const job *j, const options *o, const char *folder, fai
     return good;
 }
 
-/* Ends the writing of copy, null if it could not be opened: it takes the place of path, or goes. */
-static bool replace(const char *path, const char *copy, FILE *to, bool good, failure *f)
-{
-    if (to && fclose(to) != 0) good = false;
-    if (good && rename(copy, path) == 0) return true;
-    fail(f, 2, "%s: %s", path, strerror(errno));
-    remove(copy);
-    return false;
-}
-
 /* Drops what comes after an epoch, and a line that a crash cut off. */
 static bool trim_log(const char *path, int64_t epoch, failure *f)
 {
-    char copy[PATH_SIZE + 32], *text = NULL;
-    size_t size = 0;
+    char text[PATH_SIZE + 256], head[64];
+    void *bytes;
+    size_t size, kept = 0;
     long long number;
-    FILE *to = NULL, *from = fopen(path, "r");
-    if (!from && errno == ENOENT) return true;
-    snprintf(copy, sizeof copy, "%s.tmp", path);
-    if (from) to = fopen(copy, "w");
-    bool good = to != NULL;
-    for (ssize_t length; good && (length = getline(&text, &size, from)) > 0;) {
-        if (text[length - 1] != '\n') break;
-        if (sscanf(text, "{\"epoch\":%lld", &number) == 1 && number > epoch) break;
-        good = fputs(text, to) >= 0;
+    if (!is_file(path)) return true;
+    if (mls_file_load(path, &bytes, &size, text, sizeof text) != MLS_OK)
+        return fail(f, 2, "%s", text);
+    while (kept < size) {
+        const char *line = (const char *)bytes + kept, *end = memchr(line, '\n', size - kept);
+        if (!end) break;
+        size_t length = (size_t)(end - line) + 1;
+        snprintf(head, sizeof head, "%.*s", (int)(length < 60 ? length : 60), line);
+        if (sscanf(head, "{\"epoch\":%lld", &number) == 1 && number > epoch) break;
+        kept += length;
     }
-    free(text);
-    if (from && ferror(from)) good = false;
-    if (from) fclose(from);
-    return replace(path, copy, to, good, f);
+    bool good = mls_file_save(path, bytes, kept, text, sizeof text) == MLS_OK;
+    mls_file_free(bytes);
+    return good || fail(f, 2, "%s", text);
 }
 
 static bool write_config(const job *j, const options *o, const char *folder, failure *f)
 {
-    char path[PATH_SIZE + 16], copy[PATH_SIZE + 32];
+    char path[PATH_SIZE + 16], text[PATH_SIZE + 256];
     settings s = {0};
     describe(j, o, &s);
     char *json = write_settings(&s, true);
     free_settings(&s);
     if (!json) return fail(f, 1, "no memory for %s/config.json", folder);
     snprintf(path, sizeof path, "%s/config.json", folder);
-    snprintf(copy, sizeof copy, "%s.tmp", path);
-    FILE *file = fopen(copy, "w");
-    bool good = file && fputs(json, file) >= 0;
+    bool good = mls_file_save(path, json, strlen(json), text, sizeof text) == MLS_OK;
     free(json);
-    return replace(path, copy, file, good, f);
+    return good || fail(f, 2, "%s", text);
 }
 
 static bool open_log(run *r, failure *f)
@@ -1931,7 +2044,7 @@ static bool train_batch(run *r, failure *f)
                                        r->images, r->labels);
     if (status != MLS_OK) return fail(f, 1, "batch: %s", mls_status_string(status));
     status = mls_net_step(&r->net, r->images, r->labels, count, &sgd, &result);
-    if (status != MLS_OK || !isfinite(result.loss)) return stopped(r, "in", status, f);
+    if (status != MLS_OK || !is_finite(result.loss)) return stopped(r, "in", status, f);
     r->seconds += now() - start, r->trained += count;
     p->loss += result.loss * count, p->correct += result.correct, p->images += count, p->batch++;
     if (p->batch > 9) warn_early(r, p->loss / (double)p->images, p->correct, p->images, 3);
@@ -1959,7 +2072,7 @@ static bool test_net(run *r, double *loss, int64_t *correct, failure *f)
         if (status != MLS_OK) return stopped(r, "in the test of", status, f);
         *correct += result.correct, *loss += result.loss * count;
     }
-    *loss = isfinite(*loss) ? *loss / (double)test->count : DBL_MAX; /* a number in the log */
+    *loss = is_finite(*loss) ? *loss / (double)test->count : DBL_MAX; /* a number in the log */
     return true;
 }
 
