@@ -31,6 +31,8 @@
        MLS_DEF          own decoration of the public functions instead (dllexport, ...)
        MLS_NO_SIMD      scalar code only
        MLS_NO_THREADS   no OpenMP and no atomics (single-threaded firmware)
+       MLS_WIN64_AVX    gcc for 64-bit Windows: use AVX2 and AVX-512, too. Only with a compiler whose
+                        AVX code does not crash there, as those of Debian, MSYS2 and w64devkit
        MLS_ASSERT(x)    check of internal invariants; nothing by default
        MLS_HEADER, MLS_CONV_HEADER, MLS_TRAIN_HEADER   names, if the files are renamed ("my_mls.h")
        (MLS_MALLOC, MLS_FREE, MLS_NO_MALLOC, MLS_NO_STDIO: see mls_train.h; this file never allocates)
@@ -1045,6 +1047,14 @@ static uint16_t mls__group_code(mls_format f, float ratio)
 #define MLS__UNITS_AMX(X)
 #endif
 
+/* gcc for 64-bit Windows stores vectors of 32 bytes with aligned moves to a stack that is aligned to
+   16: a crash, unless the compiler is patched (gcc bug 54412). It has no macro that tells. */
+#if defined(_WIN64) && !defined(__clang__) && !defined(MLS_WIN64_AVX)
+#define MLS__AVX 0
+#else
+#define MLS__AVX 1
+#endif
+
 /* MLS__UNITS(X): X(unit, vectors) for each unit, worst first. The quantizer and the layers of a
    unit are those of the unit that vectors names: more dot products do not help them. */
 #if MLS__X86
@@ -1141,7 +1151,8 @@ static unsigned mls__units_find(void)
 #if MLS__X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("sse4.1")) found |= 1u << mls__index_sse41;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return found;
+    if (!MLS__AVX || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return found;
     found |= 1u << mls__index_avx2;
 #if MLS__HAS_AVXVNNI
     {

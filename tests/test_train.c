@@ -20,8 +20,20 @@ static void test_free(void *memory);
 #include <sys/stat.h>
 #include <unistd.h>
 #define FILES 1
+#elif defined(__MINGW32__)
+#include <direct.h>
+#include <process.h>
+#include <sys/stat.h>
+#define FILES             1
+#define WINDOWS           1
+#define mkdir(path, mode) _mkdir(path)
+#define rmdir(path)       _rmdir(path)
+#define getpid()          _getpid()
 #else
 #define FILES 0
+#endif
+#ifndef WINDOWS
+#define WINDOWS 0
 #endif
 
 /* ---- an allocator that counts, fails on demand, and sees writes behind a block */
@@ -2622,7 +2634,7 @@ static const char *path_in(const char *name)
 
 static void folder_make(void)
 {
-    const char *base = getenv("TMPDIR");
+    const char *base = getenv(WINDOWS ? "TEMP" : "TMPDIR");
     snprintf(folder, sizeof folder, "%s/test_train.%ld", base && *base ? base : "/tmp",
              (long)getpid());
     mkdir(folder, 0777);
@@ -2635,6 +2647,21 @@ static int file_write(const char *name, const void *bytes, size_t size)
     if (f) good = fclose(f) == 0 && good;
     T_CHECK(good);
     return good;
+}
+
+/* A second name for a file; on Windows a copy. */
+static int file_link(const char *from, const char *to)
+{
+#if WINDOWS
+    void *bytes;
+    size_t size;
+    int good = mls_file_load(from, &bytes, &size, NULL, 0) == MLS_OK;
+    if (good) good = mls_file_save(to, bytes, size, NULL, 0) == MLS_OK;
+    mls_file_free(bytes);
+    return good ? 0 : -1;
+#else
+    return link(from, to);
+#endif
 }
 
 static int file_exists(const char *name)
@@ -2732,6 +2759,66 @@ static void save_and_load(void)
     rig_free(&a), rig_free(&b);
 }
 
+/* Over a file that somebody has open, which Windows refuses: the old one is whole then, and later it
+   is replaced. */
+static void save_over_an_open_file(void)
+{
+    mls_net_desc desc = desc_low(4);
+    mls_status status;
+    uint64_t digest, later;
+    FILE *open;
+    rig r;
+    folder_make();
+    if (!rig_make(&r, &desc, small_net)) return;
+    train(&r, 0, 1, 4, SMALL_IMAGE, 10);
+    digest = mls_net_digest(&r.net);
+    T_EQ_INT(mls_net_save(&r.net, path_in("net"), NULL, 0), MLS_OK);
+    train(&r, 1, 1, 4, SMALL_IMAGE, 10);
+    later = mls_net_digest(&r.net);
+    open = fopen(path_in("net"), "rb");
+    T_REQUIRE(open);
+    status = mls_net_save(&r.net, path_in("net"), NULL, 0);
+    T_EQ_INT(status, WINDOWS ? MLS_ERROR_IO : MLS_OK);
+    T_CHECK(status == MLS_OK || (strstr(r.net.text, "net: ") && !file_exists("net.tmp")));
+    fclose(open);
+    T_EQ_INT(mls_net_load(&r.net, path_in("net"), NULL, 0), MLS_OK);
+    T_CHECK(mls_net_digest(&r.net) == (WINDOWS ? digest : later));
+    for (int i = 0; i < 3; i++) {
+        T_EQ_INT(mls_net_save(&r.net, path_in("net"), NULL, 0), MLS_OK);
+    }
+    remove(path_in("net"));
+    rmdir(folder);
+    rig_free(&r);
+}
+
+/* Any bytes, none included, and a text for what goes wrong. */
+static void files_saved_and_loaded(void)
+{
+    static uint8_t bytes[100000];
+    char text[300];
+    void *back;
+    size_t size;
+    folder_make();
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7 + i / 256);
+    for (size_t n = sizeof bytes; n < sizeof bytes + 1; n = n ? n / 10 : sizeof bytes + 1) {
+        T_EQ_INT(mls_file_save(path_in("file"), bytes, n, text, sizeof text), MLS_OK);
+        T_CHECK(!text[0] && !file_exists("file.tmp"));
+        T_EQ_INT(mls_file_load(path_in("file"), &back, &size, text, sizeof text), MLS_OK);
+        T_EQ_INT(size, n);
+        T_EQ_MEM(back, bytes, n);
+        mls_file_free(back);
+    }
+    T_EQ_INT(mls_file_save(path_in("no/file"), bytes, 3, text, sizeof text), MLS_ERROR_IO);
+    T_CHECK(strstr(text, "cannot write: ") && strstr(text, "no/file: "));
+    T_EQ_INT(mls_file_save(path_in("no/file"), bytes, 3, NULL, 0), MLS_ERROR_IO);
+    T_EQ_INT(mls_file_save(NULL, bytes, 3, text, sizeof text), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(mls_file_save(path_in("file"), NULL, 3, text, sizeof text), MLS_ERROR_ARGUMENT);
+    remove(path_in("file"));
+    rmdir(folder);
+    T_EQ_INT(live_blocks, 0);
+}
+
+#if !WINDOWS
 /* The disk is full in the middle of a save: the old checkpoint is whole. */
 static void save_fails(void)
 {
@@ -2764,6 +2851,7 @@ static void save_fails(void)
     rig_free(&r);
     if (status == MLS_OK) T_SKIP("files have no largest size here");
 }
+#endif
 
 enum {
     PICTURES = 10000,
@@ -2839,11 +2927,11 @@ static void cifar_files(void)
     remove(path_in("test_batch.bin"));
     cifar_write("data_batch_1.bin", 0, CIFAR_FILE, -1);
     cifar_write("data_batch_2.bin", 1, CIFAR_FILE, -1);
-    T_CHECK(link(path_in("data_batch_1.bin"), path_in("data_batch_3.bin")) == 0);
-    T_CHECK(link(path_in("data_batch_2.bin"), path_in("data_batch_4.bin")) == 0);
+    T_CHECK(file_link(path_in("data_batch_1.bin"), path_in("data_batch_3.bin")) == 0);
+    T_CHECK(file_link(path_in("data_batch_2.bin"), path_in("data_batch_4.bin")) == 0);
     T_EQ_INT(mls_data_cifar10(&data, folder, 0, text, sizeof text), MLS_ERROR_IO);
     T_CHECK(strstr(text, "data_batch_5.bin") != NULL); /* the one that is missing */
-    T_CHECK(link(path_in("data_batch_1.bin"), path_in("data_batch_5.bin")) == 0);
+    T_CHECK(file_link(path_in("data_batch_1.bin"), path_in("data_batch_5.bin")) == 0);
     T_EQ_INT(mls_data_cifar10(&data, folder, 0, text, sizeof text), MLS_OK);
     check_cifar(&data, 5);
     mls_data_free(&data);
@@ -3055,13 +3143,14 @@ static void folder_letters_of_any_case(void)
     mls_folder_desc desc;
     char text[300];
     tree_make();
-    for (int i = 0; i < 7; i++) file_write(names[i], "2 2 7", 5);
+    const int count = WINDOWS ? 6 : 7; /* no control characters there */
+    for (int i = 0; i < count; i++) file_write(names[i], "2 2 7", 5);
     desc = folder_desc();
     T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
     T_CHECK(data.count == 10 && data.classes == 3);
-    T_EQ_INT(heard.count[MLS_LEFT_OUT_NAME], 5);
+    T_EQ_INT(heard.count[MLS_LEFT_OUT_NAME], count - 2);
     mls_data_free(&data);
-    for (int i = 0; i < 7; i++) remove(path_in(names[i]));
+    for (int i = 0; i < count; i++) remove(path_in(names[i]));
     tree_remove();
 }
 
@@ -3080,7 +3169,11 @@ static void folder_tells_what_it_leaves_out(void)
     char text[300];
     tree_make();
     T_CHECK(mkdir(path_in("tree/a/deep.png"), 0777) == 0);
+#if WINDOWS
+    T_CHECK(mkdir(path_in("tree/a/fifo.png"), 0777) == 0);
+#else
     T_CHECK(mkfifo(path_in("tree/a/fifo.png"), 0666) == 0);
+#endif
     desc = folder_desc();
     T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
     T_EQ_INT(data.count, 6);
@@ -3093,7 +3186,7 @@ static void folder_tells_what_it_leaves_out(void)
     desc.left_out = NULL; /* nobody needs to listen */
     T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_OK);
     mls_data_free(&data);
-    remove(path_in("tree/a/fifo.png"));
+    if (remove(path_in("tree/a/fifo.png")) != 0) rmdir(path_in("tree/a/fifo.png"));
     rmdir(path_in("tree/a/deep.png"));
     tree_remove();
     T_EQ_INT(live_blocks, 0);
@@ -3147,7 +3240,7 @@ static void folder_names_of_classes(void)
     mls_data data;
     mls_folder_desc desc;
     tree_make();
-    for (int i = 0; i < 4; i++) {
+    for (int i = WINDOWS ? 2 : 0; i < 4; i++) { /* no control characters there */
         char *to = name[i == 3 ? 2 : i];
         if (i >= 2) memset(to + 5, 'x', 66 - (size_t)i), to[71 - i] = 0; /* 64, then 63 */
         snprintf(file, sizeof file, "%s/1.png", to);
@@ -3229,12 +3322,17 @@ static void failing_allocations(void)
     tree_remove();
     rig_free(&r);
 }
-#define FILE_TESTS                                                                           \
-    T_TEST(save_and_load), T_TEST(save_fails), T_TEST(cifar_files), T_TEST(folder_pictures), \
-        T_TEST(folder_of_many_classes), T_TEST(folder_that_grows),                           \
-        T_TEST(folder_letters_of_any_case), T_TEST(folder_tells_what_it_leaves_out),         \
-        T_TEST(folder_names_all_bad_pictures), T_TEST(folder_names_of_classes),              \
-        T_TEST(failing_allocations),
+#if WINDOWS
+#define SAVE_FAILS
+#else
+#define SAVE_FAILS T_TEST(save_fails),
+#endif
+#define FILE_TESTS                                                                               \
+    T_TEST(save_and_load), T_TEST(save_over_an_open_file), T_TEST(files_saved_and_loaded),       \
+        SAVE_FAILS T_TEST(cifar_files), T_TEST(folder_pictures), T_TEST(folder_of_many_classes), \
+        T_TEST(folder_that_grows), T_TEST(folder_letters_of_any_case),                           \
+        T_TEST(folder_tells_what_it_leaves_out), T_TEST(folder_names_all_bad_pictures),          \
+        T_TEST(folder_names_of_classes), T_TEST(failing_allocations),
 #else
 #define FILE_TESTS
 #endif /* FILES */
