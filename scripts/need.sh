@@ -26,6 +26,9 @@ package() {
     riscv64-linux-gnu-gcc) echo gcc-riscv64-linux-gnu libc6-dev-riscv64-cross ;;
     s390x-linux-gnu-gcc) echo gcc-s390x-linux-gnu libc6-dev-s390x-cross ;;
     arm-none-eabi-gcc) echo gcc-arm-none-eabi libnewlib-arm-none-eabi ;;
+    x86_64-w64-mingw32-gcc) echo gcc-mingw-w64-x86-64 ;;
+    x86_64-w64-mingw32-g++) echo g++-mingw-w64-x86-64 ;;
+    wine) echo wine wine64 ;;
     qemu-*-static) echo qemu-user-static ;;
     *) echo "$1" ;;
     esac

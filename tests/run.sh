@@ -40,6 +40,7 @@ run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'examples' tests/examples.sh
+    run 'names' tests/names.sh
     run 'headers alone' tests/alone.sh
     run 'frames' tests/frames.sh
     run 'installed' tests/install.sh

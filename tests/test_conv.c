@@ -1227,7 +1227,7 @@ static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const
                                     int in = x >= 0 && x < sg.w;
                                     if (y < 0 || y >= sg.h) continue;
                                     sum = fused(in ? g[at4(sg, o0, y, x, ci)] : 0,
-                                               f[at4(sf, o3, ky, kx, ci)], sum);
+                                                f[at4(sf, o3, ky, kx, ci)], sum);
                                 }
                         total = sum;
                     } else if (d == MLS_BACKWARD_DATA) {
@@ -1239,7 +1239,7 @@ static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const
                                     y /= s, x /= s;
                                     in = x >= 0 && x < sg.w;
                                     sum = fused(in ? g[at4(sg, o0, y, x, co)] : 0,
-                                               f[at4(sf, co, ky, kx, o3)], sum);
+                                                f[at4(sf, co, ky, kx, o3)], sum);
                                 }
                         total = sum;
                     } else {
@@ -1252,7 +1252,7 @@ static void naive_fp32(const mls_conv *c, mls_direction d, const float *f, const
                                     int in = x >= 0 && x < sg.w;
                                     if (y < 0 || y >= sg.h) continue;
                                     sum = fused(in ? g[at4(sg, n, y, x, o3)] : 0,
-                                               f[at4(sf, n, r / z.w, r % z.w, o0)], sum);
+                                                f[at4(sf, n, r / z.w, r % z.w, o0)], sum);
                                 }
                             total = b ? total + sum : sum;
                         }
