@@ -36,6 +36,11 @@
        The same source, seed and data give the same mls_net_digest after any number of steps, with
        every kernel, thread count, compiler and architecture, and across save and load.
 
+   THREADS AND STACK
+       A network belongs to one call at a time; threads may use a network each at the same time. Under
+       gcc's OpenMP fork before the first call. A call needs at most 18 KiB of stack, 5 KiB with
+       MLS_NO_SIMD, as measured on x86-64; without optimisation vectors need far more (docs/FAQ.md).
+
    CONFIGURATION, beyond that of mls.h
        MLS_MALLOC(size), MLS_FREE(p)   allocator of the loaders of data and files (both or none)
        MLS_NO_MALLOC                   without the functions that need it
@@ -306,8 +311,8 @@ MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t node, mls_directi
 MLS_DEF const float *mls_net_logits(const mls_net *net);
 
 /* Trained numbers of a node: its weights (conv, linear: [c_out][kh][kw][c_in]; batch norm: scale)
-   and its gradient; null where there are none. For tests, export and surgery. second: the bias, or
-   batch norm's shift. */
+   and its gradient, a sum over the images since the last update; null where there are none. For
+   tests, export and surgery. second: the bias, or batch norm's shift. */
 MLS_DEF float *mls_net_weights(mls_net *net, int32_t node, int second, size_t *count);
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t node, int second, size_t *count);
 

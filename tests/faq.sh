@@ -1,0 +1,82 @@
+#!/bin/sh
+# faq.sh - docs/FAQ.md is true as far as a machine can tell: its blocks of sh and c run, its options are
+# those of --help, its functions and constants are in the headers, its files are there, the README leads
+# to it. From the repository's root; BUILD is where the programs are.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+root=$(pwd)
+programs=$(cd "${BUILD:-build}" && pwd) || exit 1
+page=docs/FAQ.md
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+export OMP_WAIT_POLICY=passive
+
+ok() {
+    if [ "$1" = 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED $2"
+        tail -n 12 "$work/log" | sed 's/^/    /'
+    fi
+}
+
+# The blocks of a language, as files of its kind
+for language in sh c; do
+    awk -v language=$language -v to="$work/block" '
+        $0 == "```" { inside = 0 }
+        inside { print >file }
+        $0 == "```" language { inside = 1; file = to (++n) "." language }' $page
+done
+mkdir "$work/run"
+ln -s "$programs" "$work/run/build"
+ln -s "$root/tests" "$work/run/tests"
+for block in "$work"/block*.sh; do
+    (cd "$work/run" && sh -eu "$block") >"$work/log" 2>&1 </dev/null
+    ok $? "$(cat "$block")"
+done
+for block in "$work"/block*.c; do
+    {
+        printf '%s\n' '#define MLS_IMPLEMENTATION' '#include "mls_train.h"' '#include <stdio.h>' 'int main(void)' '{'
+        cat "$block"
+        printf '%s\n' 'return 0;' '}'
+    } >"$work/program.c"
+    ${CC:-cc} -std=c11 -O0 -Wall -Wextra -DMLS_NO_SIMD -I. "$work/program.c" -o "$work/program" -lm >"$work/log" 2>&1 &&
+        "$work/program" >"$work/said" 2>>"$work/log"
+    ok $? "$(cat "$block")"
+    # what a comment beside puts says is what it prints
+    sed -n 's|.*puts(text); /\* \(.*\) \*/|\1|p' "$block" | cmp "$work/said" - >"$work/log" 2>&1
+    ok $? "what the program prints: $(cat "$work/said")"
+done
+
+# words PATTERN FILE: what is there, each once; words have no spaces
+words() { grep -o -w -E -e "$1" "$2" | sort -u; }
+
+: >"$work/log"
+# shellcheck disable=SC2016 # nothing is to expand
+grep -o -e '`[^`]*`' $page | tr -d '`' >"$work/words"
+cat "$work"/block* >>"$work/words"
+"$programs/cifar10" --help >"$work/help" 2>&1
+for option in $(words '--[a-z][a-z-]*' "$work/words"); do
+    grep -q -e "  $option\\b" -e ", $option\\b" "$work/help"
+    ok $? "$option is no option of cifar10"
+done
+for name in $(words '(mls|MLS)_[A-Za-z0-9_]+' "$work/words"); do
+    grep -q -w "$name" mls.h mls_conv.h mls_train.h examples/cifar10.c
+    ok $? "$name is in no header"
+done
+for file in $(words '(tests|scripts|examples|docs)/[a-z0-9_]+\.[a-z]+' $page); do
+    [ -f "$file" ]
+    ok $? "$file is not there"
+done
+for machine in i386 aarch64 armhf riscv64 s390x cortex-m3 cortex-m4 cortex-m7 tcc; do
+    grep -q "$machine;" scripts/matrix.sh
+    ok $? "scripts/matrix.sh has no $machine"
+done
+grep -q '(docs/FAQ.md)' README.md
+ok $? 'the README leads to the page'
+[ "$passed" -gt 30 ]
+ok $? 'there is something to look at'
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
