@@ -779,9 +779,9 @@ static void mls__mix_rest(const mls__mix_pixels *x, size_t step, size_t first)
         const uint8_t *from = mls__mix_pixel(x, step * each + j);
         uint8_t *to = x->to + step * x->to_step + j * size;
         for (size_t i = first; i < x->count; i++) {
-            for (size_t byte = 0; byte < size; byte++) {
-                to[i / MLS__LANE * x->to_block + i % MLS__LANE * MLS__WORD + byte] =
-                    (uint8_t)(from[i * size + byte] ^ (x->flip & 255));
+            for (size_t k = 0; k < size; k++) {
+                to[i / MLS__LANE * x->to_block + i % MLS__LANE * MLS__WORD + k] =
+                    (uint8_t)(from[i * size + k] ^ (x->flip & 255));
             }
         }
     }
@@ -1344,8 +1344,8 @@ static int64_t mls__row_largest(const mls_conv_call *k, size_t strip)
             int16_t v[2];
             memcpy(v, p, sizeof v);
             for (size_t j = 0; j < MLS__WORD && high; j++) { /* planes of bytes */
-                int32_t byte = p[j] + 256 * (int8_t)p[j + high];
-                sum[i % MLS__LANE] += byte < 0 ? -byte : byte;
+                int32_t both = p[j] + 256 * (int8_t)p[j + high];
+                sum[i % MLS__LANE] += both < 0 ? -both : both;
             }
             if (!high) sum[i % MLS__LANE] += (v[0] < 0 ? -v[0] : v[0]) + (v[1] < 0 ? -v[1] : v[1]);
         }
@@ -1406,13 +1406,13 @@ static MLS__APART void mls__pack_some(const mls_conv_call *k, mls__place p, size
         if (d->cell == 1) mls__scatter(x, values, count, 1, d->packed);
         if (d->cell == 2) mls__scatter(x, values, count, 2, d->packed);
     } else { /* planes of bytes */
-        uint8_t byte[2][MLS__AHEAD];
+        uint8_t half[2][MLS__AHEAD];
         memcpy(low, values, sizeof low);
         for (size_t i = 0; i < count; i++) {
-            byte[0][i] = (uint8_t)(low[i] & 255), byte[1][i] = (uint8_t)(low[i] >> 8);
+            half[0][i] = (uint8_t)(low[i] & 255), half[1][i] = (uint8_t)(low[i] >> 8);
         }
-        mls__scatter(x, byte[0], count, 1, d->packed);
-        mls__scatter(x, byte[1], count, 1, d->packed + d->plane);
+        mls__scatter(x, half[0], count, 1, d->packed);
+        mls__scatter(x, half[1], count, 1, d->packed + d->plane);
     }
     if (d->bias) mls__pack_bias(k, p, co, c0, count, (const int8_t *)values);
 }
@@ -2627,10 +2627,10 @@ static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
 }
 
 /* Bytes to a plane of A: of residues of the stride, and of its low or high bytes. */
-static size_t mls__a_plane(const mls_conv_call *k, size_t ry, size_t rx, size_t byte)
+static size_t mls__a_plane(const mls_conv_call *k, size_t ry, size_t rx, size_t plane)
 {
     size_t residue = ry * mls__least(k->g.stride, k->g.kw) + rx;
-    return (residue * k->flat.planes + byte) * k->flat.blocks * MLS__LANE * k->flat.channel;
+    return (residue * k->flat.planes + plane) * k->flat.blocks * MLS__LANE * k->flat.channel;
 }
 
 static void mls__flat_begin(mls_conv_call *k)

@@ -2653,7 +2653,7 @@ static int file_write(const char *name, const void *bytes, size_t size)
 static int file_link(const char *from, const char *to)
 {
 #if WINDOWS
-    void *bytes;
+    void *bytes = NULL;
     size_t size;
     int good = mls_file_load(from, &bytes, &size, NULL, 0) == MLS_OK;
     if (good) good = mls_file_save(to, bytes, size, NULL, 0) == MLS_OK;
@@ -3136,7 +3136,7 @@ static mls_folder_desc folder_desc(void)
 
 static void folder_letters_of_any_case(void)
 {
-    static const char *const names[] = {"tree/a/x.Jpg",  "tree/a/y.PnG", "tree/b/z.JPEG",
+    static const char *const names[] = {"tree/a/x.Jpg",  "tree/a/y.PnG", "tree/b/v.JPEG",
                                         "tree/b/W.jPeG", "tree/c/png",   "tree/c/x.jpg.txt",
                                         "tree/c/\016png"};
     mls_data data;
@@ -3259,11 +3259,13 @@ static void folder_names_of_classes(void)
         remove(path_in(file));
         T_CHECK(rmdir(path_in(to)) == 0);
     }
-    file_write("tree/a/line\nfeed.png", "bad", 3); /* nor does another text break */
-    desc = folder_desc();
-    T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_DATA);
-    T_CHECK(strstr(text, "line?feed.png") && !strchr(text, '\n'));
-    remove(path_in("tree/a/line\nfeed.png"));
+    if (!WINDOWS) { /* nor does another text break */
+        file_write("tree/a/line\nfeed.png", "bad", 3);
+        desc = folder_desc();
+        T_EQ_INT(mls_data_pictures(&data, &desc, text, sizeof text), MLS_ERROR_DATA);
+        T_CHECK(strstr(text, "line?feed.png") && !strchr(text, '\n'));
+        remove(path_in("tree/a/line\nfeed.png"));
+    }
     tree_remove();
     T_EQ_INT(live_blocks, 0);
 }
