@@ -524,10 +524,7 @@ static bool set_option(options *to, const option *o, const char *text, failure *
     errno = 0;
     if (text_kind && !good) return fail(f, 2, "%s: the value is empty", o->name);
     if (o->kind == SPEC && mls_formats_parse(&formats, text, wrong, sizeof wrong) != MLS_OK) {
-        return fail(f, 2,
-                    "%s %s: '%s' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ... (see "
-                    "--help)",
-                    o->name, text, wrong);
+        return fail(f, 2, "%s %s: %s (see --help)", o->name, text, wrong);
     }
     if (text_kind) {
         memcpy(at, &text, sizeof text);
@@ -1946,11 +1943,11 @@ static double guessing(const mls_data *data)
     return percent(most, data->count);
 }
 
-/* Within two standard deviations of guessing. */
+/* Within two standard deviations of guessing, where there are enough pictures to tell. */
 static bool as_by_guessing(const mls_data *data, int64_t correct, int64_t images)
 {
-    double p = guessing(data) / 100;
-    return (double)correct <= (double)images * p + 2 * sqrt((double)images * p * (1 - p));
+    double p = guessing(data) / 100, n = (double)images, most = n * p + 2 * sqrt(n * p * (1 - p));
+    return most < n && (double)correct <= most;
 }
 
 /* What guessing has: the logarithm of the number of classes. */
