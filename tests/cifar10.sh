@@ -249,7 +249,8 @@ on_disk() {
     [ -n "$taken" ] && [ "$taken" -le 64 ]
     ok $? "100 threads: it says how many it takes ($taken)"
     runs '2 threads' $tiny --threads 2
-    ! grep -q 'not 2' err
+    # without OpenMP there is one
+    [ "$taken" = 1 ] || ! grep -q 'not 2' err
     ok $? '2 threads: nothing to say'
     refused 'a missing value' seed --seed
     refused 'half a number' 3x $net --epochs 3x
