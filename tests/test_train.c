@@ -2116,6 +2116,24 @@ static void check_alone(const char *text, const char *w, const char *a, const ch
     }
     threads(1);
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+    desc.batch = 128; /* a full batch, with others behind these */
+    if ((size_t)desc.batch * image * sizeof(float) > sizeof some_images ||
+        !rig_make(&r, &desc, text)) {
+        return;
+    }
+    train(&r, 0, 2, 6, image, 10);
+    make_uneven_images(image);
+    for (size_t i = ALONE * image; i < (size_t)desc.batch * image; i++) {
+        some_images[i] = some_images[i - ALONE * image] * -0.5f;
+    }
+    for (int k = 0; k < mls_kernel_count(); k++) {
+        T_EQ_INT(mls_kernel_use(mls_kernel_name(k)), MLS_OK);
+        t_note("%s, w=%s a=%s e=%s, %s, batch 128", text, w, a, e, mls_kernel_used());
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, desc.batch, NULL), MLS_OK);
+        T_EQ_MEM(mls_net_logits(&r.net), alone, sizeof alone);
+    }
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+    rig_free(&r);
 }
 
 static void evaluation_alone(void)
