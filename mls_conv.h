@@ -3100,8 +3100,26 @@ static int mls__same_format(mls_format a, mls_format b)
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
-/* Bytes for one direction and a number of threads, whatever the tensors will hold and whichever
-   kernel is in use then; formats are null for fp32. */
+/* Bytes that a row of the table needs for the images of a batch, if it fits the sums of n of them for
+   some exponents in use, else 0. *all: it fits whatever they are. */
+static size_t mls__method_workspace(const mls__method *m, mls_conv_call *k, int32_t n,
+                                    const mls_format *first, const mls_format *second, int threads,
+                                    int *all)
+{
+    const int32_t batch = k->conv.in.n;
+    int fits;
+    k->conv.in.n = n, k->g.n = (size_t)n;
+    *all = first && mls__fits(m, k, mls__k_max(*first), mls__k_max(*second));
+    fits = *all || mls__fits(m, k, 0, 0);
+    k->conv.in.n = batch, k->g.n = (size_t)batch;
+    if (!fits) return 0;
+    if (!*all && first && m->fits == mls__fits_planes) k->planes[0] = k->planes[1] = 2;
+    if (!*all && first && m->fits == mls__fits_planes_of_16) k->planes[0] = 2;
+    return mls__call_layout(k, (size_t)threads, 0);
+}
+
+/* Bytes for one direction and a number of threads, whatever the tensors will hold, however many images
+   of the batch there are and whichever kernel is in use then; formats are null for fp32. */
 static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direction,
                                        const mls_format *first, const mls_format *second,
                                        int threads)
@@ -3115,15 +3133,14 @@ static size_t mls__direction_workspace(const mls_conv *conv, mls_direction direc
         if (!first) k.source[0].fp32 = &some;
         if (first) k.format[0] = *first, k.format[1] = *second;
         /* The k in use decide: any row that fits the least of them, up to the one that fits all, and
-           int16, since prepared operands may be wider than they must. */
+           int16, since prepared operands may be wider than they must. Sums of one image may fit a row
+           where those of a batch do not. */
         for (int i = 0; i < MLS__REFERENCE; i++) {
             const mls__method *m = &mls__methods[i];
-            size_t size;
-            int all = first && mls__fits(m, &k, mls__k_max(*first), mls__k_max(*second));
-            if (!all && !mls__fits(m, &k, 0, 0)) continue;
-            if (!all && first && m->fits == mls__fits_planes) k.planes[0] = k.planes[1] = 2;
-            if (!all && first && m->fits == mls__fits_planes_of_16) k.planes[0] = 2;
-            size = mls__call_layout(&k, (size_t)threads, 0);
+            int all;
+            size_t one = mls__method_workspace(m, &k, 1, first, second, threads, &all);
+            size_t size = mls__method_workspace(m, &k, conv->in.n, first, second, threads, &all);
+            if (one > most) most = one;
             if (size > most) most = size;
             if (all && k.size > 1) break;
         }

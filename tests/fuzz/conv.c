@@ -23,7 +23,7 @@ typedef struct job {
 
 static size_t products(const mls_conv *c)
 {
-    return mls__elements(mls_conv_output(c)) * mls__image(mls__weight_shape(c));
+    return mls__elements(mls_conv_output(c)) * mls__image(mls_conv_weight_shape(c));
 }
 
 static mls_conv any_conv(source *s)
@@ -173,11 +173,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(j.room == 0 && mls_operand_size(&j.conv, MLS_ACTIVATION, f[0], 16) == 0);
         return 0;
     }
-    j.shape[0] = j.direction == MLS_BACKWARD_WEIGHT ? out : mls__weight_shape(&j.conv);
+    j.shape[0] = j.direction == MLS_BACKWARD_WEIGHT ? out : mls_conv_weight_shape(&j.conv);
     j.shape[1] = j.direction == MLS_BACKWARD_DATA ? out : j.conv.in;
     j.shape[2] = j.direction == MLS_FORWARD         ? out
                  : j.direction == MLS_BACKWARD_DATA ? j.conv.in
-                                                    : mls__weight_shape(&j.conv);
+                                                    : mls_conv_weight_shape(&j.conv);
     j.count = mls__elements(j.shape[2]);
     j.truth = (float *)block_new(j.count * sizeof(float), 0);
     j.out = (float *)block_new(j.count * sizeof(float), 0);
