@@ -100,6 +100,8 @@ static int build(rig *r, source *s)
         return 0;
     }
     if (plan.arena > MOST_ARENA || plan.macs > MOST_MACS / desc.batch) return 0;
+    if (mls__elements(r->nodes[0].shape) > MOST_ARENA / sizeof(float))
+        return 0; /* not in the arena */
     CHECK(plan.parameters + plan.values + plan.scratch <= plan.arena);
     r->arena = (uint8_t *)block_new(plan.arena, (size_t)(what & 63));
     CHECK(mls_net_bind(&r->net, r->arena, plan.arena - 1) == MLS_ERROR_MEMORY);
