@@ -23,7 +23,9 @@
        matter, and all kernels, thread counts and machines agree bit for bit.
 
    EXAMPLE
-       mls_conv conv = {{1, 8, 8, 16}, 32, 3, 3, 1, 1};     input, c_out, kh, kw, stride, pad
+       mls_conv conv = {0};
+       conv.in = shape;                         [n][h][w][c_in]
+       conv.c_out = 32, conv.kh = conv.kw = 3, conv.pad = 1;
        size_t size = mls_conv_workspace(&conv, weight.format, a.format);
        ...
        mls_conv_forward(&conv, &weight, &a, output, workspace, size);
@@ -69,18 +71,35 @@
 extern "C" {
 #endif
 
-/* A convolution: in is the input [n][h][w][c_in]; the weights are [c_out][kh][kw][c_in]. */
+/* A convolution: in is the input [n][h][w][c_in]; the weights are [c_out][kh][kw][c_in / groups].
+   What is zero behind c_out, kh and kw has its default.
+
+   groups cut the channels of both sides into so many equal parts, and part i of the output sees part
+   i of the input only; with c_in of them it is depthwise. Taps are dilation pixels apart. The groups
+   of a format (MLS_GROUP_C ...) are another thing: they belong to a tensor as a whole, [n][h][w][c_in]
+   or the weights, and do not end where a group of channels ends.
+
+   TensorFlow's SAME is out = ceil(in / stride), and what (out - 1) * stride + (k - 1) * dilation + 1
+   exceeds in by, half on either side, with an odd one at the bottom and at the right. */
 typedef struct mls_conv {
     mls_shape in;
     int32_t c_out, kh, kw;
-    int32_t stride; /* both directions; 0 means 1 */
-    int32_t pad;    /* zeros on every side */
+    int32_t stride;                                   /* both directions; 0 means 1 */
+    int32_t pad;                                      /* zeros on every side */
+    int32_t groups;                                   /* 0 means 1 */
+    int32_t stride_h, stride_w;                       /* 0: stride */
+    int32_t dilation_h, dilation_w;                   /* 0 means 1 */
+    int32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros on this side, besides pad */
 } mls_conv;
 
-/* Shape of the output, h = (in.h + 2 pad - kh) / stride + 1; all zero if the convolution is bad. */
+/* Shape of the output, h = (in.h + paddings - (kh - 1) * dilation_h - 1) / stride_h + 1; all zero if
+   the convolution is bad. */
 MLS_DEF mls_shape mls_conv_output(const mls_conv *conv);
 
-/* Shape of the weights. */
+/* Why it is bad, as a phrase like "its stride must be positive"; null: it is not. */
+MLS_DEF const char *mls_conv_wrong(const mls_conv *conv);
+
+/* Shape of the weights; all zero if the convolution is bad. */
 MLS_DEF mls_shape mls_conv_weight_shape(const mls_conv *conv);
 
 /* The first image of one of the blocks into which n images are cut where floats are summed: there are
@@ -99,7 +118,7 @@ typedef enum {
 /* Whether the sums of this shape and these formats fit the widest accumulator (127 bits; 63 where
    the compiler has no 128-bit integer). first is the weights' format, in MLS_BACKWARD_WEIGHT the
    error's. Errors: ARGUMENT, SHAPE, FORMAT, RANGE: they do not; text, if not null, says which bound
-   failed. */
+   failed, or what is wrong with the shape. */
 MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction, mls_format first,
                                   mls_format second, char *text, size_t size);
 
@@ -285,49 +304,125 @@ enum {
 
 /* ---------------------------------------------------------------------------------- >>check */
 
-/* conv with its defaults filled in. */
+enum {
+    MLS__MOST_SIDE = 1 << 24 /* so that no index of a padded image overflows */
+};
+
+/* conv, which is not bad, with its defaults filled in: strides and paddings by side only. */
 static mls_conv mls__conv_defaults(const mls_conv *conv)
 {
     mls_conv c = *conv;
-    if (c.stride == 0) c.stride = 1;
+    if (!c.stride) c.stride = 1;
+    if (!c.stride_h) c.stride_h = c.stride;
+    if (!c.stride_w) c.stride_w = c.stride;
+    if (!c.dilation_h) c.dilation_h = 1;
+    if (!c.dilation_w) c.dilation_w = 1;
+    if (!c.groups) c.groups = 1;
+    c.pad_top += c.pad, c.pad_bottom += c.pad, c.pad_left += c.pad, c.pad_right += c.pad;
+    c.stride = c.pad = 0;
     return c;
+}
+
+/* What is wrong with its numbers, one by one. */
+static const char *mls__conv_numbers_wrong(const mls_conv *c)
+{
+    if (c->c_out < 1) return "it needs at least one output channel";
+    if (c->kh < 1 || c->kw < 1) return "its window needs a height and a width of at least 1";
+    if (c->stride < 0 || c->stride_h < 0 || c->stride_w < 0) return "its stride must be positive";
+    if (c->dilation_h < 0 || c->dilation_w < 0) return "its dilation must be positive";
+    if (c->pad < 0 || c->pad_top < 0 || c->pad_left < 0 || c->pad_bottom < 0 || c->pad_right < 0) {
+        return "its padding must not be negative";
+    }
+    if (c->groups < 0) return "its groups must be positive";
+    if (c->groups > 1 && c->in.c % c->groups) return "its groups do not divide its input channels";
+    if (c->groups > 1 && c->c_out % c->groups)
+        return "its groups do not divide its output channels";
+    if (!mls__elements(c->in)) return "its input is empty or too large";
+    if (c->in.h > MLS__MOST_SIDE || c->in.w > MLS__MOST_SIDE) return "its input is too large";
+    if (c->kh > MLS__MOST_SIDE || c->kw > MLS__MOST_SIDE) return "its window is too large";
+    if (c->stride > MLS__MOST_SIDE || c->stride_h > MLS__MOST_SIDE ||
+        c->stride_w > MLS__MOST_SIDE) {
+        return "its stride is too large";
+    }
+    if (c->dilation_h > MLS__MOST_SIDE || c->dilation_w > MLS__MOST_SIDE)
+        return "its dilation is too large";
+    if (c->pad > MLS__MOST_SIDE || c->pad_top > MLS__MOST_SIDE || c->pad_left > MLS__MOST_SIDE ||
+        c->pad_bottom > MLS__MOST_SIDE || c->pad_right > MLS__MOST_SIDE) {
+        return "its padding is too large";
+    }
+    return 0;
+}
+
+/* Sides of the padded image, and of the window with what lies between its taps. */
+static int32_t mls__padded_h(const mls_conv *c)
+{
+    return c->in.h + c->pad_top + c->pad_bottom;
+}
+static int32_t mls__padded_w(const mls_conv *c)
+{
+    return c->in.w + c->pad_left + c->pad_right;
+}
+static int64_t mls__window_h(const mls_conv *c)
+{
+    return (int64_t)(c->kh - 1) * c->dilation_h + 1;
+}
+static int64_t mls__window_w(const mls_conv *c)
+{
+    return (int64_t)(c->kw - 1) * c->dilation_w + 1;
+}
+
+/* Shape of the output of a convolution with its defaults whose numbers are right. */
+static mls_shape mls__conv_output(const mls_conv *c)
+{
+    mls_shape out;
+    out.n = c->in.n, out.c = c->c_out;
+    out.h = (int32_t)((mls__padded_h(c) - mls__window_h(c)) / c->stride_h + 1);
+    out.w = (int32_t)((mls__padded_w(c) - mls__window_w(c)) / c->stride_w + 1);
+    return out;
+}
+
+MLS_DEF const char *mls_conv_wrong(const mls_conv *conv)
+{
+    const char *wrong;
+    mls_conv c;
+    mls_shape kernel;
+    size_t channels, padded;
+    if (!conv) return "it is missing";
+    wrong = mls__conv_numbers_wrong(conv);
+    if (wrong) return wrong;
+    c = mls__conv_defaults(conv);
+    if (mls__padded_h(&c) < mls__window_h(&c) || mls__padded_w(&c) < mls__window_w(&c)) {
+        return "its window is larger than its input with the padding";
+    }
+    kernel.n = c.c_out, kernel.h = c.kh, kernel.w = c.kw, kernel.c = c.in.c / c.groups;
+    /* A padded image, in either direction, of the widest elements must be addressable. */
+    channels = (size_t)(c.in.c > c.c_out ? c.in.c : c.c_out);
+    if (!mls__elements(kernel) || c.kh > INT32_MAX / c.kw ||
+        channels > INT32_MAX / 8 / (size_t)c.kw) {
+        return "it has too many weights";
+    }
+    if (!mls__mul((size_t)mls__padded_h(&c), (size_t)mls__padded_w(&c), &padded) ||
+        !mls__mul(padded, channels, &padded) || padded > SIZE_MAX / 256) {
+        return "its input is too large";
+    }
+    return mls__elements(mls__conv_output(&c)) ? 0 : "its output is too large";
 }
 
 MLS_DEF mls_shape mls_conv_output(const mls_conv *conv)
 {
-    mls_shape none = {0, 0, 0, 0}, out, kernel;
-    size_t channels, padded;
-    enum {
-        MLS__MOST = 1 << 24
-    }; /* of a side, so that no index of the padded image overflows */
+    mls_shape none = {0, 0, 0, 0};
     mls_conv c;
-    if (!conv) return none;
+    if (mls_conv_wrong(conv)) return none;
     c = mls__conv_defaults(conv);
-    kernel.n = c.c_out, kernel.h = c.kh, kernel.w = c.kw, kernel.c = c.in.c;
-    if (!mls__elements(c.in) || !mls__elements(kernel) || c.stride < 1 || c.pad < 0) return none;
-    if (c.in.h > MLS__MOST || c.in.w > MLS__MOST || c.kh > MLS__MOST || c.kw > MLS__MOST ||
-        c.pad > MLS__MOST || c.stride > MLS__MOST) {
-        return none;
-    }
-    /* A padded image, in either direction, of the widest elements must be addressable. */
-    channels = (size_t)(c.in.c > c.c_out ? c.in.c : c.c_out);
-    if (channels > INT32_MAX / 8 / (size_t)c.kw ||
-        !mls__mul((size_t)(c.in.h + 2 * c.pad), (size_t)(c.in.w + 2 * c.pad), &padded) ||
-        !mls__mul(padded, channels, &padded) || padded > SIZE_MAX / 256) {
-        return none;
-    }
-    if (c.kh > INT32_MAX / c.kw) return none;
-    if (c.in.h + 2 * c.pad < c.kh || c.in.w + 2 * c.pad < c.kw) return none;
-    out.n = c.in.n;
-    out.h = (c.in.h + 2 * c.pad - c.kh) / c.stride + 1;
-    out.w = (c.in.w + 2 * c.pad - c.kw) / c.stride + 1;
-    out.c = c.c_out;
-    return mls__elements(out) ? out : none;
+    return mls__conv_output(&c);
 }
 
-MLS_DEF mls_shape mls_conv_weight_shape(const mls_conv *c)
+MLS_DEF mls_shape mls_conv_weight_shape(const mls_conv *conv)
 {
-    mls_shape s = {c->c_out, c->kh, c->kw, c->in.c};
+    mls_shape s = {0, 0, 0, 0};
+    if (mls_conv_wrong(conv)) return s;
+    s.n = conv->c_out, s.h = conv->kh, s.w = conv->kw;
+    s.c = conv->in.c / (conv->groups ? conv->groups : 1);
     return s;
 }
 
@@ -352,8 +447,8 @@ static uint64_t mls__terms(const mls_conv *c, mls_direction direction)
 {
     mls_shape out = mls_conv_output(c);
     uint64_t taps = (uint64_t)c->kh * (uint64_t)c->kw;
-    if (direction == MLS_FORWARD) return taps * (uint64_t)c->in.c;
-    if (direction == MLS_BACKWARD_DATA) return taps * (uint64_t)c->c_out;
+    if (direction == MLS_FORWARD) return taps * (uint64_t)(c->in.c / c->groups);
+    if (direction == MLS_BACKWARD_DATA) return taps * (uint64_t)(c->c_out / c->groups);
     return (uint64_t)out.n * (uint64_t)out.h * (uint64_t)out.w;
 }
 
@@ -397,8 +492,11 @@ MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction,
     int bits;
     if (text && size) text[0] = 0;
     if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
+    if (mls_conv_wrong(conv)) {
+        mls__say(text, size, mls_conv_wrong(conv));
+        return MLS_ERROR_SHAPE;
+    }
     c = mls__conv_defaults(conv);
-    if (!mls_conv_output(&c).n) return MLS_ERROR_SHAPE;
     if (mls_format_check(first) != MLS_OK || mls_format_check(second) != MLS_OK) {
         return MLS_ERROR_FORMAT;
     }
@@ -496,24 +594,26 @@ static void mls__forward_image(const mls_conv *c, const mls_tensor *w, const mls
 {
     mls_shape o = mls_conv_output(c);
     mls__scaling s = mls__scaling_make(w, a);
-    int32_t step = mls__scaled_c(w) || mls__scaled_c(a) ? 1 : c->in.c; /* channels of a pair */
+    int32_t depth = c->in.c / c->groups; /* channels that an output sees */
+    int32_t step = mls__scaled_c(w) || mls__scaled_c(a) ? 1 : depth; /* of a pair */
     for (int32_t y = 0; y < o.h; y++)
         for (int32_t x = 0; x < o.w; x++)
             for (int32_t co = 0; co < o.c; co++) {
+                int32_t from = co / (o.c / c->groups) * depth; /* the first of them */
                 mls__wide acc = 0;
-                for (int32_t c0 = 0; c0 < c->in.c; c0 += step) {
+                for (int32_t c0 = 0; c0 < depth; c0 += step) {
                     mls__wide p = 0;
                     for (int32_t ci = c0; ci < c0 + step; ci++)
                         for (int32_t ky = 0; ky < c->kh; ky++)
                             for (int32_t kx = 0; kx < c->kw; kx++) {
-                                int32_t iy = y * c->stride + ky - c->pad,
-                                        ix = x * c->stride + kx - c->pad;
+                                int32_t iy = y * c->stride_h + ky * c->dilation_h - c->pad_top,
+                                        ix = x * c->stride_w + kx * c->dilation_w - c->pad_left;
                                 if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
-                                p +=
-                                    (mls__wide)mls__q(w, co, ky, kx, ci) * mls__q(a, n, iy, ix, ci);
+                                p += (mls__wide)mls__q(w, co, ky, kx, ci) *
+                                     mls__q(a, n, iy, ix, from + ci);
                             }
-                    acc += mls__pair_value(p, w, mls__group(w, co, c0), a, mls__group(a, n, c0),
-                                           s.fraction);
+                    acc += mls__pair_value(p, w, mls__group(w, co, c0), a,
+                                           mls__group(a, n, from + c0), s.fraction);
                 }
                 *out++ = mls__finish(acc, s);
             }
@@ -524,25 +624,29 @@ static void mls__backward_data_image(const mls_conv *c, const mls_tensor *w, con
 {
     mls_shape o = mls_conv_output(c);
     mls__scaling s = mls__scaling_make(w, e);
-    int32_t step = mls__scaled_n(w) || mls__scaled_c(e) ? 1 : o.c;
+    int32_t sy = c->stride_h, sx = c->stride_w;
+    int32_t depth = o.c / c->groups, share = c->in.c / c->groups;
+    int32_t step = mls__scaled_n(w) || mls__scaled_c(e) ? 1 : depth;
     for (int32_t y = 0; y < c->in.h; y++)
         for (int32_t x = 0; x < c->in.w; x++)
             for (int32_t ci = 0; ci < c->in.c; ci++) {
+                int32_t from = ci / share * depth;
                 mls__wide acc = 0;
-                for (int32_t c0 = 0; c0 < o.c; c0 += step) {
+                for (int32_t c0 = from; c0 < from + depth; c0 += step) {
                     mls__wide p = 0;
                     for (int32_t co = c0; co < c0 + step; co++)
                         for (int32_t ky = 0; ky < c->kh; ky++)
                             for (int32_t kx = 0; kx < c->kw; kx++) {
-                                int32_t ty = y + c->pad - ky,
-                                        tx = x + c->pad - kx; /* stride times the row of E */
-                                if (ty < 0 || tx < 0 || ty % c->stride || tx % c->stride) continue;
-                                if (ty / c->stride >= o.h || tx / c->stride >= o.w) continue;
-                                p += (mls__wide)mls__q(w, co, ky, kx, ci) *
-                                     mls__q(e, n, ty / c->stride, tx / c->stride, co);
+                                int32_t ty = y + c->pad_top - ky * c->dilation_h,
+                                        tx = x + c->pad_left -
+                                             kx * c->dilation_w; /* stride times the row of E */
+                                if (ty < 0 || tx < 0 || ty % sy || tx % sx) continue;
+                                if (ty / sy >= o.h || tx / sx >= o.w) continue;
+                                p += (mls__wide)mls__q(w, co, ky, kx, ci % share) *
+                                     mls__q(e, n, ty / sy, tx / sx, co);
                             }
-                    acc += mls__pair_value(p, w, mls__group(w, c0, ci), e, mls__group(e, n, c0),
-                                           s.fraction);
+                    acc += mls__pair_value(p, w, mls__group(w, c0, ci % share), e,
+                                           mls__group(e, n, c0), s.fraction);
                 }
                 *out++ = mls__finish(acc, s);
             }
@@ -554,9 +658,11 @@ static void mls__backward_weight_row(const mls_conv *c, const mls_tensor *e, con
     mls_shape o = mls_conv_output(c);
     mls__scaling s = mls__scaling_make(e, a);
     int32_t step = mls__scaled_n(e) || mls__scaled_n(a) ? 1 : o.n; /* images of a pair */
+    int32_t depth = c->in.c / c->groups;
     for (int32_t co = 0; co < o.c; co++)
         for (int32_t kx = 0; kx < c->kw; kx++)
-            for (int32_t ci = 0; ci < c->in.c; ci++) {
+            for (int32_t i = 0; i < depth; i++) {
+                int32_t ci = co / (o.c / c->groups) * depth + i;
                 size_t tap = ((size_t)co * (size_t)c->kh + (size_t)ky) * (size_t)c->kw + (size_t)kx;
                 mls__wide acc = 0;
                 for (int32_t n0 = 0; n0 < o.n; n0 += step) {
@@ -564,16 +670,98 @@ static void mls__backward_weight_row(const mls_conv *c, const mls_tensor *e, con
                     for (int32_t n = n0; n < n0 + step; n++)
                         for (int32_t y = 0; y < o.h; y++)
                             for (int32_t x = 0; x < o.w; x++) {
-                                int32_t iy = y * c->stride + ky - c->pad,
-                                        ix = x * c->stride + kx - c->pad;
+                                int32_t iy = y * c->stride_h + ky * c->dilation_h - c->pad_top,
+                                        ix = x * c->stride_w + kx * c->dilation_w - c->pad_left;
                                 if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
                                 p += (mls__wide)mls__q(e, n, y, x, co) * mls__q(a, n, iy, ix, ci);
                             }
                     acc += mls__pair_value(p, e, mls__group(e, n0, co), a, mls__group(a, n0, ci),
                                            s.fraction);
                 }
-                out[tap * (size_t)c->in.c + (size_t)ci] = mls__finish(acc, s);
+                out[tap * (size_t)depth + (size_t)i] = mls__finish(acc, s);
             }
+}
+
+/* The same in fp32: chains in the order of the prototypes. */
+
+/* Element (n, y, x, ch) of a tensor of floats; 0 beside a row. */
+static float mls__at_fp32(const float *v, mls_shape s, int32_t n, int32_t y, int32_t x, int32_t ch)
+{
+    size_t row = (size_t)n * (size_t)s.h + (size_t)y;
+    if (x < 0 || x >= s.w) return 0;
+    return v[(row * (size_t)s.w + (size_t)x) * (size_t)s.c + (size_t)ch];
+}
+
+static void mls__forward_image_fp32(const mls_conv *c, const float *w, const float *a, int32_t n,
+                                    float *out)
+{
+    mls_shape o = mls_conv_output(c), ws = mls_conv_weight_shape(c);
+    for (int32_t y = 0; y < o.h; y++)
+        for (int32_t x = 0; x < o.w; x++)
+            for (int32_t co = 0; co < o.c; co++) {
+                int32_t from = co / (o.c / c->groups) * ws.c;
+                float acc = 0;
+                for (int32_t ky = 0; ky < c->kh; ky++) {
+                    int32_t iy = y * c->stride_h + ky * c->dilation_h - c->pad_top;
+                    if (iy < 0 || iy >= c->in.h) continue;
+                    for (int32_t kx = 0; kx < c->kw; kx++) {
+                        int32_t ix = x * c->stride_w + kx * c->dilation_w - c->pad_left;
+                        for (int32_t ci = 0; ci < ws.c; ci++) {
+                            acc = mls__fma(mls__at_fp32(a, c->in, n, iy, ix, from + ci),
+                                           mls__at_fp32(w, ws, co, ky, kx, ci), acc);
+                        }
+                    }
+                }
+                *out++ = acc;
+            }
+}
+
+static void mls__backward_data_image_fp32(const mls_conv *c, const float *w, const float *e,
+                                          int32_t n, float *out)
+{
+    mls_shape o = mls_conv_output(c), ws = mls_conv_weight_shape(c);
+    int32_t sy = c->stride_h, sx = c->stride_w, depth = o.c / c->groups;
+    for (int32_t y = 0; y < c->in.h; y++)
+        for (int32_t x = 0; x < c->in.w; x++)
+            for (int32_t ci = 0; ci < c->in.c; ci++) {
+                int32_t from = ci / ws.c * depth;
+                float acc = 0;
+                for (int32_t ky = c->kh - 1; ky >= 0; ky--) {
+                    int32_t ty = y + c->pad_top - ky * c->dilation_h;
+                    if (ty < 0 || ty % sy || ty / sy >= o.h) continue;
+                    for (int32_t kx = c->kw - 1; kx >= 0; kx--) {
+                        int32_t tx = x + c->pad_left - kx * c->dilation_w;
+                        if (tx % sx) continue; /* negative ones are beside the row */
+                        for (int32_t co = from; co < from + depth; co++) {
+                            acc = mls__fma(mls__at_fp32(e, o, n, ty / sy, tx / sx, co),
+                                           mls__at_fp32(w, ws, co, ky, kx, ci % ws.c), acc);
+                        }
+                    }
+                }
+                *out++ = acc;
+            }
+}
+
+/* Adds what image n gives to sums of the shape of the weights. */
+static void mls__backward_weight_image_fp32(const mls_conv *c, const float *e, const float *a,
+                                            int32_t n, float *sum)
+{
+    mls_shape o = mls_conv_output(c), ws = mls_conv_weight_shape(c);
+    for (int32_t co = 0; co < o.c; co++)
+        for (int32_t ky = 0; ky < c->kh; ky++)
+            for (int32_t kx = 0; kx < c->kw; kx++)
+                for (int32_t i = 0; i < ws.c; i++, sum++) {
+                    int32_t ci = co / (o.c / c->groups) * ws.c + i;
+                    for (int32_t y = 0; y < o.h; y++) {
+                        int32_t iy = y * c->stride_h + ky * c->dilation_h - c->pad_top;
+                        if (iy < 0 || iy >= c->in.h) continue;
+                        for (int32_t x = 0; x < o.w; x++) {
+                            int32_t ix = x * c->stride_w + kx * c->dilation_w - c->pad_left;
+                            *sum = mls__fma(mls__at_fp32(e, o, n, y, x, co),
+                                            mls__at_fp32(a, c->in, n, iy, ix, ci), *sum);
+                        }
+                    }
+                }
 }
 
 /* ------------------------------------------------------------------------------- >>kernels
@@ -958,8 +1146,8 @@ static mls__geometry mls__geometry_make(const mls_conv *c, mls_direction directi
     mls__geometry g;
     size_t oh = (size_t)out.h, ow = (size_t)out.w, h = (size_t)c->in.h, w = (size_t)c->in.w, s;
     memset(&g, 0, sizeof g);
-    g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw, g.pad = (size_t)c->pad;
-    g.ci = (size_t)c->in.c, g.co = (size_t)c->c_out, g.stride = s = (size_t)c->stride;
+    g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw, g.pad = (size_t)c->pad_top;
+    g.ci = (size_t)c->in.c, g.co = (size_t)c->c_out, g.stride = s = (size_t)c->stride_h;
     g.h = h, g.w = w, g.c = g.ci, g.oh = oh, g.ow = ow, g.oc = g.co;
     g.taps_y = g.kh, g.taps_x = g.kw, g.phases_y = g.phases_x = 1;
     g.top = g.left = g.pad;
@@ -2947,11 +3135,24 @@ static int mls__fits_pairs(mls_conv_call *k)
     return 1;
 }
 
+/* One stride, the same padding everywhere, no dilation and no groups. */
+static int mls__simple(const mls_conv *c)
+{
+    return c->groups == 1 && c->dilation_h == 1 && c->dilation_w == 1 &&
+           c->stride_h == c->stride_w && c->pad_top == c->pad_left && c->pad_top == c->pad_bottom &&
+           c->pad_top == c->pad_right;
+}
+
 static int mls__fits_fp32(mls_conv_call *k)
 {
     if (!k->source[0].fp32) return 0;
     k->size = 4, k->planes[0] = k->planes[1] = 1;
     return 1;
+}
+
+static int mls__fits_any_fp32(mls_conv_call *k)
+{
+    return k->source[0].fp32 != 0;
 }
 
 static int mls__fits_always(mls_conv_call *k)
@@ -2992,6 +3193,51 @@ static void mls__reference_end(const mls_conv_call *k, size_t ky)
                              k->out);
 }
 
+/* The reference of fp32. A block's sums are those of the images so far. */
+static void mls__plain_layout(mls_conv_call *k, mls__cursor *at)
+{
+    const size_t weights = mls__elements(mls_conv_weight_shape(&k->conv));
+    k->slot_bytes = k->weight.sum_bytes = 0, k->weight.sums = 0;
+    if (!mls__weighted(k)) return;
+    k->weight.sums = mls__least(k->g.n, MLS_CONV_BLOCKS);
+    k->weight.sum_count = weights, k->weight.sum_bytes = weights * sizeof(float);
+    k->weight.sum = (uint8_t *)mls__take(at, k->weight.sums * k->weight.sum_bytes);
+}
+
+static void mls__plain_begin(mls_conv_call *k)
+{
+    if (mls__weighted(k)) memset(k->weight.sum, 0, k->weight.sums * k->weight.sum_bytes);
+}
+
+static void mls__plain_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                              float *out)
+{
+    const float *first = k->source[0].fp32, *second = k->source[1].fp32;
+    size_t block = (size_t)mls__block_of((int32_t)n, (int32_t)k->g.n);
+    (void)count, (void)slot;
+    if (mls__weighted(k)) out = (float *)(void *)(k->weight.sum + block * k->weight.sum_bytes);
+    if (k->direction == MLS_FORWARD)
+        mls__forward_image_fp32(&k->conv, first, second, (int32_t)n, out);
+    else if (k->direction == MLS_BACKWARD_DATA)
+        mls__backward_data_image_fp32(&k->conv, first, second, (int32_t)n, out);
+    else
+        mls__backward_weight_image_fp32(&k->conv, first, second, (int32_t)n, out);
+}
+
+static void mls__plain_end(const mls_conv_call *k, size_t ky)
+{
+    const size_t row = (size_t)mls_conv_weight_shape(&k->conv).c * k->g.kw;
+    for (size_t co = 0; co < k->g.co; co++) {
+        size_t at = (co * k->g.kh + ky) * row;
+        const float *sum = (const float *)(const void *)k->weight.sum + at;
+        for (size_t i = 0; i < row; i++) {
+            float z = sum[i];
+            for (size_t j = 1; j < k->weight.sums; j++) z = z + sum[j * k->weight.sum_count + i];
+            k->out[at + i] = z;
+        }
+    }
+}
+
 /* clang-format off */
 static const mls__method mls__methods[] = {
     {"fp32", 0, MLS__F32, mls__fits_fp32,
@@ -3028,6 +3274,8 @@ static const mls__method mls__methods[] = {
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
     {"int16 in planes", 1, MLS__S16, mls__fits_planes,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"fp32 by the reference", -1, MLS__F32, mls__fits_any_fp32,
+     mls__plain_layout, mls__plain_begin, mls__plain_images, mls__no_leave, mls__plain_end},
     {"the reference", -1, MLS__F32, mls__fits_always,
      mls__no_layout, mls__no_begin, mls__reference_images, mls__no_leave, mls__reference_end}
 };
@@ -3052,6 +3300,7 @@ static void mls__call_make(mls_conv_call *k, const mls_conv *conv, mls_direction
 static int mls__fits(const mls__method *m, mls_conv_call *k, int k1, int k2)
 {
     if (m->weight >= 0 && m->weight != mls__weighted(k)) return 0;
+    if (m->weight >= 0 && !mls__simple(&k->conv)) return 0;
     if (k->source[0].fp32 && m->kind != MLS__F32) return 0;
     k->k[0] = k1, k->k[1] = k2;
     for (int i = 0; i < 2 && !k->source[0].fp32; i++) {
@@ -3451,8 +3700,10 @@ static size_t mls__operand_make(mls_operand *o, const mls_conv *conv, mls_role r
     size_t size;
     memset(o, 0, sizeof *o);
     if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
-    if (!mls_conv_output(conv).n || !mls_operand_bits(format)) return 0;
-    o->conv = mls__conv_defaults(conv), o->role = role, o->bits = bits, o->kernel = mls__unit();
+    if (mls_conv_wrong(conv) || !mls_operand_bits(format)) return 0;
+    o->conv = mls__conv_defaults(conv);
+    if (!mls__simple(&o->conv)) return 0;
+    o->role = role, o->bits = bits, o->kernel = mls__unit();
     o->tensor.format = format;
     if (!mls_tensor_size(format, mls__role_shape(&o->conv, role))) return 0;
     size = mls__operand_layout(o, 0, &p);
@@ -3594,8 +3845,7 @@ MLS_DEF mls_status mls_operand_load(mls_operand *o, const mls_tensor *t)
 
 static int mls__same_conv(const mls_conv *a, const mls_conv *b)
 {
-    return mls__same_shape(a->in, b->in) && a->c_out == b->c_out && a->kh == b->kh &&
-           a->kw == b->kw && a->stride == b->stride && a->pad == b->pad;
+    return memcmp(a, b, sizeof *a) == 0; /* with their defaults */
 }
 
 static MLS__APART mls_status mls__open_operands(mls_conv_call *k)

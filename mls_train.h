@@ -153,6 +153,9 @@ typedef struct mls_conv_desc {
     int fp32;            /* 1: stays unquantized */
     int bias;            /* 1: adds a value per output channel */
     mls_formats formats; /* each, if all zero: that of the network */
+    int32_t groups;      /* these as in mls_conv */
+    int32_t stride_h, stride_w, dilation_h, dilation_w;
+    int32_t pad_top, pad_left, pad_bottom, pad_right;
 } mls_conv_desc;
 MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc);
 
@@ -1103,29 +1106,16 @@ MLS_DEF int32_t mls_net_concat(mls_net *net, int32_t x, int32_t y)
 
 /* ---- pools: windows of size x size, what is outside the image left out */
 
-/* What is wrong with a convolution's description or a pool's window; null: nothing. */
-static const char *mls__window_wrong(const mls_conv *c)
-{
-    if (c->c_out < 1) return "it needs at least one output channel";
-    if (c->kh < 1 || c->kw < 1) return "its window needs a height and a width of at least 1";
-    if (c->stride < 1) return "its stride must be positive";
-    if (c->pad < 0) return "its padding must not be negative";
-    if ((int64_t)c->in.h + 2 * (int64_t)c->pad < c->kh ||
-        (int64_t)c->in.w + 2 * (int64_t)c->pad < c->kw) {
-        return "its window is larger than its input with the padding";
-    }
-    return 0;
-}
-
 static const char *mls__pool_shape(const mls_work *w, mls_layer_sizes *s)
 {
     const mls_node *node = &w->net->nodes[w->node];
     const char *wrong;
     mls_conv window;
+    memset(&window, 0, sizeof window);
     window.in = w->in[0];
     window.c_out = 1, window.kh = window.kw = node->size;
     window.stride = node->stride, window.pad = node->pad;
-    wrong = mls__window_wrong(&window);
+    wrong = mls_conv_wrong(&window);
     if (!wrong && node->size > 255) wrong = "its window is larger than 255";
     if (!wrong && node->pad >= node->size) wrong = "its padding must be smaller than its window";
     s->shape = mls_conv_output(&window);
@@ -2068,7 +2058,7 @@ static const char *mls__conv_sizes(const mls_work *w, mls_layer_sizes *s, mls_sh
     s->weights = mls__elements(mls_conv_weight_shape(&node->conv));
     s->seconds = node->bias && c > 0 ? (size_t)c : 0;
     s->sums = node->bias && c > 0 ? 2 * (size_t)c : 0;
-    return mls__window_wrong(&node->conv);
+    return mls_conv_wrong(&node->conv);
 }
 
 static const char *mls__conv_shape(const mls_work *w, mls_layer_sizes *s)
@@ -2089,7 +2079,8 @@ static const char *mls__linear_shape(const mls_work *w, mls_layer_sizes *s)
 static void mls__conv_init(const mls_work *w, uint64_t seed)
 {
     const mls_node *node = &w->net->nodes[w->node];
-    float fan = (float)node->conv.kh * (float)node->conv.kw * (float)node->conv.c_out;
+    int32_t groups = node->conv.groups ? node->conv.groups : 1;
+    float fan = (float)node->conv.kh * (float)node->conv.kw * (float)(node->conv.c_out / groups);
     float deviation = mls__sqrt(2 / fan);
     for (size_t j = 0; j < node->weights; j++) w->weights[0][j] = mls__normal(seed, j) * deviation;
 }
@@ -2169,6 +2160,11 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
     node->conv.kw = desc->kw ? desc->kw : desc->kh;
     node->conv.stride = desc->stride ? desc->stride : 1;
     node->conv.pad = desc->pad;
+    node->conv.groups = desc->groups;
+    node->conv.stride_h = desc->stride_h, node->conv.stride_w = desc->stride_w;
+    node->conv.dilation_h = desc->dilation_h, node->conv.dilation_w = desc->dilation_w;
+    node->conv.pad_top = desc->pad_top, node->conv.pad_left = desc->pad_left;
+    node->conv.pad_bottom = desc->pad_bottom, node->conv.pad_right = desc->pad_right;
     node->bias = desc->bias;
     if (!desc->fp32 && (net->nodes[x].in[0] >= 0 || net->desc.quantize_first)) {
         mls__node_formats(net, node, desc);
@@ -2947,15 +2943,18 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 /* ----------------------------------------------------------------------------- >>checkpoint
    All little-endian. Format 2: magic 8, version 4, note size 4, network 8, parameters 8, states 8,
    seed 8, step 8, updates 8, nodes 4, bytes of a node 4, batch 4, 0 4, batch norm's momentum and
-   epsilon 4 each, 0 8, the nodes, note, weights, momentum, states as fp32, checksum 8. A node: its facts
-   of 4 bytes, see below, and three formats of 8. Format 1 has the first 64 bytes and no nodes. */
+   epsilon 4 each, 0 8, the nodes, note, weights, momentum, states as fp32, checksum 8. A node: 14 facts
+   of 4 bytes, see below, three formats of 8, and more facts, which may be missing. Format 1 has the
+   first 64 bytes and no nodes. */
 
 enum {
     MLS__CHECKPOINT_VERSION = 2,
     MLS__CHECKPOINT_HEAD_1 = 64,
     MLS__CHECKPOINT_HEAD = 96,
-    MLS__FACTS = 14,
-    MLS__NODE_BYTES = 4 * MLS__FACTS + 3 * 8
+    MLS__FACTS_FIRST = 14, /* before the formats */
+    MLS__FACTS = 21,
+    MLS__NODE_LEAST = 4 * MLS__FACTS_FIRST + 3 * 8,
+    MLS__NODE_MOST = 4 * MLS__FACTS + 3 * 8
 };
 
 static void mls__put(uint8_t *p, uint64_t value, int bytes)
@@ -2972,8 +2971,11 @@ static uint64_t mls__get(const uint8_t *p, int bytes)
 
 /* What makes a network the same: neither batch nor formats. */
 static const char *const mls__fact_names[MLS__FACTS] = {
-    "kind",         "input",  "second input", "height", "width",  "channels", "kernel height",
-    "kernel width", "stride", "padding",      "window", "stride", "padding",  "bias"};
+    "kind",         "input",         "second input", "height",       "width",
+    "channels",     "kernel height", "kernel width", "stride",       "padding",
+    "window",       "stride",        "padding",      "bias",         "groups",
+    "dilation",     "dilation in w", "stride in w",  "padding left", "padding at the bottom",
+    "padding right"};
 
 /* Kinds of layers in a checkpoint: their place here, which is part of the format. Others, those of
    mls_net_custom too, are known by a negative number made of their name. */
@@ -2991,23 +2993,66 @@ static int32_t mls__kind_number(const mls_node *node)
     return -1 - (int32_t)(mls__hash_bytes(0, (const uint8_t *)name, strlen(name)) >> 33);
 }
 
+static int32_t mls__or_else(int32_t value, int32_t other)
+{
+    return value ? value : other;
+}
+
 static void mls__node_facts(const mls_node *node, int32_t *to)
 {
+    const mls_conv *c = &node->conv;
+    const int32_t stride_h = mls__or_else(c->stride_h, c->stride);
     const int32_t facts[MLS__FACTS] = {mls__kind_number(node),
                                        node->in[0],
                                        node->in[1],
                                        node->shape.h,
                                        node->shape.w,
                                        node->shape.c,
-                                       node->conv.kh,
-                                       node->conv.kw,
-                                       node->conv.stride,
-                                       node->conv.pad,
+                                       c->kh,
+                                       c->kw,
+                                       stride_h,
+                                       c->pad + c->pad_top,
                                        node->size,
                                        node->stride,
                                        node->pad,
-                                       node->bias};
+                                       node->bias,
+                                       mls__or_else(c->groups, 1),
+                                       mls__or_else(c->dilation_h, 1),
+                                       mls__or_else(c->dilation_w, 1),
+                                       mls__or_else(c->stride_w, c->stride),
+                                       c->pad + c->pad_left,
+                                       c->pad + c->pad_bottom,
+                                       c->pad + c->pad_right};
     memcpy(to, facts, sizeof facts);
+}
+
+/* What fact j is where it is missing. */
+static int32_t mls__fact_default(const int32_t *facts, int j)
+{
+    return j < 17 ? 1 : j == 17 ? facts[8] : facts[9];
+}
+
+/* Fact j of a node in a checkpoint, of which so many bytes are there. */
+static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j)
+{
+    const size_t at = (size_t)(j < MLS__FACTS_FIRST ? 4 * j : 4 * j + 3 * 8);
+    int32_t facts[MLS__FACTS_FIRST];
+    if (at + 4 <= bytes) return (int32_t)mls__get(there + at, 4);
+    for (int i = 0; i < MLS__FACTS_FIRST; i++) facts[i] = (int32_t)mls__get(there + 4 * i, 4);
+    return mls__fact_default(facts, j);
+}
+
+/* Bytes of a node in a checkpoint: more facts only where one of them says something. */
+static size_t mls__node_bytes(const mls_net *net)
+{
+    for (int32_t i = 0; i < net->count; i++) {
+        int32_t facts[MLS__FACTS];
+        mls__node_facts(&net->nodes[i], facts);
+        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS; j++) {
+            if (facts[j] != mls__fact_default(facts, j)) return MLS__NODE_MOST;
+        }
+    }
+    return MLS__NODE_LEAST;
 }
 
 static uint64_t mls__net_identity(const mls_net *net)
@@ -3016,7 +3061,13 @@ static uint64_t mls__net_identity(const mls_net *net)
     for (int32_t i = 0; i < net->count; i++) {
         int32_t facts[MLS__FACTS];
         mls__node_facts(&net->nodes[i], facts);
-        for (int j = 0; j < MLS__FACTS; j++) h = mls__hash(h, (uint64_t)(int64_t)facts[j]);
+        for (int j = 0; j < MLS__FACTS; j++) {
+            if (j >= MLS__FACTS_FIRST) { /* as if missing, where it says nothing new */
+                if (facts[j] == mls__fact_default(facts, j)) continue;
+                h = mls__hash(h, (uint64_t)j);
+            }
+            h = mls__hash(h, (uint64_t)(int64_t)facts[j]);
+        }
     }
     return mls__mix(h);
 }
@@ -3024,14 +3075,15 @@ static uint64_t mls__net_identity(const mls_net *net)
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
 {
     if (!net || net->planned != 2 || note_size > UINT32_MAX) return 0;
-    return MLS__CHECKPOINT_HEAD + (size_t)net->count * MLS__NODE_BYTES + note_size +
+    return MLS__CHECKPOINT_HEAD + (size_t)net->count * mls__node_bytes(net) + note_size +
            4 * (2 * net->parameters + net->states) + 8;
 }
 
 /* The head and the nodes; returns what comes after them. */
 static uint8_t *mls__put_head(const mls_net *net, size_t note_size, uint8_t *p)
 {
-    memset(p, 0, MLS__CHECKPOINT_HEAD + (size_t)net->count * MLS__NODE_BYTES);
+    const size_t bytes = mls__node_bytes(net);
+    memset(p, 0, MLS__CHECKPOINT_HEAD + (size_t)net->count * bytes);
     memcpy(p, "MLSCKPT\n", 8);
     mls__put(p + 8, MLS__CHECKPOINT_VERSION, 4);
     mls__put(p + 12, note_size, 4);
@@ -3042,7 +3094,7 @@ static uint8_t *mls__put_head(const mls_net *net, size_t note_size, uint8_t *p)
     mls__put(p + 48, (uint64_t)net->step, 8);
     mls__put(p + 56, (uint64_t)net->updates, 8);
     mls__put(p + 64, (uint64_t)net->count, 4);
-    mls__put(p + 68, MLS__NODE_BYTES, 4);
+    mls__put(p + 68, bytes, 4);
     mls__put(p + 72, (uint64_t)net->desc.batch, 4);
     mls__put(p + 80, mls__bits(net->desc.bn_momentum), 4);
     mls__put(p + 84, mls__bits(net->desc.bn_epsilon), 4);
@@ -3051,12 +3103,14 @@ static uint8_t *mls__put_head(const mls_net *net, size_t note_size, uint8_t *p)
         const mls_node *node = &net->nodes[i];
         int32_t facts[MLS__FACTS];
         mls__node_facts(node, facts);
-        for (int j = 0; j < MLS__FACTS; j++, p += 4) mls__put(p, (uint32_t)facts[j], 4);
+        for (int j = 0; j < MLS__FACTS_FIRST; j++, p += 4) mls__put(p, (uint32_t)facts[j], 4);
         for (int role = 0; role < 3; role++, p += 8) {
             const mls_format *f = &node->format[role];
-            const uint8_t bytes[7] = {f->ex,       f->mx,       f->eg,   f->mg,
-                                      f->grouping, f->rounding, f->range};
-            memcpy(p, bytes, sizeof bytes);
+            const uint8_t of[7] = {f->ex, f->mx, f->eg, f->mg, f->grouping, f->rounding, f->range};
+            memcpy(p, of, sizeof of);
+        }
+        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes == MLS__NODE_MOST; j++, p += 4) {
+            mls__put(p, (uint32_t)facts[j], 4);
         }
     }
     return p;
@@ -3128,7 +3182,7 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
     }
     if (!wrong &&
         (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62 || nodes > INT32_MAX ||
-         (version > 1 && (node < MLS__NODE_BYTES || mls__get(p + 72, 4) - 1 >= INT32_MAX)))) {
+         (version > 1 && (node < MLS__NODE_LEAST || mls__get(p + 72, 4) - 1 >= INT32_MAX)))) {
         wrong = "damaged";
     }
     if (wrong) {
@@ -3168,8 +3222,7 @@ static mls_status mls__other_network(mls_net *net, const mls_checkpoint *about, 
         const uint8_t *there = p + MLS__CHECKPOINT_HEAD + (size_t)i * step;
         int32_t facts[MLS__FACTS], first = 0, kind = (int32_t)mls__get(there, 4);
         mls__node_facts(&net->nodes[i], facts);
-        while (first < MLS__FACTS && (int32_t)mls__get(there + 4 * first, 4) == facts[first])
-            first++;
+        while (first < MLS__FACTS && mls__fact_there(there, step, first) == facts[first]) first++;
         if (first == MLS__FACTS) continue;
         mls__say(net->text, sizeof net->text, ": node ");
         mls__say_int(net->text, sizeof net->text, i);
@@ -3185,7 +3238,7 @@ static mls_status mls__other_network(mls_net *net, const mls_checkpoint *about, 
             mls__say(net->text, sizeof net->text, " (");
             mls__say(net->text, sizeof net->text, net->nodes[i].kind->name);
             mls__say(net->text, sizeof net->text, "): ");
-            mls__say_both(net, mls__fact_names[first], (int32_t)mls__get(there + 4 * first, 4),
+            mls__say_both(net, mls__fact_names[first], mls__fact_there(there, step, first),
                           facts[first]);
         }
         return MLS_ERROR_DATA;

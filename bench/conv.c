@@ -65,7 +65,9 @@ static const char *const set_shapes[SETS] = {
 
 static mls_conv shape_conv(const shape *s)
 {
-    mls_conv c = {{s->n, s->h, s->h, s->c}, s->k, s->r, s->r, s->s, s->r / 2};
+    const mls_shape in = {s->n, s->h, s->h, s->c};
+    mls_conv c = {0};
+    c.in = in, c.c_out = s->k, c.kh = c.kw = s->r, c.stride = s->s, c.pad = s->r / 2;
     return c;
 }
 

@@ -79,7 +79,8 @@ static double act_time(work *k, int action, uint64_t seed)
 static void open_format(work *k, const char *text)
 {
     mls_format f = bench_format(text);
-    mls_conv conv = {{0, 0, 0, 0}, CHANNELS, 3, 3, 1, 1};
+    mls_conv conv = {0};
+    conv.c_out = CHANNELS, conv.kh = conv.kw = 3, conv.pad = 1;
     conv.in = k->shape;
     k->tensor = bench_tensor(f, k->shape);
     for (int i = 0; i < 2; i++) {

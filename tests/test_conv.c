@@ -37,6 +37,7 @@ static mls_shape shape_of(int n, int h, int w, int c)
 static mls_conv conv_of(mls_shape in, int c_out, int kh, int kw, int stride, int pad)
 {
     mls_conv c;
+    memset(&c, 0, sizeof c);
     c.in = in, c.c_out = c_out, c.kh = kh, c.kw = kw, c.stride = stride, c.pad = pad;
     return c;
 }
@@ -1398,7 +1399,7 @@ static void group_codes_refused(void)
     static unsigned char memory[2][1000], workspace[100000];
     const mls_format f = {2, 1, 2, 1, MLS_GROUP_C, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
     const mls_shape s = {1, 1, 1, 2};
-    const mls_conv conv = {s, 1, 1, 1, 1, 0};
+    const mls_conv conv = conv_of(s, 1, 1, 1, 1, 0);
     static const uint16_t bad[] = {1, 4 << 1, 127 << 1, 0xffff};
     mls_tensor w, a;
     T_REQUIRE(mls_tensor_init(&w, f, s, memory[0], sizeof memory[0]) == MLS_OK);

@@ -279,7 +279,8 @@ static const mls_layer_kind squares = {"squares",     MLS_LOSS, squares_shape, N
 
 /* ---- networks as texts: nodes separated by |, a letter and numbers each */
 
-/* i h w c; c x c_out k stride pad bias fp32; n x (batch norm); r x (relu); a x y (add);
+/* i h w c; c x c_out k stride pad bias fp32; d x c_out, then kernel, strides, dilation, each h and w,
+   groups and pads at the top, left, bottom, right (a convolution, too); n x (batch norm); r x (relu); a x y (add);
    m x size stride pad (max pool); v x size stride pad (average); g x (global pool);
    s x stride c (subsample); k x y (concat); l x outputs (linear); z x (loss); and the rows above:
    p x (prelu); o x (softsign); f x (turn); t x (tally); x x y (product); e x (squares). */
@@ -287,9 +288,9 @@ static void build(mls_net *net, const char *text)
 {
     while (*text) {
         char kind = *text++, *end;
-        int a[8] = {0}, count = 0;
+        int a[16] = {0}, count = 0;
         mls_conv_desc conv;
-        while (*text && *text != '|' && count < 8) {
+        while (*text && *text != '|' && count < 16) {
             a[count++] = (int)strtol(text, &end, 10);
             if (end == text) break;
             text = end;
@@ -303,6 +304,15 @@ static void build(mls_net *net, const char *text)
             memset(&conv, 0, sizeof conv);
             conv.c_out = a[1], conv.kh = a[2], conv.stride = a[3], conv.pad = a[4];
             conv.bias = a[5], conv.fp32 = a[6];
+            mls_net_conv(net, a[0], &conv);
+            break;
+        case 'd':
+            memset(&conv, 0, sizeof conv);
+            conv.c_out = a[1], conv.kh = a[2], conv.kw = a[3], conv.groups = a[8];
+            conv.stride_h = a[4], conv.stride_w = a[5];
+            conv.dilation_h = a[6], conv.dilation_w = a[7];
+            conv.pad_top = a[9], conv.pad_left = a[10];
+            conv.pad_bottom = a[11], conv.pad_right = a[12];
             mls_net_conv(net, a[0], &conv);
             break;
         case 'n':
@@ -595,6 +605,13 @@ static void gradients_of_layers(void)
         "i5 4 2|c0 4 3 1 1 1|x1 1|o2|x3 1|x4 3|k5 5|x6 6|l7 4|z8",
         "i5 4 2|c0 4 3 1 1 1|c1 4 3 1 1|x1 2|x2 3|a4 3|a3 5|l6 4|e7", /* both added up */
         "i5 4 2|p0|x0 1|l2 3|e3",
+        "i6 5 2|c0 4 3 1 1 1|d1 4 3 3 1 1 1 1 4 1 1 1 1|r2|l3 4|z4", /* depthwise */
+        "i6 7 2|c0 4 3 1 1 1|d1 8 3 3 2 2 1 1 4 0 0 1 1|l2 4|z3",    /* SAME, two of each */
+        "i6 7 2|c0 6 3 1 1 1|d1 4 3 2 1 1 1 1 2 1 0 1 1|n2|l3 4|z4", /* groups */
+        "i6 9 2|c0 3 3 1 1 1|d1 4 3 3 1 2 2 3 1 2 3 1 2|d2 3 1 3 2 1|l3 4|z4",
+        "i7 6 2|c0 6 3 1 1 1|d1 9 2 3 3 1 2 1 3 0 1 2 0|r2|l3 4|z4",
+        "i6 6 2|c0 4 1 1 0|n1|r2|c3 12 1 1 0|n4|r5|d6 12 3 3 1 1 1 1 12 1 1 1 1|n7|r8|c9 4 1 1 0|"
+        "n10|a3 11|g12|l13 4|z14", /* expand, depthwise, project, add */
     };
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
         if (T_SLOW && i % 2) continue;
@@ -617,7 +634,13 @@ static void gradients_of_random_graphs(void)
             while (wide[y]) y--;
             used[x] = 1;
             n += snprintf(text + n, sizeof text - (size_t)n, "|");
-            switch (t_below(&rng, 13)) {
+            switch (t_below(&rng, 15)) {
+            case 13:
+                n += snprintf(text + n, sizeof text - (size_t)n, "d%d 4 3 3 1 1 1 1 4 1 1 1 1", x);
+                break;
+            case 14:
+                n += snprintf(text + n, sizeof text - (size_t)n, "d%d 4 3 2 1 1 2 1 2 3 1 1 0", x);
+                break;
             case 10:
                 n += snprintf(text + n, sizeof text - (size_t)n, "o%d", x);
                 break;
@@ -1507,6 +1530,14 @@ static void first_weights(void)
     for (size_t i = 0; i < count; i++) sum += (double)w[i], square += (double)w[i] * (double)w[i];
     T_CHECK(fabs(sum / (double)count) < 0.01);
     T_CHECK(fabs(square / (double)count * (9 * 32) / 2 - 1) < 0.1); /* 2 / (kh kw c_out) */
+    rig_free(&r);
+    if (!rig_make(&r, &desc, "i8 8 64|d0 64 3 3 1 1 1 1 64 1 1 1 1|g1|l2 10|z3")) return;
+    w = mls_net_weights(&r.net, 1, 0, &count), square = 0;
+    T_REQUIRE(w != NULL && count == 64 * 9);
+    for (size_t i = 0; i < count; i++) square += (double)w[i] * (double)w[i];
+    T_CHECK(fabs(square / (double)count * 9 / 2 - 1) < 0.25); /* of a group */
+    rig_free(&r);
+    if (!rig_make(&r, &desc, "i8 8 16|c0 32 3 1 1 1|n1|g2|l3 10|z4")) return;
     w = mls_net_weights(&r.net, 1, 1, &count);
     T_REQUIRE(w != NULL && count == 32);
     for (size_t i = 0; i < count; i++) T_CHECK(w[i] == 0);
@@ -1762,6 +1793,14 @@ static void networks_refused(void)
         {"i8 8 3|c0 8 9 1 0", "node 1 (convolution): its window is larger than its input",
          MLS_ERROR_SHAPE},
         {"i8 8 3|c0 8 3 -1 1", "node 1 (convolution): its stride", MLS_ERROR_SHAPE},
+        {"i8 8 3|d0 8 3 3 1 -1", "node 1 (convolution): its stride must", MLS_ERROR_SHAPE},
+        {"i8 8 3|d0 8 3 3 1 1 -1", "node 1 (convolution): its dilation must", MLS_ERROR_SHAPE},
+        {"i8 8 3|d0 8 3 3 1 1 4 1", "node 1 (convolution): its window is larger", MLS_ERROR_SHAPE},
+        {"i8 8 3|d0 8 3 3 1 1 1 1 2", "node 1 (convolution): its groups do not divide its input",
+         MLS_ERROR_SHAPE},
+        {"i8 8 4|d0 6 3 3 1 1 1 1 4", "node 1 (convolution): its groups do not divide its output",
+         MLS_ERROR_SHAPE},
+        {"i8 8 3|d0 8 3 3 1 1 1 1 1 -1", "node 1 (convolution): its padding must", MLS_ERROR_SHAPE},
         {"i8 8 3|c0 8 3 1 -1", "node 1 (convolution): its padding", MLS_ERROR_SHAPE},
         {"i8 8 3|c0 8 3 1 1|c0 9 3 1 1|a1 2", "node 3 (add): its inputs differ", MLS_ERROR_SHAPE},
         {"i8 8 3|c0 8 3 1 1|c0 8 3 2 1|a1 2|l3 2|z4", "node 3 (add)", MLS_ERROR_SHAPE},
@@ -2157,6 +2196,43 @@ static void evaluation_alone(void)
     }
 }
 
+/* ---- blocks of depthwise convolutions */
+
+static const char mobile_net[] = "i8 8 3|c0 8 3 1 1|n1|r2|c3 24 1 1 0|n4|r5|d6 24 3 3 1 1 1 1 24 1 "
+                                 "1 1 1|n7|r8|c9 8 1 1 0|n10|a3 "
+                                 "11|c12 24 1 1 0|n13|r14|d15 24 3 3 2 2 1 1 24 0 0 1 "
+                                 "1|n16|r17|c18 8 1 1 0|n19|d20 8 3 3 1 1 2 1 "
+                                 "2 2 1 2 1|g21|l22 10|z23";
+
+/* Expand, depthwise, project, add, and the same with stride 2. */
+static void depthwise_blocks_train(void)
+{
+    static const char *const names[] = {"fp32", "2,1:nc:2,0", "2,4:nc:2,0"};
+    for (size_t f = 0; f < sizeof names / sizeof names[0]; f++) {
+        mls_net_desc desc = desc_of(16, names[f], names[f], names[f]);
+        mls_result first = {0, 0, 0}, last = {0, 0, 0};
+        rig r;
+        t_note("%s", names[f]);
+        if (!rig_make(&r, &desc, mobile_net)) return;
+        make_images(16, SMALL_IMAGE, 10, 5);
+        for (int i = 0; i < 40; i++) {
+            T_EQ_INT(
+                mls_net_step(&r.net, some_images, some_labels, 16, &plain_sgd, i ? &last : &first),
+                MLS_OK);
+        }
+        T_CHECK(last.loss < 0.5 * first.loss);
+        rig_free(&r);
+    }
+}
+
+/* Their bits, by every kernel, and a prediction without its batch mates. */
+static void depthwise_blocks_alone(void)
+{
+    check_alone(mobile_net, "fp32", "fp32", "fp32", SMALL_IMAGE);
+    check_alone(mobile_net, "2,1:nc:2,0", "2,1:nc:2,0", "2,1:nc:2,0:stochastic", SMALL_IMAGE);
+    check_alone(mobile_net, "2,4:nc:3,1", "2,4:nc:3,1", "2,1:c:3,1:stochastic", SMALL_IMAGE);
+}
+
 /* ---- hosts that change how floats behave */
 
 static void set_floats(int mode)
@@ -2461,6 +2537,42 @@ static void checkpoint_damaged(void)
     T_EQ_INT(mls_net_checkpoint_read(&r.net, exact, size, checkpoint, 3), MLS_OK);
     T_CHECK(mls_net_digest(&r.net) != digest && memcmp(checkpoint, "abc", 3) == 0);
     t_free(exact);
+    rig_free(&r);
+}
+
+/* A checkpoint tells groups, dilation and sides apart; what says nothing new is the same network. */
+static void depthwise_blocks_saved(void)
+{
+    static const char net[] = "i8 8 4|d0 8 3 3 2 1 1 2 2 0 1 2 3|g1|l2 2|z3";
+    static const char *const others[][2] = {
+        {"i8 8 4|d0 8 3 3 2 1 1 2 1 0 1 2 3|g1|l2 2|z3", "(convolution): groups 2 there, 1 here"},
+        {"i8 8 4|d0 8 3 3 2 1 2 2 2 0 1 2 3|g1|l2 2|z3", "height 4 there, 3 here"},
+        {"i8 8 4|d0 8 3 3 2 1 1 1 2 0 1 2 1|g1|l2 2|z3", "dilation in w 2 there, 1 here"},
+        {"i8 8 4|d0 8 3 3 2 1 1 2 2 1 1 1 3|g1|l2 2|z3", "padding 0 there, 1 here"},
+        {"i8 8 4|d0 8 3 3 2 1 1 2 2 0 2 2 2|g1|l2 2|z3", "padding left 1 there, 2 here"},
+        {"i8 8 4|c0 8 3 2 1|g1|l2 2|z3", "node 1 (convolution): width 8 there, 4 here"}};
+    mls_net_desc desc = desc_fp32(2);
+    size_t size;
+    rig r;
+    if (!rig_make(&r, &desc, net)) return;
+    size = mls_net_checkpoint_size(&r.net, 0);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_OK);
+    rig_free(&r);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (!rig_make(&r, &desc, others[i][0])) return;
+        T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
+        t_note("%s: %s", others[i][1], r.net.text);
+        T_CHECK(strstr(r.net.text, others[i][1]) != NULL);
+        rig_free(&r);
+    }
+    if (!rig_make(&r, &desc, "i8 8 4|c0 8 3 2 1|g1|l2 2|z3")) return;
+    size = mls_net_checkpoint_size(&r.net, 0);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
+    rig_free(&r);
+    if (!rig_make(&r, &desc, "i8 8 4|d0 8 3 3 2 2 1 1 1 1 1 1 1|g1|l2 2|z3")) return;
+    T_EQ_INT(mls_net_checkpoint_size(&r.net, 0), size);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_OK);
     rig_free(&r);
 }
 
@@ -3609,9 +3721,11 @@ T_MAIN(T_TEST(square_root), T_TEST(gradients_of_layers), T_TEST(gradients_of_ran
        T_TEST(networks_refused), T_TEST(begin_refused), T_TEST(formats_refused),
        T_TEST(calls_out_of_order), T_TEST(wrong_arguments), T_TEST(nonfinite_images),
        T_TEST(nonfinite_weights), T_TEST(nonfinite_logit), T_TEST(nonfinite_gradient),
-       T_TEST(evaluation_alone), T_TEST(floats_refused), FLOAT_TESTS T_TEST(checkpoint_resumes),
-       T_TEST(checkpoint_accumulated), T_TEST(checkpoint_note), T_TEST(checkpoint_damaged),
-       T_TEST(checkpoint_foreign), T_TEST(checkpoint_while_pending), T_TEST(checkpoint_bytes),
-       T_TEST(checkpoint_format_1), FILE_TESTS T_TEST(order_is_a_permutation),
-       T_TEST(batch_in_pieces), T_TEST(batch_recomputed), T_TEST(batch_refused),
-       T_TEST(batch_far_away), T_TEST(normalise_recomputed), T_TEST(golden_data_streams))
+       T_TEST(evaluation_alone), T_TEST(depthwise_blocks_train), T_TEST(depthwise_blocks_alone),
+       T_TEST(depthwise_blocks_saved), T_TEST(floats_refused),
+       FLOAT_TESTS T_TEST(checkpoint_resumes), T_TEST(checkpoint_accumulated),
+       T_TEST(checkpoint_note), T_TEST(checkpoint_damaged), T_TEST(checkpoint_foreign),
+       T_TEST(checkpoint_while_pending), T_TEST(checkpoint_bytes), T_TEST(checkpoint_format_1),
+       FILE_TESTS T_TEST(order_is_a_permutation), T_TEST(batch_in_pieces), T_TEST(batch_recomputed),
+       T_TEST(batch_refused), T_TEST(batch_far_away), T_TEST(normalise_recomputed),
+       T_TEST(golden_data_streams))

@@ -26,23 +26,34 @@ static size_t products(const mls_conv *c)
     return mls__elements(mls_conv_output(c)) * mls__image(mls_conv_weight_shape(c));
 }
 
-static mls_conv any_conv(source *s)
+/* more: groups, dilation and sides of their own, too. */
+static mls_conv any_conv(source *s, int more)
 {
     mls_conv c;
-    int32_t *side[4];
+    int32_t *side[4], groups = 1, depth[2];
+    memset(&c, 0, sizeof c);
     c.in.n = between(s, 1, 3), c.in.h = between(s, 1, 16), c.in.w = between(s, 1, 40);
-    c.in.c = between(s, 1, 72), c.c_out = between(s, 1, 72);
+    depth[0] = between(s, 1, 72), depth[1] = between(s, 1, 72);
     c.kh = between(s, 1, 7), c.kw = between(s, 1, 7);
     c.stride = between(s, 0, 3), c.pad = between(s, 0, 4);
-    side[0] = &c.in.h, side[1] = &c.in.w, side[2] = &c.in.c, side[3] = &c.c_out;
-    while (products(&c) > MOST_PRODUCTS) {
+    if (more) {
+        c.stride_h = between(s, 0, 4) % 4, c.stride_w = between(s, 0, 4) % 4;
+        c.dilation_h = between(s, -1, 12) % 6, c.dilation_w = between(s, 0, 12) % 6;
+        c.pad_top = between(s, -1, 12) % 4, c.pad_left = between(s, 0, 3);
+        c.pad_bottom = between(s, 0, 3), c.pad_right = between(s, 0, 3);
+        c.groups = groups = between(s, 1, 9);
+        if (between(s, 0, 1)) c.groups = groups = depth[0], depth[0] = depth[1] = 1;
+    }
+    side[0] = &c.in.h, side[1] = &c.in.w, side[2] = &depth[0], side[3] = &depth[1];
+    for (;;) {
         int32_t **most = side;
+        c.in.c = depth[0] * groups, c.c_out = depth[1] * groups;
+        if (products(&c) <= MOST_PRODUCTS) return c; /* none of a bad one */
         for (int i = 1; i < 4; i++) {
             if (*side[i] > **most) most = &side[i];
         }
         **most /= 2;
     }
-    return c;
 }
 
 /* Codes and scales that the format allows, with some group codes that it may not. */
@@ -162,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int32_t bits[2], most;
     uint32_t what = byte(&s);
     memset(&none, 0, sizeof none);
-    j.conv = any_conv(&s);
+    j.conv = any_conv(&s, what & 16);
     out = mls_conv_output(&j.conv);
     j.direction = (mls_direction)between(&s, 0, 2);
     j.skip = (size_t)between(&s, 0, 63);
@@ -192,6 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     most = bits[0] > bits[1] ? bits[0] : bits[1];
     if (!bits[0] || !bits[1]) most = 0;
+    if (what & 16) most = 0;
     if (most && what & 1) most = 16;
     if (what & 2) check_tensors(&j, most, seed, 0);
     if (what & 4 && mls_quantize(&j.t[0], j.x[0], seed) == MLS_OK &&

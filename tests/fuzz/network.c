@@ -29,13 +29,19 @@ static int32_t any_node(source *s, const mls_net *net)
 static mls_conv_desc any_layer(source *s)
 {
     mls_conv_desc d;
+    uint32_t b;
     memset(&d, 0, sizeof d);
     d.c_out = wild(s, 33), d.kh = wild(s, 3), d.kw = between(s, 0, 3), d.stride = between(s, 0, 2);
-    d.pad = between(s, -1, 3) % 3;
+    b = byte(s), d.pad = ((int32_t)(b % 5) - 1) % 3;
     d.fp32 = between(s, 0, 3) == 0, d.bias = between(s, 0, 1);
     if (between(s, 0, 3) == 0)
         d.formats.weight = any_format(s), d.formats.activation = any_format(s);
     if (between(s, 0, 3) == 0) d.formats.error = any_format(s);
+    if (b < 200) return d;
+    d.groups = wild(s, 4), d.stride_h = between(s, 0, 2), d.stride_w = between(s, 0, 2);
+    d.dilation_h = between(s, 0, 2), d.dilation_w = wild(s, 2);
+    d.pad_top = between(s, 0, 2), d.pad_left = between(s, 0, 2);
+    d.pad_bottom = wild(s, 3), d.pad_right = between(s, 0, 2);
     return d;
 }
 
