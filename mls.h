@@ -109,9 +109,10 @@ typedef enum {
 } mls_grouping;
 
 typedef enum {
-    MLS_ROUND_NEAREST,           /* ties to even */
-    MLS_ROUND_STOCHASTIC,        /* unbiased: carries into the next exponent */
-    MLS_ROUND_STOCHASTIC_CLIPPED /* the paper's Algorithm 1: never leaves its own binade */
+    MLS_ROUND_NEAREST,            /* ties to even */
+    MLS_ROUND_STOCHASTIC,         /* unbiased: carries into the next exponent */
+    MLS_ROUND_STOCHASTIC_CLIPPED, /* the paper's Algorithm 1: never leaves its own binade */
+    MLS_ROUND_NONE                /* in mls_formats, all else zero: fp32 */
 } mls_rounding;
 
 typedef enum {
@@ -170,21 +171,28 @@ enum {
 };
 MLS_DEF mls_status mls_format_text(mls_format format, char *text, size_t size);
 
-/* The formats of a convolution's operands by their roles: weights W, activations A, errors E. */
+/* The formats of a convolution's operands by their roles: weights W, activations A, errors E. Each is
+   an operand of two of the three products: forward (W, A), backward-data (W, E) and backward-weight
+   (A, E). The second row is for the second product of each, where all zero means: as in the first, and
+   then a tensor is quantized once for both. In the first row all zero means fp32, or, where a
+   description has a default, that; in both rows MLS_ROUND_NONE with zeros means fp32. */
 typedef struct mls_formats {
     mls_format weight, activation, error;
+    mls_format weight_in_data, activation_in_weight, error_in_weight;
 } mls_formats;
 
-/* Reads one format for all roles, or "w=FORMAT a=FORMAT e=FORMAT" in any order; a role that is left
-   out has 2,1. What a format does not say is that of its role: nc:2,0:fit, W and A nearest, E stochastic
-   (errors must be rounded without bias, or gradients drift). On an error (ARGUMENT, FORMAT) *formats is
-   untouched, and wrong, if not null, says which word is not understood. */
+/* Reads one format for all roles, or "w=FORMAT a=FORMAT e=FORMAT", and for the second products
+   "w.data=FORMAT a.weight=FORMAT e.weight=FORMAT", in any order; a role that is left out has 2,1. What
+   a format does not say is that of its role: nc:2,0:fit, W and A nearest, E stochastic (errors must be
+   rounded without bias, or gradients drift). "shiftquant-4", "-5", "-6" and "-8" are powers of two by the
+   dimension that each product sums over (docs/FORMAT.md). fp32 is said with MLS_ROUND_NONE. On an error
+   (ARGUMENT, FORMAT) *formats is untouched, and wrong, if not null, says which word is not understood. */
 MLS_DEF mls_status mls_formats_parse(mls_formats *formats, const char *text, char *wrong,
                                      size_t size);
 
 /* Writes them as mls_formats_parse reads them. MLS_FORMATS_TEXT bytes are enough. Errors: as above. */
 enum {
-    MLS_FORMATS_TEXT = 3 * MLS_FORMAT_TEXT + 8
+    MLS_FORMATS_TEXT = 6 * MLS_FORMAT_TEXT + 40
 };
 MLS_DEF mls_status mls_formats_text(mls_formats formats, char *text, size_t size);
 
@@ -537,6 +545,13 @@ static int mls__zero_format(mls_format f)
     return !(f.ex | f.mx | f.eg | f.mg | f.grouping | f.rounding | f.range);
 }
 
+/* Of one of mls_formats: said or not. */
+static int mls__fp32(mls_format f)
+{
+    if (f.rounding == MLS_ROUND_NONE) f.rounding = 0;
+    return mls__zero_format(f);
+}
+
 MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text)
 {
     mls_format f;
@@ -582,7 +597,7 @@ MLS_DEF mls_status mls_format_parse(mls_format *format, const char *text)
 static void mls__say_format(mls_format f, char *text, size_t size)
 {
     const uint8_t pairs[2][2] = {{f.ex, f.mx}, {f.eg, f.mg}};
-    if (mls__zero_format(f)) {
+    if (mls__fp32(f)) {
         mls__say(text, size, "fp32");
         return;
     }
@@ -605,14 +620,73 @@ MLS_DEF mls_status mls_format_text(mls_format format, char *text, size_t size)
     char whole[MLS_FORMAT_TEXT] = {0};
     if (!text || !size) return MLS_ERROR_ARGUMENT;
     text[0] = 0;
-    if (!mls__zero_format(format) && mls_format_check(format) != MLS_OK) return MLS_ERROR_FORMAT;
+    if (!mls__fp32(format) && mls_format_check(format) != MLS_OK) return MLS_ERROR_FORMAT;
     mls__say_format(format, whole, sizeof whole);
     mls__say(text, size, whole);
     return strlen(whole) < size ? MLS_OK : MLS_ERROR_MEMORY;
 }
 
-/* The roles in the order of mls_formats. */
-static const char mls__role_letters[] = "wae";
+/* The operands in the order of mls_formats: the three roles in their first product, then in their
+   second. */
+enum {
+    MLS__ROLES = 3,
+    MLS__OPERANDS = 2 * MLS__ROLES
+};
+static const char *const mls__operand_words[MLS__OPERANDS] = {"w",      "a",        "e",
+                                                              "w.data", "a.weight", "e.weight"};
+
+/* Formats as words for which there is a name. Groups by the dimension that the product sums over are
+   shiftquant: input channels, output channels, images. */
+#define MLS__SHIFTQUANT(m)                                                               \
+    "w=0," m ":c:2,0 a=0," m ":c:2,0 e=0," m ":c:2,0 w.data=0," m ":n:2,0 a.weight=0," m \
+    ":n:2,0 e.weight=0," m ":n:2,0"
+static const struct {
+    const char *word, *text;
+} mls__formats_presets[] = {{"shiftquant-4", MLS__SHIFTQUANT("3")},
+                            {"shiftquant-5", MLS__SHIFTQUANT("4")},
+                            {"shiftquant-6", MLS__SHIFTQUANT("5")},
+                            {"shiftquant-8", MLS__SHIFTQUANT("7")}};
+#undef MLS__SHIFTQUANT
+
+/* What a format does not say, by its role. */
+static mls_format mls__role_format(int role)
+{
+    mls_format f = mls__presets[0].format;
+    f.ex = 2, f.mx = 1;
+    if (role == 2) f.rounding = MLS_ROUND_STOCHASTIC;
+    return f;
+}
+
+/* The formats of all operands; all zero: fp32, and nothing else. */
+static void mls__formats_spread(const mls_formats *formats, mls_format *of)
+{
+    const mls_format f[MLS__OPERANDS] = {
+        formats->weight,         formats->activation,           formats->error,
+        formats->weight_in_data, formats->activation_in_weight, formats->error_in_weight};
+    for (int i = 0; i < MLS__OPERANDS; i++) {
+        of[i] = i >= MLS__ROLES && mls__zero_format(f[i]) ? of[i - MLS__ROLES] : f[i];
+        if (mls__fp32(of[i])) memset(&of[i], 0, sizeof of[i]);
+    }
+}
+
+/* The other way: every fp32 is said, and an operand that has one format for both products says it once. */
+static mls_formats mls__formats_gather(const mls_format *of)
+{
+    mls_format f[MLS__OPERANDS];
+    mls_formats formats;
+    for (int i = MLS__OPERANDS - 1; i >= 0; i--) {
+        f[i] = of[i];
+        if (i >= MLS__ROLES && memcmp(&of[i], &of[i - MLS__ROLES], sizeof *of) == 0) {
+            memset(&f[i], 0, sizeof f[i]);
+        } else if (mls__zero_format(f[i])) {
+            f[i].rounding = MLS_ROUND_NONE;
+        }
+    }
+    formats.weight = f[0], formats.activation = f[1], formats.error = f[2];
+    formats.weight_in_data = f[3], formats.activation_in_weight = f[4];
+    formats.error_in_weight = f[5];
+    return formats;
+}
 
 static mls_status mls__formats_wrong(char *wrong, size_t size, const char *what, const char *word,
                                      size_t length)
@@ -626,68 +700,87 @@ static mls_status mls__formats_wrong(char *wrong, size_t size, const char *what,
     return MLS_ERROR_FORMAT;
 }
 
+/* One word: of a format for all, or for one operand, or a preset. given has a bit for each operand whose
+   format was said, and above these for each role's. Returns null, or what is wrong. */
+static const char *mls__formats_word(const char *word, mls_format *of, uint32_t *given)
+{
+    uint32_t says = 0;
+    const char *text = word;
+    for (size_t i = 0; i < sizeof mls__formats_presets / sizeof *mls__formats_presets; i++) {
+        mls_formats preset;
+        if (strcmp(word, mls__formats_presets[i].word) != 0) continue;
+        if (*given) return "' gives a role a second format";
+        mls_formats_parse(&preset, mls__formats_presets[i].text, 0, 0);
+        mls__formats_spread(&preset, of);
+        *given = UINT32_MAX;
+        return 0;
+    }
+    for (int i = 0; i < MLS__OPERANDS; i++) {
+        const size_t n = strlen(mls__operand_words[i]);
+        if (strncmp(word, mls__operand_words[i], n) != 0 || word[n] != '=') continue;
+        text = word + n + 1;
+        says = (uint32_t)1 << (i < MLS__ROLES ? MLS__OPERANDS + i : i);
+    }
+    if (!says) says = 7u << MLS__OPERANDS;
+    for (int i = 0; i < MLS__OPERANDS; i++) {
+        const int role = i % MLS__ROLES;
+        mls_format f = mls__role_format(role);
+        if (!(says >> i & 1) && !(says >> (MLS__OPERANDS + role) & 1)) continue;
+        if (mls_format_parse(&f, text) != MLS_OK) {
+            return "' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ...";
+        }
+        if (says >> i & 1 || !(*given >> i & 1)) of[i] = f; /* the product's word says more */
+    }
+    if (*given & says) return "' gives a role a second format";
+    *given |= says;
+    return 0;
+}
+
 MLS_DEF mls_status mls_formats_parse(mls_formats *formats, const char *text, char *wrong,
                                      size_t size)
 {
-    mls_format of[3];
-    int given = 0; /* bits of roles */
+    mls_format of[MLS__OPERANDS];
+    uint32_t given = 0;
     if (wrong && size) wrong[0] = 0;
     if (!formats || !text) return MLS_ERROR_ARGUMENT;
-    for (int role = 0; role < 3; role++) {
-        of[role] = mls__presets[0].format;
-        of[role].ex = 2, of[role].mx = 1;
-        if (role == 2) of[role].rounding = MLS_ROUND_STOCHASTIC;
-    }
+    for (int i = 0; i < MLS__OPERANDS; i++) of[i] = mls__role_format(i % MLS__ROLES);
     while (*text == ' ') text++;
     do {
-        size_t length = 0, start = 0;
+        size_t length = 0;
         char word[64] = {0};
-        int first = 0, last = 2;
+        const char *bad;
         while (text[length] && text[length] != ' ') length++;
-        for (int role = 0; role < 3 && length > 1 && text[1] == '='; role++) {
-            if (text[0] == mls__role_letters[role]) first = last = role, start = 2;
-        }
         if (length >= sizeof word) {
             return mls__formats_wrong(wrong, size, "...' is too long for a format", text, length);
         }
         memcpy(word, text, length);
-        for (int role = first; role <= last; role++) {
-            if (mls_format_parse(&of[role], word + start) != MLS_OK) {
-                return mls__formats_wrong(wrong, size,
-                                          "' is not a format: want fp32, 2,1 or 2,1:nc:2,0 ...",
-                                          text, length);
-            }
-            if (given >> role & 1) {
-                return mls__formats_wrong(wrong, size, "' gives a role a second format", text,
-                                          length);
-            }
-            given |= 1 << role;
-        }
+        bad = mls__formats_word(word, of, &given);
+        if (bad) return mls__formats_wrong(wrong, size, bad, text, length);
         text += length;
         while (*text == ' ') text++;
     } while (*text);
-    formats->weight = of[0], formats->activation = of[1], formats->error = of[2];
+    *formats = mls__formats_gather(of);
     return MLS_OK;
 }
 
 MLS_DEF mls_status mls_formats_text(mls_formats formats, char *text, size_t size)
 {
-    const mls_format of[3] = {formats.weight, formats.activation, formats.error};
+    mls_format of[MLS__OPERANDS];
     char whole[MLS_FORMATS_TEXT] = {0};
+    int numbers = 0; /* operands that are not fp32 */
     if (!text || !size) return MLS_ERROR_ARGUMENT;
     text[0] = 0;
-    for (int role = 0; role < 3; role++) {
-        const char head[4] = {mls__role_letters[role], '=', 0, 0};
-        if (!mls__zero_format(of[role]) && mls_format_check(of[role]) != MLS_OK) {
-            return MLS_ERROR_FORMAT;
-        }
-        if (role) mls__say(whole, sizeof whole, " ");
-        mls__say(whole, sizeof whole, head);
-        mls__say_format(of[role], whole, sizeof whole);
+    mls__formats_spread(&formats, of);
+    for (int i = 0; i < MLS__OPERANDS; i++) {
+        if (!mls__zero_format(of[i]) && mls_format_check(of[i]) != MLS_OK) return MLS_ERROR_FORMAT;
+        numbers += !mls__zero_format(of[i]);
+        if (i >= MLS__ROLES && memcmp(&of[i], &of[i - MLS__ROLES], sizeof *of) == 0) continue;
+        if (i) mls__say(whole, sizeof whole, " ");
+        mls__say(whole, sizeof whole, mls__operand_words[i]);
+        mls__say(whole, sizeof whole, "=");
+        mls__say_format(of[i], whole, sizeof whole);
     }
-    if (mls__zero_format(of[0]) && mls__zero_format(of[1]) && mls__zero_format(of[2])) {
-        memcpy(whole, "fp32", 5);
-    }
+    if (!numbers) memcpy(whole, "fp32", 5);
     mls__say(text, size, whole);
     return strlen(whole) < size ? MLS_OK : MLS_ERROR_MEMORY;
 }

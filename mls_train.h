@@ -69,7 +69,7 @@ extern "C" {
 
 /* A layer. Private: declare an array of them for mls_net_begin, read them with mls_net_layer. */
 enum {
-    MLS__BUFFERS = 10
+    MLS__BUFFERS = 16
 };
 typedef struct mls__buffer {
     size_t size, at;     /* bytes, and where in the arena */
@@ -82,19 +82,21 @@ typedef struct mls_node {
     int32_t in[2], consumers;
     mls_shape shape; /* n is the batch */
     mls_conv conv;
-    mls_format format[3];      /* W, A, E; all zero: fp32 */
+    mls_format format[6];      /* of the operands, in the order of mls_formats; all zero: fp32 */
     int32_t size, stride, pad; /* pools, subsample */
     int32_t bias;
     size_t weights, seconds, states, constants; /* numbers, see mls_layer_sizes */
     size_t weights_at, states_at, constants_at; /* their places among those of the network */
     size_t keep, sums;                          /* bytes and doubles of an image */
     int32_t value_of, grad_of; /* nodes whose buffers hold this one's output and its gradient */
-    int32_t activation_of;     /* convolution whose quantized activation this one shares */
+    int32_t activation_of[2];  /* convolutions whose quantized activations this one shares */
     int32_t give[2];           /* how the gradient passes to the inputs */
     int32_t has_grad;
-    uint32_t facts; /* what the steps of the layer depend on */
+    int32_t has_formats; /* not fp32 whatever the network's formats are */
+    uint32_t facts;      /* what the steps of the layer depend on, now */
+    uint32_t planned; /* and with any formats that there is room for; then, of a convolution, in */
+    uint32_t uses;    /* what form its products take their operands, see mls__product_uses */
     mls__buffer buffer[MLS__BUFFERS];
-    mls_tensor tensor[3];
 } mls_node;
 
 /* Zero means the default everywhere. */
@@ -106,6 +108,8 @@ typedef struct mls_net_desc {
     uint64_t seed;       /* of the initial weights and of stochastic rounding */
     float bn_momentum;   /* share of the new batch in the running statistics; 0.1 */
     float bn_epsilon;    /* 1e-5 */
+    mls_formats widest;  /* the most memory that formats given later need, see mls_net_format; all
+                            zero: none are */
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -152,7 +156,7 @@ typedef struct mls_conv_desc {
     int32_t pad;
     int fp32;            /* 1: stays unquantized */
     int bias;            /* 1: adds a value per output channel */
-    mls_formats formats; /* each, if all zero: that of the network */
+    mls_formats formats; /* each, if all zero: that of the network; see mls_net_format */
     int32_t groups;      /* these as in mls_conv */
     int32_t stride_h, stride_w, dilation_h, dilation_w;
     int32_t pad_top, pad_left, pad_bottom, pad_right;
@@ -295,13 +299,29 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan);
    The arena stays the caller's, and must stay where it is. Errors: STATE, MEMORY, ARGUMENT, FLOATS. */
 MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size);
 
+/* Gives a convolution or linear layer formats, whatever the rules of the descriptions say for it.
+   Before mls_net_plan it is a build call. Afterwards it may be called between any two calls, if the
+   network's description has widest formats: the plan makes room for these beside the first ones, in all
+   layers that are quantized by the rules or by a call before the plan; what needs more, or another
+   operand by product or as fp32 than either, is refused. Numbers, gradient and step stay. Errors:
+   ARGUMENT (another kind of node), FORMAT, RANGE, MEMORY (no room), STATE (no widest formats): net->text
+   names the layer, and after mls_net_plan nothing changes. */
+MLS_DEF mls_status mls_net_format(mls_net *net, int32_t node, const mls_formats *formats);
+
+/* The same for many layers, as text: "LAYERS=FORMATS; LAYERS=FORMATS ...", the later ones count. LAYERS
+   is a node's number, or conv or linear with its number among those from 1 on, or conv or linear alone
+   for all of them, or FIRST-LAST: "conv1=fp32; conv8-13=w=2,4 a=2,1; linear=2,4". FORMATS as in
+   mls_formats_parse. Errors: as above, and FORMAT: net->text has the word that is not understood. What
+   stands before the wrong one is done. */
+MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text);
+
 /* One layer, for reports. */
 typedef struct mls_layer {
     const char *kind;
     mls_shape shape;   /* of its output */
     int32_t inputs[2]; /* node numbers, -1: none */
     int64_t weights, macs;
-    mls_formats formats; /* all zero: fp32 */
+    mls_formats formats; /* of convolutions and linear layers; fp32 is said with MLS_ROUND_NONE */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
@@ -392,6 +412,11 @@ typedef struct mls_checkpoint {
    null, says what is wrong). */
 MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkpoint *about,
                                        char *text, size_t text_size);
+
+/* The formats that a node had when a checkpoint was written, for a run that changed them: give them to
+   mls_net_format. Errors: ARGUMENT (no such node; format 1 does not say), DATA. */
+MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t node,
+                                          mls_formats *formats);
 
 /* Pictures in memory, [count][h][w][c] bytes, and their labels. A view: fill it yourself, or with
    a loader below and give it back to mls_data_free. */
@@ -602,11 +627,15 @@ static float mls__normal(uint64_t seed, uint64_t index)
 
 /* ---------------------------------------------------------------------------------- >>build */
 
-/* Operands of a convolution. */
+/* Operands of a convolution, in the order of mls_formats: three roles, each in its first product and in
+   its second: W in backward-data, A and E in backward-weight. */
 enum {
     MLS__W,
     MLS__A,
-    MLS__E
+    MLS__E,
+    MLS__W_IN_DATA,
+    MLS__A_IN_WEIGHT,
+    MLS__E_IN_WEIGHT
 };
 
 /* Buffers of a node. */
@@ -615,8 +644,9 @@ enum {
     MLS__GRAD, /* output and its gradient, fp32 */
     MLS__KEEP,
     MLS__SUMS,
-    MLS__QUANTIZED,       /* and two more: quantized operands */
-    MLS__DEQUANTIZED = 7, /* and two more: the same as fp32, for a product with an fp32 operand */
+    MLS__QUANTIZED, /* and five more: operands, for each image its tensor and the memory of it */
+    MLS__DEQUANTIZED = MLS__QUANTIZED + 6 /* and five more: the same as fp32, for a product with an
+                                             fp32 operand */
 };
 
 /* How a node's gradient reaches an input. */
@@ -632,14 +662,16 @@ enum {
     MLS__PASSES = 1 << 8
 };
 
-/* What more a convolution uses: the codes of W, A, E, and the operands of each direction. */
+/* What more a convolution uses: the codes of W, of A and of E in both products, of W in backward-data,
+   and the operands of each direction. */
 enum {
     MLS__CODES_W = 1 << 8,
     MLS__CODES_A = 1 << 9,
     MLS__CODES_E = 1 << 10,
-    MLS__FOR_FORWARD = 1 << 11,
-    MLS__FOR_DATA = 1 << 12,
-    MLS__FOR_WEIGHT = 1 << 13
+    MLS__CODES_W_IN_DATA = 1 << 11,
+    MLS__FOR_FORWARD = 1 << 12,
+    MLS__FOR_DATA = 1 << 13,
+    MLS__FOR_WEIGHT = 1 << 14
 };
 
 static int mls__quantized(mls_format f)
@@ -775,9 +807,8 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     layer->weights = (int64_t)(node->weights + node->seconds);
     if (mls__convolves(node)) {
         layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
+        layer->formats = mls__formats_gather(node->format);
     }
-    layer->formats.weight = node->format[MLS__W], layer->formats.activation = node->format[MLS__A];
-    layer->formats.error = node->format[MLS__E];
     return MLS_OK;
 }
 
@@ -859,10 +890,12 @@ static float *mls__grad(const mls_net *net, int32_t i, int32_t n)
     return (float *)mls__buffer_at(net, node->grad_of, MLS__GRAD) +
            (size_t)n * mls__image(node->shape);
 }
-static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int role)
+static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int operand)
 {
-    uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
-    return mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + (uint64_t)role);
+    const uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
+    const uint64_t role = (uint64_t)operand % MLS__ROLES;
+    uint64_t seed = mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + role);
+    return operand < MLS__ROLES ? seed : mls_seed(seed, 1);
 }
 
 /* The shape for the images at hand. */
@@ -1658,11 +1691,14 @@ MLS_DEF int32_t mls_net_custom(mls_net *net, const mls_layer_kind *kind, int32_t
    Convolutions and linear layers. An operand is quantized in three stages: the peaks of each image,
    then the scales from all of them, then the codes of each image. */
 
-/* The operands of each direction. */
-static const int mls__roles[3][2] = {{MLS__W, MLS__A}, {MLS__W, MLS__E}, {MLS__E, MLS__A}};
+/* The operands of each direction, and who is whose partner there. */
+static const int mls__operands[3][2] = {
+    {MLS__W, MLS__A}, {MLS__W_IN_DATA, MLS__E}, {MLS__E_IN_WEIGHT, MLS__A_IN_WEIGHT}};
+static const int mls__partners[6] = {MLS__A, MLS__W,           MLS__W_IN_DATA,
+                                     MLS__E, MLS__E_IN_WEIGHT, MLS__A_IN_WEIGHT};
 
 /* When a convolution does a step: it quantizes its weights, its activation (and no convolution did so
-   before), its error; their codes can be written by threads, as no two images share a byte or a vector,
+   before), its error, in either product; its weights for backward-data; their codes can be written by threads, as no two images share a byte or a vector,
    or cannot; its gradient of the weights is one of integers, or of floats, which blocks of images sum. */
 enum {
     MLS__IF_LOW_W = 1 << 8,
@@ -1673,7 +1709,9 @@ enum {
     MLS__IF_JOINT_A = 1 << 13,
     MLS__IF_JOINT_E = 1 << 14,
     MLS__IF_EXACT = 1 << 15,
-    MLS__IF_BLOCKS = 1 << 16
+    MLS__IF_BLOCKS = 1 << 16,
+    MLS__IF_LOW_W_IN_DATA = 1 << 17,
+    MLS__IF_OWN = 1 << 18 /* and five more: it quantizes this operand */
 };
 
 /* How often, for convolutions only: for each image, those of a block in order by one thread; and by each
@@ -1686,178 +1724,220 @@ enum {
 /* Which of a convolution's three products run in integers. */
 static int mls__integer(const mls_node *node, mls_direction direction)
 {
-    return mls__quantized(node->format[mls__roles[direction][0]]) &&
-           mls__quantized(node->format[mls__roles[direction][1]]);
+    return mls__quantized(node->format[mls__operands[direction][0]]) &&
+           mls__quantized(node->format[mls__operands[direction][1]]);
+}
+
+/* The operand whose codes are those of this one: it has one format for both products, or two. */
+static int mls__operand_same(const mls_node *node, int o)
+{
+    if (o < MLS__ROLES) return o;
+    return memcmp(&node->format[o], &node->format[o - MLS__ROLES], sizeof(mls_format)) == 0
+               ? o - MLS__ROLES
+               : o;
 }
 
 /* Whether an operand must be there as fp32, too, for a product with an fp32 operand. */
-static int mls__dequantized(const mls_node *node, int role)
+static int mls__dequantized(const mls_node *node, int o)
 {
-    int others = 0;
-    if (!mls__quantized(node->format[role])) return 0;
-    for (int i = 0; i < 3; i++) others += i != role && !mls__quantized(node->format[i]);
-    return others > 0;
-}
-
-static mls_shape mls__operand_shape(const mls_net *net, const mls_node *node, int role)
-{
-    if (role == MLS__W) return mls_conv_weight_shape(&node->conv);
-    return mls__shape_now(net, role == MLS__A ? node->conv.in : node->shape);
+    int others = !mls__quantized(node->format[mls__partners[o]]);
+    if (o < MLS__ROLES && mls__operand_same(node, o + MLS__ROLES) == o) {
+        others |= !mls__quantized(node->format[mls__partners[o + MLS__ROLES]]);
+    }
+    return others && mls__quantized(node->format[o]);
 }
 
 /* The node that quantizes an operand. */
-static int32_t mls__operand_owner(const mls_net *net, int32_t i, int role)
+static int32_t mls__operand_owner(const mls_net *net, int32_t i, int o)
 {
-    return role == MLS__A ? net->nodes[i].activation_of : i;
+    return o % MLS__ROLES == MLS__A ? net->nodes[i].activation_of[o / MLS__ROLES] : i;
 }
 
-/* The tensor of a role in its buffer. */
-static mls_tensor mls__operand_place(const mls_net *net, int32_t i, int role)
+/* Whether a node quantizes an operand itself. */
+static int mls__operand_own(const mls_node *node, int o)
+{
+    return node->facts >> o & MLS__IF_OWN;
+}
+
+/* The shape of an operand for n images. In evaluation every image of an activation is a tensor of its
+   own, so that no prediction depends on the pictures beside it. */
+static mls_shape mls__operand_shape(const mls_node *node, int o, int32_t n)
+{
+    const int role = o % MLS__ROLES;
+    mls_shape s = role == MLS__A ? node->conv.in : node->shape;
+    if (role == MLS__W) return mls_conv_weight_shape(&node->conv);
+    s.n = n;
+    return s;
+}
+
+/* Bytes of a tensor together with what it points to. */
+static size_t mls__operand_step(mls_format f, mls_shape s)
+{
+    return mls__align(sizeof(mls_tensor), MLS__ALIGN) +
+           mls__align(mls_tensor_size(f, s), MLS__ALIGN);
+}
+
+/* The tensor of an operand, of image n where each has one. */
+static mls_tensor *mls__operand_at(const mls_net *net, int32_t i, int o, int32_t n)
+{
+    const mls_node *node = &net->nodes[i];
+    uint8_t *p = (uint8_t *)mls__buffer_at(net, i, MLS__QUANTIZED + o);
+    if (n) p += (size_t)n * mls__operand_step(node->format[o], mls__operand_shape(node, o, 1));
+    return (mls_tensor *)(void *)p;
+}
+
+/* What it is to be: its place is written by one thread, others may be at work on its images. */
+static mls_tensor mls__operand_place(const mls_net *net, int32_t i, int o, int32_t n)
 {
     const mls_node *node = &net->nodes[i];
     mls_tensor t;
-    mls__tensor_place(&t, node->format[role], mls__operand_shape(net, node, role),
-                      mls__buffer_at(net, i, MLS__QUANTIZED + role));
+    mls__tensor_place(&t, node->format[o],
+                      mls__operand_shape(node, o, net->training ? net->images : 1),
+                      (uint8_t *)mls__operand_at(net, i, o, n) + mls__align(sizeof t, MLS__ALIGN));
     return t;
 }
 
 /* The numbers of an operand, from image 0 on. */
-static const float *mls__operand_values(const mls_net *net, int32_t i, int role)
+static const float *mls__operand_values(const mls_net *net, int32_t i, int o)
 {
     const mls_node *node = &net->nodes[i];
+    const int role = o % MLS__ROLES;
     if (role == MLS__W) return mls__weights_at(net, node);
     return role == MLS__A ? mls__value(net, node->in[0], 0) : mls__grad(net, i, 0);
 }
 
 /* The fp32 form of an operand for a product that is not integer. */
-static const float *mls__operand_fp32(const mls_net *net, int32_t i, int role)
+static const float *mls__operand_fp32(const mls_net *net, int32_t i, int o)
 {
-    if (!mls__quantized(net->nodes[i].format[role])) return mls__operand_values(net, i, role);
-    return (const float *)mls__buffer_at(net, mls__operand_owner(net, i, role),
-                                         MLS__DEQUANTIZED + role);
+    if (!mls__quantized(net->nodes[i].format[o])) return mls__operand_values(net, i, o);
+    return (const float *)mls__buffer_at(net, mls__operand_owner(net, i, o), MLS__DEQUANTIZED + o);
 }
 
-/* Peaks of image n. */
-static void mls__operand_peaks(const mls_work *w, int role)
+/* Peaks of image n. This and what follows is for a role, in each product that has a format of its own. */
+static void mls__role_peaks(const mls_work *w, int role)
 {
-    mls_tensor t = mls__operand_place(w->net, w->node, role);
     const size_t n = (size_t)w->image;
-    mls__quantize_peaks(&t, mls__operand_values(w->net, w->node, role), n, n + 1);
+    for (int o = role; o < MLS__OPERANDS; o += MLS__ROLES) {
+        mls_tensor t;
+        if (!mls__operand_own(&w->net->nodes[w->node], o)) continue;
+        t = mls__operand_place(w->net, w->node, o, 0);
+        mls__quantize_peaks(&t, mls__operand_values(w->net, w->node, o), n, n + 1);
+    }
 }
 
 /* Scale and groups, from the peaks of all images. */
-static void mls__operand_scales(const mls_work *w, int role)
+static void mls__role_scales(const mls_work *w, int role)
 {
-    mls_tensor *t = &w->net->nodes[w->node].tensor[role];
-    mls_status status;
-    *t = mls__operand_place(w->net, w->node, role);
-    status = mls__quantize_scales(t);
-    if (status != MLS_OK) {
+    for (int o = role; o < MLS__OPERANDS; o += MLS__ROLES) {
+        mls_tensor *t;
+        mls_status status;
+        if (!mls__operand_own(&w->net->nodes[w->node], o)) continue;
+        t = mls__operand_at(w->net, w->node, o, 0);
+        *t = mls__operand_place(w->net, w->node, o, 0);
+        status = mls__quantize_scales(t);
+        if (status == MLS_OK) continue;
         mls__fail(w->net, status, w->node,
                   role == MLS__E ? "its error is not finite" : "its input is not finite");
     }
 }
 
-static void mls__operand_codes(const mls_work *w, int role, size_t first, size_t last)
+static void mls__role_codes(const mls_work *w, int role, size_t first, size_t last)
 {
-    mls_node *node = &w->net->nodes[w->node];
-    mls__quantize_codes(&node->tensor[role], mls__operand_values(w->net, w->node, role),
-                        mls__rounding_seed(w->net, w->node, role), first, last);
-    if (mls__dequantized(node, role)) {
-        float *to = (float *)mls__buffer_at(w->net, w->node, MLS__DEQUANTIZED + role);
-        mls__dequantize_range(&node->tensor[role], to, first, last);
+    const mls_net *net = w->net;
+    const mls_node *node = &net->nodes[w->node];
+    for (int o = role; o < MLS__OPERANDS; o += MLS__ROLES) {
+        mls_tensor *t;
+        if (!mls__operand_own(node, o)) continue;
+        t = mls__operand_at(net, w->node, o, 0);
+        mls__quantize_codes(t, mls__operand_values(net, w->node, o),
+                            mls__rounding_seed(net, w->node, o), first, last);
+        if (!mls__dequantized(node, o)) continue;
+        mls__dequantize_range(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o), first,
+                              last);
     }
 }
 
 /* Codes of image n. */
-static void mls__operand_image(const mls_work *w, int role)
+static void mls__role_image(const mls_work *w, int role)
 {
     const size_t n = (size_t)w->image;
-    const size_t image = mls__image(w->net->nodes[w->node].tensor[role].shape);
-    mls__operand_codes(w, role, n * image, (n + 1) * image);
+    const size_t image = mls__image(role == MLS__E ? w->out : w->net->nodes[w->node].conv.in);
+    mls__role_codes(w, role, n * image, (n + 1) * image);
 }
 
-static void mls__operand_all(const mls_work *w, int role)
+static void mls__role_all(const mls_work *w, int role)
 {
-    mls__operand_codes(w, role, 0, mls__elements(w->net->nodes[w->node].tensor[role].shape));
+    mls__role_codes(
+        w, role, 0,
+        mls__elements(mls__operand_shape(&w->net->nodes[w->node], role, w->net->images)));
 }
 
 static void mls__conv_peaks(const mls_work *w)
 {
-    mls__operand_peaks(w, MLS__A);
+    mls__role_peaks(w, MLS__A);
 }
 static void mls__conv_scales(const mls_work *w)
 {
-    mls__operand_scales(w, MLS__A);
+    mls__role_scales(w, MLS__A);
 }
 static void mls__conv_codes(const mls_work *w)
 {
-    mls__operand_image(w, MLS__A);
+    mls__role_image(w, MLS__A);
 }
 static void mls__conv_codes_all(const mls_work *w)
 {
-    mls__operand_all(w, MLS__A);
+    mls__role_all(w, MLS__A);
 }
 static void mls__conv_error_peaks(const mls_work *w)
 {
-    mls__operand_peaks(w, MLS__E);
+    mls__role_peaks(w, MLS__E);
 }
 static void mls__conv_error_scales(const mls_work *w)
 {
-    mls__operand_scales(w, MLS__E);
+    mls__role_scales(w, MLS__E);
 }
 static void mls__conv_error_codes(const mls_work *w)
 {
-    mls__operand_image(w, MLS__E);
+    mls__role_image(w, MLS__E);
 }
 static void mls__conv_error_codes_all(const mls_work *w)
 {
-    mls__operand_all(w, MLS__E);
+    mls__role_all(w, MLS__E);
 }
 
-static void mls__conv_weights(const mls_work *w)
+static void mls__weights_codes(const mls_work *w, int o)
 {
     mls_net *net = w->net;
-    mls_node *node = &net->nodes[w->node];
-    mls_tensor *t = &node->tensor[MLS__W];
+    mls_tensor *t = mls__operand_at(net, w->node, o, 0);
     mls_status status;
-    *t = mls__operand_place(net, w->node, MLS__W);
-    status = mls_quantize(t, w->weights[0], mls__rounding_seed(net, w->node, MLS__W));
+    *t = mls__operand_place(net, w->node, o, 0);
+    status = mls_quantize(t, w->weights[0], mls__rounding_seed(net, w->node, o));
     if (status != MLS_OK) {
         mls__fail(net, status, w->node, "its weights are not finite");
-    } else if (mls__dequantized(node, MLS__W)) {
-        mls_dequantize(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + MLS__W));
+    } else if (mls__dequantized(&net->nodes[w->node], o)) {
+        mls_dequantize(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o));
     }
 }
-
-/* In evaluation every image of an activation is a tensor of its own, so that no prediction depends on
-   the pictures beside it. Its buffer then holds the tensor of each image and its memory. */
-static mls_shape mls__image_shape(const mls_node *node)
+static void mls__conv_weights(const mls_work *w)
 {
-    mls_shape s = node->conv.in;
-    s.n = 1;
-    return s;
+    mls__weights_codes(w, MLS__W);
 }
-static size_t mls__image_tensor_size(const mls_node *node)
+static void mls__conv_weights_in_data(const mls_work *w)
 {
-    return mls__align(sizeof(mls_tensor), MLS__ALIGN) +
-           mls__align(mls_tensor_size(node->format[MLS__A], mls__image_shape(node)), MLS__ALIGN);
-}
-static mls_tensor *mls__image_tensor(const mls_net *net, int32_t owner, int32_t n)
-{
-    uint8_t *buffer = (uint8_t *)mls__buffer_at(net, owner, MLS__QUANTIZED + MLS__A);
-    return (mls_tensor *)(void *)(buffer + (size_t)n * mls__image_tensor_size(&net->nodes[owner]));
+    mls__weights_codes(w, MLS__W_IN_DATA);
 }
 
-/* Quantizes image n. What is not finite gets a scale that is none; mls__conv_image_scales tells. */
+/* Quantizes image n for evaluation. What is not finite gets a scale that is none; mls__conv_image_scales
+   tells. */
 static void mls__conv_quantize_image(const mls_work *w)
 {
     const mls_net *net = w->net;
     const mls_node *node = &net->nodes[w->node];
     const size_t image = mls__image(node->conv.in);
-    mls_tensor *t = mls__image_tensor(net, w->node, w->image);
-    mls__tensor_place(t, node->format[MLS__A], mls__image_shape(node),
-                      (uint8_t *)t + mls__align(sizeof *t, MLS__ALIGN));
+    mls_tensor *t;
+    if (!mls__operand_own(node, MLS__A)) return;
+    t = mls__operand_at(net, w->node, MLS__A, w->image);
+    *t = mls__operand_place(net, w->node, MLS__A, w->image);
     mls__quantize_peaks(t, w->x[0], 0, 1);
     if (mls__quantize_scales(t) != MLS_OK) {
         t->scale = mls__float(0x7fc00000u);
@@ -1872,8 +1952,9 @@ static void mls__conv_quantize_image(const mls_work *w)
 
 static void mls__conv_image_scales(const mls_work *w)
 {
+    if (!mls__operand_own(&w->net->nodes[w->node], MLS__A)) return;
     for (int32_t n = 0; n < w->net->images && w->net->status == MLS_OK; n++) {
-        float scale = mls__image_tensor(w->net, w->node, n)->scale;
+        float scale = mls__operand_at(w->net, w->node, MLS__A, n)->scale;
         if (scale != scale) {
             mls__fail(w->net, MLS_ERROR_NONFINITE, w->node, "its input is not finite");
         }
@@ -1891,15 +1972,15 @@ static void mls__conv_start(const mls_work *w, mls_direction direction, int whic
     mls_status status;
     memset(source, 0, sizeof source);
     for (int j = 0; j < 2; j++) {
-        const int role = mls__roles[direction][j];
-        const int32_t owner = mls__operand_owner(net, w->node, role);
+        const int o = mls__operand_same(node, mls__operands[direction][j]);
         if (!mls__integer(node, direction)) {
-            source[j].fp32 = mls__operand_fp32(net, w->node, role);
-        } else if (role == MLS__A && !net->training) {
-            source[j].tensor = mls__image_tensor(net, owner, 0), source[j].pending = 1;
-            source[j].step = mls__image_tensor_size(&net->nodes[owner]);
-        } else {
-            source[j].tensor = &net->nodes[owner].tensor[role], source[j].pending = 1;
+            source[j].fp32 = mls__operand_fp32(net, w->node, o);
+            continue;
+        }
+        source[j].tensor = mls__operand_at(net, mls__operand_owner(net, w->node, o), o, 0);
+        source[j].pending = 1;
+        if (o == MLS__A && !net->training) {
+            source[j].step = mls__operand_step(node->format[o], mls__operand_shape(node, o, 1));
         }
     }
     conv.in.n = net->images;
@@ -1970,22 +2051,31 @@ static void mls__conv_finish(const mls_work *w)
     }
 }
 
+/* What a convolution needs for its formats. */
+typedef struct mls__need {
+    uint32_t facts, uses;           /* as in mls_node */
+    int32_t activation_of[2];       /* as there */
+    size_t size[2 * MLS__OPERANDS]; /* of its buffers from MLS__QUANTIZED on */
+    size_t work[2];                 /* of the network's calls */
+} mls__need;
+
 /* Checks formats and sums, and finds the workspace that the products need. */
-static mls_status mls__conv_check(mls_net *net, int32_t i)
+static mls_status mls__conv_check(mls_net *net, int32_t i, mls__need *need)
 {
     const mls_node *node = &net->nodes[i];
     mls_format none;
     char text[200];
     memset(&none, 0, sizeof none);
-    for (int role = 0; role < 3; role++) {
-        if (mls__quantized(node->format[role]) && mls_format_check(node->format[role]) != MLS_OK) {
+    for (int o = 0; o < MLS__OPERANDS; o++) {
+        if (!mls__zero_format(node->format[o]) && mls_format_check(node->format[o]) != MLS_OK) {
             return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
         }
     }
     for (int d = 0; d < 3; d++) {
         mls_direction direction = (mls_direction)d;
         int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
-        const mls_format *f = &node->format[mls__roles[d][0]], *g = &node->format[mls__roles[d][1]];
+        const mls_format *f = &node->format[mls__operands[d][0]];
+        const mls_format *g = &node->format[mls__operands[d][1]];
         size_t size;
         if (integer) {
             mls_status status = mls_conv_check(&node->conv, direction, *f, *g, text, sizeof text);
@@ -1994,59 +2084,192 @@ static mls_status mls__conv_check(mls_net *net, int32_t i)
         /* A batch that is not full has fewer images for the same threads. */
         size = mls_conv_call_size(&node->conv, direction, integer ? *f : none, integer ? *g : none,
                                   net->threads);
-        if (size > net->work_size[which]) net->work_size[which] = size;
+        if (size > need->work[which]) need->work[which] = size;
     }
     return MLS_OK;
 }
 
+/* The forms in which products take operands: a bit for each product, operand and form. */
+enum {
+    MLS__AS_CODES,
+    MLS__AS_CODES_OF_FIRST, /* of the role's first product */
+    MLS__AS_FP32,           /* dequantized */
+    MLS__AS_FP32_OF_FIRST,
+    MLS__AS_IT_IS, /* never quantized */
+    MLS__FORMS
+};
+static uint32_t mls__use_bit(int direction, int j, int form)
+{
+    return (uint32_t)1 << ((2 * direction + j) * MLS__FORMS + form);
+}
+
+static uint32_t mls__product_uses(const mls_node *node)
+{
+    uint32_t uses = 0;
+    for (int d = 0; d < 3; d++) {
+        for (int j = 0; j < 2; j++) {
+            const int o = mls__operands[d][j], of_first = mls__operand_same(node, o) != o;
+            int form = mls__integer(node, (mls_direction)d) ? MLS__AS_CODES : MLS__AS_FP32;
+            form = mls__quantized(node->format[o]) ? form + of_first : (int)MLS__AS_IT_IS;
+            uses |= mls__use_bit(d, j, form);
+        }
+    }
+    return uses;
+}
+
+/* Formats may change: then no convolution takes the codes of another one. */
+static int mls__changing(const mls_net *net)
+{
+    const mls_formats *f = &net->desc.widest;
+    return !mls__zero_format(f->weight) || !mls__zero_format(f->activation) ||
+           !mls__zero_format(f->error) || !mls__zero_format(f->weight_in_data) ||
+           !mls__zero_format(f->activation_in_weight) || !mls__zero_format(f->error_in_weight);
+}
+
 /* The convolution that quantizes the activation of node i: the first with the same one. */
-static int32_t mls__activation_owner(const mls_net *net, int32_t i)
+static int32_t mls__activation_owner(const mls_net *net, int32_t i, int o)
 {
     const mls_node *node = &net->nodes[i];
-    for (int32_t j = 0; j < i; j++) {
+    for (int32_t j = 0; j < i && !mls__changing(net); j++) {
         const mls_node *other = &net->nodes[j];
-        if (mls__convolves(other) && other->activation_of == j && other->in[0] == node->in[0] &&
+        if (mls__convolves(other) && mls__operand_own(other, o) && other->in[0] == node->in[0] &&
             mls__same_shape(other->conv.in, node->conv.in) &&
-            memcmp(&other->format[MLS__A], &node->format[MLS__A], sizeof(mls_format)) == 0 &&
-            mls__dequantized(other, MLS__A) == mls__dequantized(node, MLS__A)) {
+            memcmp(&other->format[o], &node->format[o], sizeof(mls_format)) == 0 &&
+            mls__dequantized(other, o) == mls__dequantized(node, o)) {
             return j;
         }
     }
     return i;
 }
 
+/* What an operand needs, if the node quantizes it. */
+static void mls__operand_need(const mls_net *net, int32_t i, int o, mls__need *need)
+{
+    static const uint32_t facts[MLS__OPERANDS] = {MLS__IF_LOW_W, MLS__IF_LOW_A,
+                                                  MLS__IF_LOW_E, MLS__IF_LOW_W_IN_DATA,
+                                                  MLS__IF_LOW_A, MLS__IF_LOW_E};
+    const mls_node *node = &net->nodes[i];
+    const int wanted = net->nodes[node->in[0]].in[0] >= 0; /* backward-data is done */
+    const int shared = o < MLS__ROLES && mls__operand_same(node, o + MLS__ROLES) == o;
+    const mls_shape s = mls__operand_shape(node, o, net->desc.batch);
+    mls_format f = node->format[o];
+    if (!mls__quantized(f) || mls__operand_same(node, o) != o) return;
+    if ((o == MLS__E || o == MLS__W_IN_DATA) && !wanted && !shared) return;
+    if (o % MLS__ROLES == MLS__A) {
+        need->activation_of[o / MLS__ROLES] = mls__activation_owner(net, i, o);
+        if (need->activation_of[o / MLS__ROLES] != i) return;
+    }
+    need->facts |= facts[o] | (uint32_t)MLS__IF_OWN << o;
+    if (mls__changing(net)) f.grouping = MLS_GROUP_NC; /* room for all groupings */
+    need->size[o] = mls__operand_step(f, s);
+    if (o == MLS__A) {
+        const mls_shape image = mls__operand_shape(node, o, 1);
+        const size_t images = (size_t)s.n * mls__operand_step(f, image);
+        if (images > need->size[o]) need->size[o] = images;
+    }
+    if (mls__dequantized(node, o)) {
+        need->size[MLS__OPERANDS + o] = mls__elements(s) * sizeof(float);
+    }
+}
+
+static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
+{
+    const mls_node *node = &net->nodes[i];
+    const int apart_a = mls__image(node->conv.in) % 16 == 0,
+              apart_e = mls__image(node->shape) % 16 == 0;
+    memset(need, 0, sizeof *need);
+    if (mls__conv_check(net, i, need) != MLS_OK) return net->status;
+    need->facts = mls__integer(node, MLS_BACKWARD_WEIGHT) ? MLS__IF_EXACT : MLS__IF_BLOCKS;
+    need->uses = mls__product_uses(node);
+    need->activation_of[0] = need->activation_of[1] = i;
+    for (int o = 0; o < MLS__OPERANDS; o++) mls__operand_need(net, i, o, need);
+    if (need->facts & MLS__IF_LOW_A) need->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
+    if (need->facts & MLS__IF_LOW_E) need->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
+    return MLS_OK;
+}
+
+/* Makes room for what a convolution needs. */
+static void mls__conv_room(mls_net *net, int32_t i, const mls__need *need)
+{
+    mls_node *node = &net->nodes[i];
+    node->planned |= need->facts, node->uses |= need->uses;
+    for (int k = 0; k < 2 * MLS__OPERANDS; k++) {
+        size_t *size = &node->buffer[MLS__QUANTIZED + k].size;
+        if (need->size[k] > *size) *size = need->size[k];
+    }
+    for (int k = 0; k < 2; k++) {
+        if (need->work[k] > net->work_size[k]) net->work_size[k] = need->work[k];
+    }
+}
+
+/* Whether there is. */
+static int mls__conv_fits(const mls_net *net, int32_t i, const mls__need *need)
+{
+    const mls_node *node = &net->nodes[i];
+    int fits = !(need->facts & ~node->planned) && !(need->uses & ~node->uses);
+    for (int k = 0; k < 2 * MLS__OPERANDS; k++) {
+        fits &= need->size[k] <= node->buffer[MLS__QUANTIZED + k].size;
+    }
+    return fits && need->work[0] <= net->work_size[0] && need->work[1] <= net->work_size[1];
+}
+
 static mls_status mls__conv_plan(const mls_work *w)
 {
     mls_net *net = w->net;
     mls_node *node = &net->nodes[w->node];
-    const size_t batch = (size_t)node->shape.n;
-    const int apart_a = mls__image(node->conv.in) % 16 == 0,
-              apart_e = mls__image(node->shape) % 16 == 0;
-    int exact;
-    mls_status status = mls__conv_check(net, w->node);
-    if (status != MLS_OK) return status;
-    exact = mls__integer(node, MLS_BACKWARD_WEIGHT);
-    node->facts = exact ? MLS__IF_EXACT : MLS__IF_BLOCKS;
-    node->activation_of = -1;
-    if (mls__quantized(node->format[MLS__A]))
-        node->activation_of = mls__activation_owner(net, w->node);
-    for (int role = 0; role < 3; role++) {
-        const mls_shape s = mls__operand_shape(net, node, role);
-        size_t *size = &node->buffer[MLS__QUANTIZED + role].size;
-        if (!mls__quantized(node->format[role])) continue;
-        if (mls__operand_owner(net, w->node, role) != w->node) continue;
-        node->facts |= (uint32_t)MLS__IF_LOW_W << role;
-        *size = mls_tensor_size(node->format[role], s);
-        if (role == MLS__A && batch * mls__image_tensor_size(node) > *size) {
-            *size = batch * mls__image_tensor_size(node);
-        }
-        if (mls__dequantized(node, role)) {
-            node->buffer[MLS__DEQUANTIZED + role].size = mls__elements(s) * sizeof(float);
-        }
+    mls_format first[MLS__OPERANDS];
+    mls__need need;
+    node->uses = 0;
+    if (mls__conv_need(net, w->node, &need) != MLS_OK) return net->status;
+    mls__conv_room(net, w->node, &need);
+    node->facts = need.facts;
+    memcpy(node->activation_of, need.activation_of, sizeof node->activation_of);
+    if (!node->has_formats || !mls__changing(net)) return MLS_OK;
+    memcpy(first, node->format, sizeof first);
+    mls__formats_spread(&net->desc.widest, node->format);
+    if (mls__conv_need(net, w->node, &need) == MLS_OK) {
+        mls__conv_room(net, w->node, &need);
+    } else {
+        mls__say(net->text, sizeof net->text, ", of the widest");
     }
-    if (node->facts & MLS__IF_LOW_A) node->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
-    if (node->facts & MLS__IF_LOW_E) node->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
-    return MLS_OK;
+    memcpy(node->format, first, sizeof first);
+    return net->status;
+}
+
+MLS_DEF mls_status mls_net_format(mls_net *net, int32_t index, const mls_formats *formats)
+{
+    mls_node *node;
+    mls_format before[MLS__OPERANDS];
+    mls__need need;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
+    if (net->status != MLS_OK) return net->status;
+    if (!formats) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_format without formats");
+    if (index < 0 || index >= net->count) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_format of a node that is not there");
+    }
+    node = &net->nodes[index];
+    if (!mls__convolves(node)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, index,
+                         "only convolutions and linear layers have formats");
+    }
+    if (net->planned && !mls__changing(net)) {
+        return mls__fail(net, MLS_ERROR_STATE, index,
+                         "its formats are planned to stay: mls_net_desc has no widest");
+    }
+    memcpy(before, node->format, sizeof before);
+    mls__formats_spread(formats, node->format);
+    node->has_formats |= !net->planned;
+    if (!net->planned) return MLS_OK;
+    if (mls__conv_need(net, index, &need) == MLS_OK && !mls__conv_fits(net, index, &need)) {
+        mls__fail(net, MLS_ERROR_MEMORY, index, "no room was planned for such formats");
+    }
+    if (net->status == MLS_OK) {
+        node->facts = need.facts | (node->planned & MLS_IF_WANTED);
+    } else {
+        memcpy(node->format, before, sizeof before);
+    }
+    return net->status;
 }
 
 static const char *mls__conv_sizes(const mls_work *w, mls_layer_sizes *s, mls_shape in)
@@ -2107,6 +2330,7 @@ static const mls_step mls__conv_forward_steps[] = {
     {0, MLS_EACH, MLS__FOR_FORWARD, MLS_Y, mls__conv_forward},
     MLS_STEPS_END};
 static const mls_step mls__conv_backward_steps[] = {
+    {MLS__IF_LOW_W_IN_DATA, MLS_SERIAL, 0, MLS__CODES_W_IN_DATA, mls__conv_weights_in_data},
     {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_error_peaks},
     {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_E, MLS__CODES_E, mls__conv_error_scales},
     {MLS_IF_WANTED, MLS_SERIAL, MLS__FOR_DATA, 0, mls__conv_begin_data},
@@ -2136,16 +2360,25 @@ static const mls_layer_kind mls__linear = {"linear",
                                            0,
                                            mls__conv_plan};
 
-/* Gives a node its formats: those of desc, or of the network where they are all zero. */
-static void mls__node_formats(const mls_net *net, mls_node *node, const mls_conv_desc *desc)
+static void mls__role_default(mls_format *first, mls_format *second, mls_format net_first,
+                              mls_format net_second)
 {
-    const mls_net_desc *d = &net->desc;
-    node->format[MLS__W] =
-        mls__quantized(desc->formats.weight) ? desc->formats.weight : d->formats.weight;
-    node->format[MLS__A] =
-        mls__quantized(desc->formats.activation) ? desc->formats.activation : d->formats.activation;
-    node->format[MLS__E] =
-        mls__quantized(desc->formats.error) ? desc->formats.error : d->formats.error;
+    if (!mls__zero_format(*first)) return;
+    *first = net_first;
+    if (mls__zero_format(*second)) *second = net_second;
+}
+
+/* Gives a node its formats: those of desc, or of the network where they are all zero. */
+static void mls__node_formats(const mls_net *net, mls_node *node, const mls_formats *desc)
+{
+    const mls_formats *d = &net->desc.formats;
+    mls_formats f = *desc;
+    mls__role_default(&f.weight, &f.weight_in_data, d->weight, d->weight_in_data);
+    mls__role_default(&f.activation, &f.activation_in_weight, d->activation,
+                      d->activation_in_weight);
+    mls__role_default(&f.error, &f.error_in_weight, d->error, d->error_in_weight);
+    mls__formats_spread(&f, node->format);
+    node->has_formats = 1;
 }
 
 MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
@@ -2167,7 +2400,7 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
     node->conv.pad_bottom = desc->pad_bottom, node->conv.pad_right = desc->pad_right;
     node->bias = desc->bias;
     if (!desc->fp32 && (net->nodes[x].in[0] >= 0 || net->desc.quantize_first)) {
-        mls__node_formats(net, node, desc);
+        mls__node_formats(net, node, &desc->formats);
     }
     return mls__node_done(net, node);
 }
@@ -2175,12 +2408,12 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
 MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs)
 {
     mls_node *node = mls__node_new(net, &mls__linear, 1, x, -1);
-    mls_conv_desc desc;
+    mls_formats none;
     if (!node) return -1;
-    memset(&desc, 0, sizeof desc);
+    memset(&none, 0, sizeof none);
     node->conv.c_out = outputs, node->conv.kh = node->conv.kw = node->conv.stride = 1;
     node->bias = 1;
-    if (net->desc.quantize_last) mls__node_formats(net, node, &desc);
+    if (net->desc.quantize_last) mls__node_formats(net, node, &none);
     return mls__node_done(net, node);
 }
 
@@ -2196,7 +2429,7 @@ MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t index, mls_direct
     }
     node = &net->nodes[index];
     if (!mls__convolves(node)) return MLS_ERROR_ARGUMENT;
-    a = mls__roles[direction][0], b = mls__roles[direction][1];
+    a = mls__operands[direction][0], b = mls__operands[direction][1];
     if (!mls__integer(node, direction)) {
         return mls_conv_explain(&node->conv, direction, zero, zero, text, size);
     }
@@ -2243,7 +2476,7 @@ static const mls_step *mls__pass_next(const mls_net *net, mls__pass *w)
         const mls_node *node = &net->nodes[w->at];
         const mls_step *steps = w->backward ? node->kind->backward : node->kind->forward;
         for (; steps && steps[w->step].run; w->step++) {
-            if (!(steps[w->step].when & ~(w->facts | node->facts))) return &steps[w->step];
+            if (!(steps[w->step].when & ~(w->facts | node->planned))) return &steps[w->step];
         }
         w->at += w->backward ? -1 : 1, w->step = 0;
     }
@@ -2263,6 +2496,17 @@ static int32_t mls__pass_phase(const mls_net *net, mls__pass *w)
         if (step->serial == MLS_SERIAL) break;
     }
     return w->count;
+}
+
+/* Leaves out what the formats at hand do not need. Phases are cut as they were planned. */
+static void mls__phase_now(const mls_net *net, mls__pass *w)
+{
+    int32_t count = 0;
+    for (int32_t j = 0; j < w->count; j++) {
+        if (w->steps[j]->when & ~(w->facts | net->nodes[w->node[j]].facts)) continue;
+        w->steps[count] = w->steps[j], w->node[count++] = w->node[j];
+    }
+    w->count = count;
 }
 
 /* Runs the steps of images of a phase. Threads take images as they become free; where sums of floats
@@ -2297,6 +2541,7 @@ static void mls__phase_images(mls_net *net, const mls__pass *w)
 /* Runs a phase. */
 static void mls__phase_run(mls_net *net, const mls__pass *w)
 {
+    if (!w->count) return;
     if (w->steps[0]->serial == MLS_SERIAL) {
         mls__step_run(net, w->steps[0], w->node[0], 0, 0);
         return;
@@ -2311,7 +2556,10 @@ static void mls__phase_run(mls_net *net, const mls__pass *w)
 static void mls__pass_run(mls_net *net, uint32_t facts, int backward)
 {
     mls__pass w = mls__pass_start(net, facts, backward);
-    while (net->status == MLS_OK && mls__pass_phase(net, &w)) mls__phase_run(net, &w);
+    while (net->status == MLS_OK && mls__pass_phase(net, &w)) {
+        mls__phase_now(net, &w);
+        mls__phase_run(net, &w);
+    }
 }
 
 /* ----------------------------------------------------------------------------------- >>plan
@@ -2355,7 +2603,7 @@ static void mls__plan_gradients(mls_net *net)
             mls_node *x = &net->nodes[node->in[j]];
             node->give[j] = MLS__NOTHING;
             if (x->in[0] < 0) continue; /* the network's input */
-            node->facts |= MLS_IF_WANTED;
+            node->facts |= MLS_IF_WANTED, node->planned |= MLS_IF_WANTED;
             node->give[j] = x->has_grad ? MLS__ACCUMULATE : MLS__WRITE;
             if (!x->has_grad && mls__hands_over(net, i, j)) {
                 node->give[j] = MLS__HAND_OVER;
@@ -2422,27 +2670,40 @@ static void mls__use_buffer(mls_net *net, int32_t i, int which, int32_t phase, i
     b->last = phase;
 }
 
+/* Notes that a phase uses the operands of a product, as codes or as fp32, and returns what else it takes:
+   the activation or the error as it is. */
+static uint32_t mls__use_operands(mls_net *net, int32_t i, int d, int32_t phase, int reads)
+{
+    const mls_node *node = &net->nodes[i];
+    uint32_t uses = 0;
+    for (int k = 0; k < 2 * MLS__FORMS; k++) {
+        const int j = k / MLS__FORMS, form = k % MLS__FORMS;
+        const int of_first = form == MLS__AS_CODES_OF_FIRST || form == MLS__AS_FP32_OF_FIRST;
+        const int o = mls__operands[d][j] - (of_first ? MLS__ROLES : 0), role = o % MLS__ROLES;
+        const int which = form < MLS__AS_FP32 ? MLS__QUANTIZED : MLS__DEQUANTIZED;
+        if (!(node->uses & mls__use_bit(d, j, form))) continue;
+        if (form == MLS__AS_IT_IS) {
+            uses |= role == MLS__A ? MLS_X : role == MLS__E ? MLS_DY : 0;
+        } else {
+            mls__use_buffer(net, mls__operand_owner(net, i, o), which + o, phase, reads);
+        }
+    }
+    return uses;
+}
+
 /* Notes that a phase uses what a step says it reads or writes. */
 static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int reads)
 {
     const mls_node *node = &net->nodes[i];
-    for (int d = 0; d < 3; d++) { /* the operands of a product: codes, or whatever else it takes */
+    for (int d = 0; d < 3; d++) {
         if (!(uses & (uint32_t)MLS__FOR_FORWARD << d)) continue;
-        for (int j = 0; j < 2; j++) {
-            const int role = mls__roles[d][j];
-            if (mls__quantized(node->format[role])) {
-                const int which =
-                    mls__integer(node, (mls_direction)d) ? MLS__QUANTIZED : MLS__DEQUANTIZED;
-                mls__use_buffer(net, mls__operand_owner(net, i, role), which + role, phase, reads);
-            } else {
-                uses |= role == MLS__A ? MLS_X : role == MLS__E ? MLS_DY : 0;
-            }
-        }
+        uses |= mls__use_operands(net, i, d, phase, reads);
     }
-    for (int role = 0; role < 3; role++) {
-        if (!(uses & (uint32_t)MLS__CODES_W << role)) continue;
-        mls__use_buffer(net, i, MLS__QUANTIZED + role, phase, reads);
-        mls__use_buffer(net, i, MLS__DEQUANTIZED + role, phase, 0);
+    for (int o = 0; o < MLS__OPERANDS; o++) {
+        const uint32_t codes = (uint32_t)MLS__CODES_W << (o == MLS__W_IN_DATA ? o : o % MLS__ROLES);
+        if (!(uses & codes)) continue;
+        mls__use_buffer(net, i, MLS__QUANTIZED + o, phase, reads);
+        mls__use_buffer(net, i, MLS__DEQUANTIZED + o, phase, 0);
     }
     for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
         const mls_node *x = &net->nodes[node->in[j]];
@@ -2556,7 +2817,7 @@ static mls_status mls__plan_check(mls_net *net)
         mls_node *node = &net->nodes[i];
         const mls_work w = mls__work_of(net, i);
         memset(node->buffer, 0, sizeof node->buffer);
-        node->facts = 0;
+        node->facts = node->planned = 0;
         if (!node->consumers && i != net->count - 1) {
             return mls__fail(net, MLS_ERROR_STATE, i, "nothing uses it");
         }
@@ -2643,6 +2904,94 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
     net->planned = 1;
     if (plan) mls__plan_report(net, plan);
     return MLS_OK;
+}
+
+/* Some layers, as mls_net_formats has them: of a kind, or (null) by the numbers of their nodes. */
+typedef struct mls__chosen {
+    const mls_layer_kind *kind;
+    int32_t first, last;
+} mls__chosen;
+
+static int32_t mls__read_int(const char **text)
+{
+    int32_t value = 0;
+    while (**text >= '0' && **text <= '9' && value < INT32_MAX / 16) {
+        value = value * 10 + (*(*text)++ - '0');
+    }
+    return value;
+}
+
+/* Reads conv, conv2, conv2-7, 3 or 3-9, up to end. */
+static int mls__choose_layers(mls__chosen *to, const char *text, const char *end)
+{
+    static const struct {
+        const char *word;
+        const mls_layer_kind *kind;
+    } kinds[] = {{"conv", &mls__convolution}, {"linear", &mls__linear}};
+    const char *at;
+    to->kind = 0, to->first = 0, to->last = INT32_MAX;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const size_t n = strlen(kinds[i].word);
+        if (strncmp(text, kinds[i].word, n) == 0) to->kind = kinds[i].kind, text += n;
+    }
+    if (text == end) return to->kind != 0;
+    at = text;
+    to->first = to->last = mls__read_int(&text);
+    if (text == at) return 0;
+    if (*text == '-') {
+        at = ++text;
+        to->last = mls__read_int(&text);
+        if (text == at) return 0;
+    }
+    return text == end;
+}
+
+/* Gives the chosen layers formats. */
+static mls_status mls__formats_give(mls_net *net, const mls__chosen *chosen,
+                                    const mls_formats *formats)
+{
+    int32_t number = 0, given = 0; /* the first of a kind is 1 */
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        int32_t at = i;
+        if (!mls__convolves(node) || (chosen->kind && node->kind != chosen->kind)) continue;
+        if (chosen->kind) at = ++number;
+        if (at < chosen->first || at > chosen->last) continue;
+        if (mls_net_format(net, i, formats) != MLS_OK) return net->status;
+        given++;
+    }
+    if (given) return MLS_OK;
+    return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "there is no such layer: ");
+}
+
+MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text)
+{
+    if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
+    if (!text) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_formats without a text");
+    while (net->status == MLS_OK) {
+        char word[MLS_FORMATS_TEXT] = {0}, wrong[120] = {0};
+        size_t length = 0, equals = 0;
+        mls__chosen chosen;
+        mls_formats formats;
+        while (*text == ' ' || *text == ';') text++;
+        if (!*text) break;
+        while (text[length] && text[length] != ';') length++;
+        memcpy(word, text, length < sizeof word ? length : sizeof word - 1);
+        while (word[equals] && word[equals] != '=') equals++;
+        if (length >= sizeof word || !word[equals] ||
+            !mls__choose_layers(&chosen, word, word + equals)) {
+            mls__fail(net, MLS_ERROR_FORMAT, -1, "want LAYERS=FORMATS, not ");
+        } else if (mls_formats_parse(&formats, word + equals + 1, wrong, sizeof wrong) != MLS_OK) {
+            return mls__fail(net, MLS_ERROR_FORMAT, -1, wrong);
+        } else if (mls__formats_give(net, &chosen, &formats) != MLS_OK &&
+                   net->status != MLS_ERROR_ARGUMENT) {
+            return net->status;
+        }
+        if (net->status != MLS_OK) mls__say(net->text, sizeof net->text, word);
+        text += length;
+    }
+    return net->status;
 }
 
 /* Refuses to compute where the answer would be another one. */
@@ -2778,8 +3127,9 @@ static void mls__blame_layer(mls_net *net, uint32_t facts)
     while (net->status == MLS_OK && mls__pass_phase(net, &w)) {
         const int32_t i = w.node[0];
         const size_t count = (size_t)net->images * mls__image(net->nodes[i].shape);
+        mls__phase_now(net, &w);
         mls__phase_run(net, &w);
-        if (w.steps[0]->writes & MLS_Y && !mls__finite(mls__value(net, i, 0), count)) {
+        if (w.count && w.steps[0]->writes & MLS_Y && !mls__finite(mls__value(net, i, 0), count)) {
             mls__fail(net, MLS_ERROR_NONFINITE, i, "its output is not finite");
         }
     }
@@ -2944,8 +3294,8 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
    All little-endian. Format 2: magic 8, version 4, note size 4, network 8, parameters 8, states 8,
    seed 8, step 8, updates 8, nodes 4, bytes of a node 4, batch 4, 0 4, batch norm's momentum and
    epsilon 4 each, 0 8, the nodes, note, weights, momentum, states as fp32, checksum 8. A node: 14 facts
-   of 4 bytes, see below, three formats of 8, and more facts, which may be missing. Format 1 has the
-   first 64 bytes and no nodes. */
+   of 4 bytes, see below, three formats of 8, and what may be missing: more facts, then the formats of the
+   second products. Format 1 has the first 64 bytes and no nodes. */
 
 enum {
     MLS__CHECKPOINT_VERSION = 2,
@@ -2954,7 +3304,8 @@ enum {
     MLS__FACTS_FIRST = 14, /* before the formats */
     MLS__FACTS = 21,
     MLS__NODE_LEAST = 4 * MLS__FACTS_FIRST + 3 * 8,
-    MLS__NODE_MOST = 4 * MLS__FACTS + 3 * 8
+    MLS__NODE_FACTS = 4 * MLS__FACTS + 3 * 8,
+    MLS__NODE_MOST = MLS__NODE_FACTS + 3 * 8
 };
 
 static void mls__put(uint8_t *p, uint64_t value, int bytes)
@@ -3042,17 +3393,42 @@ static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j)
     return mls__fact_default(facts, j);
 }
 
-/* Bytes of a node in a checkpoint: more facts only where one of them says something. */
+/* Bytes of a node in a checkpoint: more facts and formats only where one of them says something. */
 static size_t mls__node_bytes(const mls_net *net)
 {
+    size_t bytes = MLS__NODE_LEAST;
     for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
         int32_t facts[MLS__FACTS];
-        mls__node_facts(&net->nodes[i], facts);
+        mls__node_facts(node, facts);
         for (int j = MLS__FACTS_FIRST; j < MLS__FACTS; j++) {
-            if (facts[j] != mls__fact_default(facts, j)) return MLS__NODE_MOST;
+            if (facts[j] != mls__fact_default(facts, j)) bytes = MLS__NODE_FACTS;
+        }
+        for (int o = MLS__ROLES; o < MLS__OPERANDS; o++) {
+            if (mls__operand_same(node, o) == o) return MLS__NODE_MOST;
         }
     }
-    return MLS__NODE_LEAST;
+    return bytes;
+}
+
+static uint8_t *mls__put_formats(uint8_t *p, const mls_format *f)
+{
+    for (int role = 0; role < MLS__ROLES; role++, f++, p += 8) {
+        const uint8_t of[7] = {f->ex, f->mx, f->eg, f->mg, f->grouping, f->rounding, f->range};
+        memcpy(p, of, sizeof of);
+    }
+    return p;
+}
+
+/* 0: one of them is none. */
+static int mls__get_formats(const uint8_t *p, mls_format *f)
+{
+    for (int role = 0; role < MLS__ROLES; role++, f++, p += 8) {
+        f->ex = p[0], f->mx = p[1], f->eg = p[2], f->mg = p[3];
+        f->grouping = p[4], f->rounding = p[5], f->range = p[6];
+        if (!mls__zero_format(*f) && mls_format_check(*f) != MLS_OK) return 0;
+    }
+    return 1;
 }
 
 static uint64_t mls__net_identity(const mls_net *net)
@@ -3104,16 +3480,34 @@ static uint8_t *mls__put_head(const mls_net *net, size_t note_size, uint8_t *p)
         int32_t facts[MLS__FACTS];
         mls__node_facts(node, facts);
         for (int j = 0; j < MLS__FACTS_FIRST; j++, p += 4) mls__put(p, (uint32_t)facts[j], 4);
-        for (int role = 0; role < 3; role++, p += 8) {
-            const mls_format *f = &node->format[role];
-            const uint8_t of[7] = {f->ex, f->mx, f->eg, f->mg, f->grouping, f->rounding, f->range};
-            memcpy(p, of, sizeof of);
-        }
-        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes == MLS__NODE_MOST; j++, p += 4) {
+        p = mls__put_formats(p, node->format);
+        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes > MLS__NODE_LEAST; j++, p += 4) {
             mls__put(p, (uint32_t)facts[j], 4);
         }
+        if (bytes == MLS__NODE_MOST) p = mls__put_formats(p, node->format + MLS__ROLES);
     }
     return p;
+}
+
+MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t index,
+                                          mls_formats *formats)
+{
+    mls_checkpoint about;
+    mls_format of[MLS__OPERANDS];
+    const uint8_t *p = (const uint8_t *)from;
+    size_t bytes, second;
+    if (!from || !formats) return MLS_ERROR_ARGUMENT;
+    if (mls_checkpoint_look(from, size, &about, 0, 0) != MLS_OK) return MLS_ERROR_DATA;
+    if (index < 0 || index >= about.nodes) return MLS_ERROR_ARGUMENT;
+    bytes = (size_t)mls__get(p + 68, 4);
+    p += MLS__CHECKPOINT_HEAD + (size_t)index * bytes;
+    second = bytes < MLS__NODE_MOST ? 4 * MLS__FACTS_FIRST : MLS__NODE_FACTS; /* as in the first */
+    if (!mls__get_formats(p + 4 * MLS__FACTS_FIRST, of) ||
+        !mls__get_formats(p + second, of + MLS__ROLES)) {
+        return MLS_ERROR_DATA;
+    }
+    *formats = mls__formats_gather(of);
+    return MLS_OK;
 }
 
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,

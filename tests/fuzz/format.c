@@ -41,8 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&all, 7, sizeof all);
     same = all;
     if (mls_formats_parse(&all, text, printed, sizeof printed) == MLS_OK) {
-        const mls_format of[] = {all.weight, all.activation, all.error};
-        for (int i = 0; i < 3; i++) CHECK(fp32(of[i]) || mls_format_check(of[i]) == MLS_OK);
+        const mls_format of[] = {all.weight,         all.activation,           all.error,
+                                 all.weight_in_data, all.activation_in_weight, all.error_in_weight};
+        for (int i = 0; i < 6; i++) CHECK(fp32(of[i]) || mls_format_check(of[i]) == MLS_OK);
         CHECK(mls_formats_text(all, printed, sizeof printed) == MLS_OK);
         CHECK(mls_formats_parse(&same, printed, NULL, 0) == MLS_OK);
     }
