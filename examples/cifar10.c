@@ -1475,7 +1475,7 @@ static void join_formats(settings *to)
 {
     const char *w = get(to, "weight_format"), *a = get(to, "activation_format");
     const char *e = get(to, "error_format");
-    char joined[256], whole[MLS_FORMATS_TEXT];
+    char joined[MLS_FORMATS_TEXT], whole[MLS_FORMATS_TEXT];
     mls_formats formats, same;
     if (!w || !a || !e || get(to, "formats")) return;
     snprintf(joined, sizeof joined, "w=%s a=%s e=%s", w, a, e);

@@ -127,7 +127,7 @@ static void *open_net(mls_net *net, mls_node *nodes, const mls_formats *formats,
    relative to the largest gradient. */
 static double check(const float *images, const int32_t *labels)
 {
-    const mls_formats fp32 = {{0}, {0}, {0}};
+    static const mls_formats fp32; /* all zero */
     const float h = 0.005f;
     static mls_net net;
     static mls_node nodes[16];
