@@ -1117,14 +1117,17 @@ static const mls__kernel *const mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 
 /* All in elements; made once, when a call begins. */
 typedef struct mls__geometry {
-    size_t n, kh, kw, stride, pad, ci, co; /* as mls_conv has them */
-    size_t h, w, c;               /* the second operand's images: A, or E in backward-data */
-    size_t oh, ow, oc;            /* those on the other side: Z, dA, and E in backward-weight */
-    size_t taps_y, taps_x;        /* of a phase, at most */
-    size_t phases_y, phases_x;    /* residues of the stride that backward-data goes through */
-    size_t top, left, rows, cols; /* padding before an image; the padded image */
-    size_t depth;                 /* elements of a row of taps */
-    size_t lanes, blocks;         /* outputs side by side, and blocks of 16 of them */
+    size_t n, kh, kw, ci, co; /* as mls_conv has them, as the next line */
+    size_t stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x; /* pads: top and left */
+    size_t h, w, c;                /* the second operand's images: A, or E in backward-data */
+    size_t oh, ow, oc;             /* those on the other side: Z, dA, and E in backward-weight */
+    size_t taps_y, taps_x;         /* of a phase, at most */
+    size_t period_y, period_x;     /* taps so far apart meet the same pixels, of a stride */
+    size_t phases_y, phases_x;     /* residues of the stride that backward-data goes through */
+    size_t apart_y, apart_x, runs; /* pixels between the taps of a phase; see mls__side */
+    size_t top, left, rows, cols;  /* padding before an image; the padded image */
+    size_t depth;                  /* elements of a row of taps */
+    size_t lanes, blocks;          /* outputs side by side, and blocks of 16 of them */
 } mls__geometry;
 
 static size_t mls__least(size_t a, size_t b)
@@ -1140,28 +1143,52 @@ static size_t mls__up_div(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
+static size_t mls__common(size_t a, size_t b) /* divisor, the greatest */
+{
+    return b ? mls__common(b, a % b) : a;
+}
+
+/* One side of what backward-data sees. Row y of dA takes the taps ky that end on a row of E: those with
+   ky * dilation = y + pad (mod stride), which are period apart. For every such residue that is a
+   stride-1 convolution of E with its share of the flipped kernel. top: rows before E; all: with it. */
+static void mls__geometry_back(size_t s, size_t d, size_t k, size_t pad, size_t out, size_t in,
+                               size_t *taps, size_t *phases, size_t *top, size_t *all)
+{
+    size_t period = s / mls__common(s, d);
+    *taps = mls__up_div(k, period), *phases = mls__least(period, k);
+    *top = (k - 1) * d / s;
+    *all = *top + mls__most((in - 1 + pad) / s + 1, out);
+}
+
 static mls__geometry mls__geometry_make(const mls_conv *c, mls_direction direction)
 {
     mls_shape out = mls_conv_output(c);
     mls__geometry g;
-    size_t oh = (size_t)out.h, ow = (size_t)out.w, h = (size_t)c->in.h, w = (size_t)c->in.w, s;
+    size_t oh = (size_t)out.h, ow = (size_t)out.w, h = (size_t)c->in.h, w = (size_t)c->in.w, share;
     memset(&g, 0, sizeof g);
-    g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw, g.pad = (size_t)c->pad_top;
-    g.ci = (size_t)c->in.c, g.co = (size_t)c->c_out, g.stride = s = (size_t)c->stride_h;
+    g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw;
+    g.ci = (size_t)c->in.c, g.co = (size_t)c->c_out;
+    g.stride_y = (size_t)c->stride_h, g.dilation_y = (size_t)c->dilation_h;
+    g.stride_x = (size_t)c->stride_w, g.dilation_x = (size_t)c->dilation_w;
+    g.pad_y = (size_t)c->pad_top, g.pad_x = (size_t)c->pad_left;
     g.h = h, g.w = w, g.c = g.ci, g.oh = oh, g.ow = ow, g.oc = g.co;
     g.taps_y = g.kh, g.taps_x = g.kw, g.phases_y = g.phases_x = 1;
-    g.top = g.left = g.pad;
-    g.rows = (oh - 1) * s + g.kh, g.cols = (ow - 1) * s + g.kw;
+    g.apart_y = g.dilation_y, g.apart_x = g.dilation_x;
+    g.top = g.pad_y, g.left = g.pad_x;
+    g.rows = (oh - 1) * g.stride_y + (g.kh - 1) * g.dilation_y + 1;
+    g.cols = (ow - 1) * g.stride_x + (g.kw - 1) * g.dilation_x + 1;
+    share = mls__common(g.stride_x, g.dilation_x);
+    g.period_y = g.stride_y / mls__common(g.stride_y, g.dilation_y);
+    g.period_x = g.stride_x / share, g.runs = g.dilation_x / share;
     if (direction == MLS_BACKWARD_DATA) {
-        /* Row y of dA takes the taps ky = (y + pad) mod s, + s, + 2 s ...: every residue is a
-           stride-1 convolution of E with its share of the flipped kernel. */
         g.h = oh, g.w = ow, g.c = g.co, g.oh = h, g.ow = w, g.oc = g.ci;
-        g.taps_y = mls__up_div(g.kh, s), g.taps_x = mls__up_div(g.kw, s);
-        g.phases_y = mls__least(s, g.kh), g.phases_x = mls__least(s, g.kw);
-        g.top = g.taps_y - 1, g.left = g.taps_x - 1;
-        g.rows = g.top + mls__most((h - 1 + g.pad) / s + 1, oh);
-        g.cols = g.left + mls__most((w - 1 + g.pad) / s + 1, ow);
+        mls__geometry_back(g.stride_y, g.dilation_y, g.kh, g.pad_y, oh, h, &g.taps_y, &g.phases_y,
+                           &g.top, &g.rows);
+        mls__geometry_back(g.stride_x, g.dilation_x, g.kw, g.pad_x, ow, w, &g.taps_x, &g.phases_x,
+                           &g.left, &g.cols);
+        g.apart_y = g.dilation_y / (g.stride_y / g.period_y), g.apart_x = g.runs;
     }
+    g.cols = mls__up_div(g.cols, g.apart_x) * g.apart_x;
     g.depth = g.taps_x * g.c;
     g.lanes = direction == MLS_BACKWARD_WEIGHT ? g.depth : g.oc;
     g.blocks = mls__up_div(g.lanes, MLS__LANE);
@@ -1211,7 +1238,8 @@ typedef struct mls__weight {
     size_t quads, extra, band, gather; /* words of a row, and more of A; rows, images at a time */
     mls__words e, a;
     size_t e_plane, a_plane, image,
-        error; /* bytes of a plane of either; of what they are made from */
+        error;    /* bytes of a plane of either; of what they are made from */
+    size_t plain; /* of an image of floats that is spread first; or 0 */
     size_t sums, sum_count, sum_bytes;
     uint8_t *sum;
 } mls__weight;
@@ -1449,7 +1477,8 @@ static void mls__pad_image(const mls_conv_call *k, size_t n, const mls__folding 
 /* Bytes of a padded image, with what a tile touches behind it. */
 static size_t mls__image_bytes(const mls__geometry *g, size_t size)
 {
-    size_t pixels = g->rows * g->cols + g->stride * (MLS__BEYOND + g->kw);
+    size_t pixels = g->rows * g->cols + g->stride_x * (MLS__BEYOND + g->kw);
+    pixels += (g->dilation_x - 1) * g->kw;
     return mls__align(pixels * g->c * size + MLS__SLACK, MLS__ALIGN);
 }
 
@@ -1465,11 +1494,11 @@ static mls__place mls__weight_place(const mls_conv_call *k, size_t ky, size_t kx
 {
     const mls__geometry *g = &k->g;
     mls__place p = {0, ky, kx};
-    size_t s = g->stride;
+    size_t sy = g->period_y, sx = g->period_x;
     if (k->direction == MLS_BACKWARD_DATA) {
-        p.phase = ky % s * g->phases_x + kx % s;
-        p.row = mls__up_div(g->kh - ky % s, s) - 1 - ky / s;
-        p.col = mls__up_div(g->kw - kx % s, s) - 1 - kx / s;
+        p.phase = ky % sy * g->phases_x + kx % sx;
+        p.row = mls__up_div(g->kh - ky % sy, sy) - 1 - ky / sy;
+        p.col = mls__up_div(g->kw - kx % sx, sx) - 1 - kx / sx;
     }
     return p;
 }
@@ -1669,40 +1698,67 @@ static void mls__pack_weights(mls_conv_call *k)
    Forward and backward-data on vectors: int8, int16 in one or two planes of either operand, fp32.
    One image at a time, phase by phase, tile by tile. */
 
-/* The part of the output that takes the same taps. */
-typedef struct mls__phase {
-    size_t taps_y, taps_x;
-    size_t h, w;       /* outputs */
-    size_t y, x, step; /* the first of them, and their distance in the output image */
-    size_t row, col;   /* of its first tap in the padded image */
-    size_t stride;     /* of the taps from output to output */
-} mls__phase;
+/* One side of a part of the output that takes the same taps. Taps of a row should follow one another:
+   where they are apart, columns that are so far apart do in a copy of the image, residue by residue,
+   and outputs are taken in as many runs. */
+typedef struct mls__side {
+    size_t taps, outs;
+    size_t first, step; /* the first output, and their distance in the output image */
+    size_t at,
+        stride; /* its first tap in the padded image, and their distance from output to output */
+} mls__side;
 
-static void mls__phase_side(size_t residue, size_t s, size_t k, size_t pad, size_t side,
-                            size_t most, size_t *taps, size_t *count, size_t *first, size_t *at)
+static mls__side mls__side_forward(size_t s, size_t k, size_t out, size_t run, size_t runs)
 {
-    size_t t = pad > residue ? mls__up_div(pad - residue, s) : 0;
-    *taps = mls__up_div(k - residue, s);
-    *first = s * t + residue - pad;
-    *count = *first < side ? (side - 1 - *first) / s + 1 : 0;
-    *at = t + most - *taps;
+    mls__side p;
+    p.taps = k, p.first = run, p.step = runs;
+    p.outs = run < out ? (out - 1 - run) / runs + 1 : 0;
+    p.at = run * s, p.stride = runs * s;
+    return p;
 }
+
+static mls__side mls__side_back(size_t s, size_t d, size_t k, size_t pad, size_t out, size_t before,
+                                size_t phase, size_t run, size_t runs)
+{
+    mls__side p;
+    size_t period = s / mls__common(s, d), last, residue, t;
+    p.taps = mls__up_div(k - phase, period);
+    last = (phase + period * (p.taps - 1)) * d, residue = last % s;
+    t = (pad > residue ? mls__up_div(pad - residue, s) : 0) + run;
+    p.first = s * t + residue - pad, p.step = s * runs;
+    p.outs = p.first < out ? (out - 1 - p.first) / p.step + 1 : 0;
+    p.at = t + before - last / s, p.stride = runs;
+    return p;
+}
+
+typedef struct mls__phase {
+    size_t weights; /* which of the packed ones */
+    mls__side y, x;
+} mls__phase;
 
 static mls__phase mls__phase_make(const mls_conv_call *k, size_t index)
 {
     const mls__geometry *g = &k->g;
+    size_t run = index % g->runs;
     mls__phase p;
-    p.taps_y = g->kh, p.taps_x = g->kw, p.h = g->oh, p.w = g->ow;
-    p.y = p.x = p.row = p.col = 0, p.step = 1, p.stride = g->stride;
+    p.weights = index / g->runs;
     if (k->direction == MLS_BACKWARD_DATA) {
-        size_t s = g->stride;
-        mls__phase_side(index / g->phases_x, s, g->kh, g->pad, g->oh, g->taps_y, &p.taps_y, &p.h,
-                        &p.y, &p.row);
-        mls__phase_side(index % g->phases_x, s, g->kw, g->pad, g->ow, g->taps_x, &p.taps_x, &p.w,
-                        &p.x, &p.col);
-        p.step = s, p.stride = 1;
+        p.y = mls__side_back(g->stride_y, g->dilation_y, g->kh, g->pad_y, g->oh, g->top,
+                             p.weights / g->phases_x, 0, 1);
+        p.x = mls__side_back(g->stride_x, g->dilation_x, g->kw, g->pad_x, g->ow, g->left,
+                             p.weights % g->phases_x, run, g->runs);
+    } else {
+        p.y = mls__side_forward(g->stride_y, g->kh, g->oh, 0, 1);
+        p.x = mls__side_forward(g->stride_x, g->kw, g->ow, run, g->runs);
     }
+    p.x.at = p.x.at % g->apart_x * (g->cols / g->apart_x) + p.x.at / g->apart_x;
+    p.x.stride /= g->apart_x;
     return p;
+}
+
+static size_t mls__phases(const mls_conv_call *k)
+{
+    return k->g.phases_y * k->g.phases_x * k->g.runs;
 }
 
 /* Rows of the next tile when left are to be done: at most most, a power of two; or 7, where there is
@@ -1756,7 +1812,7 @@ static void mls__take_packed(mls_conv_call *k, mls__cursor *at)
 }
 
 typedef struct mls__data_slot {
-    uint8_t *image, *bytes, *room;
+    uint8_t *image, *parted, *bytes, *room;
     mls__folding fold;
 } mls__data_slot;
 
@@ -1765,7 +1821,9 @@ static size_t mls__data_slot_at(const mls_conv_call *k, uint8_t *base, mls__data
     mls__cursor at = {base, 0};
     const mls__data *d = &k->data;
     size_t images = k->images ? 0 : (size_t)k->planes[1] * d->image;
+    size_t parted = k->g.apart_x > 1 ? (size_t)k->planes[1] * d->image : 0;
     s->image = (uint8_t *)mls__take(&at, d->together * images);
+    s->parted = (uint8_t *)mls__take(&at, d->together * parted);
     s->bytes = (uint8_t *)mls__take(&at, d->together * 2 * d->byte_plane);
     s->room = (uint8_t *)mls__take(
         &at, k->method->kind == MLS__F32 || !k->kernel->amx ? 0 : MLS__AREA_ROOM);
@@ -1914,9 +1972,9 @@ static mls__rows mls__rows_inside(const mls_conv_call *k, const mls__phase *p, s
                                   size_t count)
 {
     mls__rows x;
-    size_t at = p->row + y * p->stride, inside = k->g.top + k->g.h, end;
-    x.first = k->g.top > at ? k->g.top - at : 0;
-    end = mls__least(inside > at ? inside - at : 0, p->taps_y);
+    size_t at = p->y.at + y * p->y.stride, inside = k->g.top + k->g.h, end;
+    x.first = k->g.top > at ? mls__up_div(k->g.top - at, k->g.apart_y) : 0;
+    end = mls__least(inside > at ? mls__up_div(inside - at, k->g.apart_y) : 0, p->y.taps);
     x.some = x.first < end;
     if (!x.some) x.first = end = 0;
     x.from = mls__most(tap, x.first);
@@ -1948,19 +2006,20 @@ static void mls__tile_row(const mls_conv_call *k, const mls__scale *scale, const
     int32_t room[3 * MLS__LANE];
     size_t pixel = k->g.c * k->size;
     mls__rows rows = mls__rows_inside(k, p, y, taps.tap, taps.rows);
-    const uint8_t *a = image + (p->row + y * p->stride + rows.from) * d->a_row, *b = d->b;
+    const uint8_t *a = image, *b = d->b;
     const int32_t *init = 0;
     int mr, go_on = rows.from > rows.first || taps.word > 0;
+    a += (p->y.at + y * p->y.stride + rows.from * k->g.apart_y) * k->g.cols * pixel;
     d->rows = rows.count, d->words = taps.words;
     if (d->rows == 0 && (go_on || rows.some)) return;
     if (bias) init = mls__bias_of(bias, k->g.blocks * MLS__LANE, rows, nb, room);
     d->b = b + rows.from * d->b_row + taps.word * d->b_word;
-    for (size_t x = 0; x < p->w; x += (size_t)mr) {
+    for (size_t x = 0; x < p->x.outs; x += (size_t)mr) {
         float part[MLS__TILE];
-        mr = mls__tile_rows(k->kernel->rows[nb], nb == 2, p->w - x);
-        d->count = mls__least(p->w - x, (size_t)mr);
-        d->a = a + (p->col + x * p->stride) * pixel + taps.word * MLS__WORD;
-        d->out = out + (p->x + x * p->step) * k->g.lanes;
+        mr = mls__tile_rows(k->kernel->rows[nb], nb == 2, p->x.outs - x);
+        d->count = mls__least(p->x.outs - x, (size_t)mr);
+        d->a = a + (p->x.at + x * p->x.stride) * pixel + taps.word * MLS__WORD;
+        d->out = out + (p->x.first + x * p->x.step) * k->g.lanes;
         d->init = init, d->init_step = 0;
         if (go_on) mls__tile_go_on(d, mr, nb, part);
         mls__run_tile(k, scale, d, mr, nb);
@@ -1976,34 +2035,35 @@ static MLS__APART void mls__tile_phase(const mls_conv_call *k, const mls__scale 
     const mls__geometry *g = &k->g;
     const mls__data *w = &k->data;
     mls__phase p = mls__phase_make(k, index);
-    size_t pixel = g->c * k->size, all = mls__up_div(p.taps_x * pixel, MLS__WORD);
-    mls__taps taps, most = {0, p.taps_y, 0, all};
+    size_t pixel = g->c * k->size, all = mls__up_div(p.x.taps * pixel, MLS__WORD);
+    mls__taps taps, most = {0, p.y.taps, 0, all};
     int nb;
     mls__dot d;
     memset(&d, 0, sizeof d);
-    d.a_m = p.stride * pixel, d.a_row = g->cols * pixel, d.a_word = MLS__WORD;
+    d.a_m = p.x.stride * pixel, d.a_row = g->apart_y * g->cols * pixel, d.a_word = MLS__WORD;
     d.b_word = MLS__LANE * MLS__WORD, d.b_row = w->row, d.b_block = w->block;
     d.images = 1;
     d.put = MLS__PUT_FLOATS, d.scale = scale->single;
-    d.out_step = p.step * g->lanes;
+    d.out_step = p.x.step * g->lanes;
     if (k->method->kind == MLS__F32 && w->together > 1 && g->lanes % MLS__LANE == 0) {
         most.rows = 1, most.words = MLS__STRIP; /* weights that stay in the L1 cache */
     }
     for (size_t block = 0; block < g->blocks; block += (size_t)nb) {
         size_t first = block * MLS__LANE, parts = mls__up_div(all, most.words);
         const int32_t *bias = w->bias;
-        if (bias) bias += index * (g->taps_y + 1) * g->blocks * MLS__LANE + first;
+        if (bias) bias += p.weights * (g->taps_y + 1) * g->blocks * MLS__LANE + first;
         nb = mls__tile_blocks(k->kernel, g->blocks - block);
         d.lanes = mls__least(g->lanes - first, (size_t)(nb * MLS__LANE));
-        d.b = w->packed + index * w->phase + block * w->block;
-        for (size_t i = 0; i < mls__up_div(p.taps_y, most.rows) * parts; i++) {
+        d.b = w->packed + p.weights * w->phase + block * w->block;
+        for (size_t i = 0; i < mls__up_div(p.y.taps, most.rows) * parts; i++) {
             taps.tap = i / parts * most.rows, taps.rows = most.rows;
             taps.word = i % parts * most.words;
             taps.words = mls__least(all - taps.word, most.words);
-            for (size_t line = 0; line < count * p.h; line++) {
-                size_t n = line / p.h, y = line % p.h;
+            for (size_t line = 0; line < count * p.y.outs; line++) {
+                size_t n = line / p.y.outs, y = line % p.y.outs;
                 mls__tile_row(k, scale, &p, taps, &d, nb, bias, images + n * step, y,
-                              out + ((n * g->oh + p.y + y * p.step) * g->ow) * g->lanes + first);
+                              out + (n * g->oh + p.y.first + y * p.y.step) * g->ow * g->lanes +
+                                  first);
             }
         }
     }
@@ -2013,23 +2073,44 @@ static MLS__APART void mls__tile_phase(const mls_conv_call *k, const mls__scale 
 static void mls__data_untouched(const mls_conv_call *k, size_t count, float *out)
 {
     const mls__geometry *g = &k->g;
-    if (k->direction != MLS_BACKWARD_DATA || (g->stride <= g->kh && g->stride <= g->kw)) return;
+    if (k->direction != MLS_BACKWARD_DATA) return;
+    if (g->phases_y == g->stride_y && g->phases_x == g->stride_x) return;
     memset(out, 0, count * g->oh * g->ow * g->oc * sizeof(float));
+}
+
+/* The columns of an image, residue by residue of their distance. */
+static void mls__part_columns(const mls_conv_call *k, const uint8_t *from, uint8_t *to)
+{
+    const mls__geometry *g = &k->g;
+    size_t pixel = g->c * k->size, apart = g->apart_x, width = g->cols / apart;
+    for (size_t y = 0; y < g->rows; y++, from += g->cols * pixel) {
+        for (size_t i = 0; i < g->cols; i++, to += pixel) {
+            memcpy(to, from + (i % width * apart + i / width) * pixel, pixel);
+        }
+    }
 }
 
 /* The padded images from n on, made or prepared; step: bytes from one to the next. */
 static const uint8_t *mls__take_images(const mls_conv_call *k, size_t n, size_t count,
                                        const mls__data_slot *s, size_t *step)
 {
+    const uint8_t *images = s->image;
+    size_t planes = (size_t)k->planes[1], from = planes * k->data.image;
     if (k->images) {
-        *step = k->images_step;
-        return k->images + n * *step;
+        images = k->images + n * k->images_step, from = k->images_step;
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            mls__pad_image(k, n + i, &s->fold, s->image + i * from, k->data.image);
+        }
     }
-    *step = (size_t)k->planes[1] * k->data.image;
-    for (size_t i = 0; i < count; i++) {
-        mls__pad_image(k, n + i, &s->fold, s->image + i * *step, k->data.image);
+    *step = from;
+    if (k->g.apart_x == 1) return images;
+    *step = planes * k->data.image;
+    for (size_t i = 0; i < count * planes; i++) {
+        size_t image = i / planes, plane = i % planes * k->data.image;
+        mls__part_columns(k, images + image * from + plane, s->parted + image * *step + plane);
     }
-    return s->image;
+    return s->parted;
 }
 
 static void mls__tile_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
@@ -2040,7 +2121,7 @@ static void mls__tile_images(const mls_conv_call *k, size_t n, size_t count, siz
     size_t step;
     const uint8_t *images = mls__take_images(k, n, count, &s, &step);
     mls__data_untouched(k, count, out);
-    for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
+    for (size_t index = 0; index < mls__phases(k); index++) {
         mls__tile_phase(k, &scale, images, step, count, index, out);
     }
 }
@@ -2100,21 +2181,22 @@ static void mls__pairs_phase(const mls_conv_call *k, const uint8_t *image, const
     int most = k->kernel->rows[1], mr;
     mls__dot d;
     memset(&d, 0, sizeof d);
-    d.a_m = p.stride * pixel, d.a_row = g->cols * pixel, d.a_word = pixel;
+    d.a_m = p.x.stride * pixel, d.a_row = g->apart_y * g->cols * pixel, d.a_word = pixel;
     d.b_word = MLS__LANE * MLS__WORD, d.b_row = w->row;
-    d.images = 1, d.rows = p.taps_y, d.words = p.taps_x;
-    d.put = MLS__PUT_WIDE, d.out_step = p.step * g->lanes;
-    for (size_t i = 0; i < g->blocks * p.h; i++) {
-        size_t block = i / p.h, y = i % p.h, first = block * MLS__LANE;
-        float *row = out + (p.y + y * p.step) * g->ow * g->lanes + first;
-        d.b = w->packed + index * w->phase + block * w->block;
+    d.images = 1, d.rows = p.y.taps, d.words = p.x.taps;
+    d.put = MLS__PUT_WIDE, d.out_step = p.x.step * g->lanes;
+    for (size_t i = 0; i < g->blocks * p.y.outs; i++) {
+        size_t block = i / p.y.outs, y = i % p.y.outs, first = block * MLS__LANE;
+        float *row = out + (p.y.first + y * p.y.step) * g->ow * g->lanes + first;
+        d.b = w->packed + p.weights * w->phase + block * w->block;
         d.lane_k = w->lane_k + block * g->c * MLS__LANE;
         d.lanes = mls__least(g->lanes - first, MLS__LANE);
-        for (size_t x = 0; x < p.w; x += (size_t)mr) {
-            mr = mls__tile_rows(most, 0, p.w - x);
-            d.count = mls__least(p.w - x, (size_t)mr);
-            d.a = image + ((p.row + y * p.stride) * g->cols + p.col + x * p.stride) * pixel;
-            d.out = row + (p.x + x * p.step) * g->lanes;
+        for (size_t x = 0; x < p.x.outs; x += (size_t)mr) {
+            size_t line = p.y.at + y * p.y.stride;
+            mr = mls__tile_rows(most, 0, p.x.outs - x);
+            d.count = mls__least(p.x.outs - x, (size_t)mr);
+            d.a = image + (line * g->cols + p.x.at + x * p.x.stride) * pixel;
+            d.out = row + (p.x.first + x * p.x.step) * g->lanes;
             mls__pairs_tile(k, d, mr, shift, scale);
         }
     }
@@ -2133,7 +2215,7 @@ static void mls__pairs_images(const mls_conv_call *k, size_t n, size_t count, si
         s.fold.shift[c] = mls__fraction_bits(k->format[0], k->format[1]) -
                           mls__k(k->format[1], mls__group(t, (int32_t)of, (int32_t)c));
     }
-    for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
+    for (size_t index = 0; index < mls__phases(k); index++) {
         mls__pairs_phase(k, image, s.fold.shift, &scale, index, out);
     }
 }
@@ -2160,24 +2242,24 @@ static void mls__area_phase(const mls_conv_call *k, const mls__scale *scale, uin
     size_t pixel = g->c, row = g->cols * pixel, nb;
     mls__area x;
     memset(&x, 0, sizeof x);
-    x.a_x = (ptrdiff_t)(p.stride * pixel), x.a_y = (ptrdiff_t)(p.stride * row);
-    x.a_row = (ptrdiff_t)row, x.a_plane = (ptrdiff_t)w->byte_plane;
+    x.a_x = (ptrdiff_t)(p.x.stride * pixel), x.a_y = (ptrdiff_t)(p.y.stride * row);
+    x.a_row = (ptrdiff_t)(g->apart_y * row), x.a_plane = (ptrdiff_t)w->byte_plane;
     x.b_row = (ptrdiff_t)w->row, x.b_block = (ptrdiff_t)w->block;
     x.b_plane = (ptrdiff_t)w->plane;
-    x.rows = (int32_t)p.taps_y, x.h = (int32_t)p.h, x.w = (int32_t)p.w;
-    x.words = (int32_t)mls__align(mls__up_div(p.taps_x * pixel, MLS__WORD), MLS__TILE_WORDS);
-    x.out_x = p.step * g->lanes, x.out_y = p.step * g->ow * g->lanes;
-    x.scale = w->rows_fit >= p.taps_y ? scale->single : 0;
+    x.rows = (int32_t)p.y.taps, x.h = (int32_t)p.y.outs, x.w = (int32_t)p.x.outs;
+    x.words = (int32_t)mls__align(mls__up_div(p.x.taps * pixel, MLS__WORD), MLS__TILE_WORDS);
+    x.out_x = p.x.step * g->lanes, x.out_y = p.y.step * g->ow * g->lanes;
+    x.scale = w->rows_fit >= p.y.taps ? scale->single : 0;
     x.factors = scale->factors, x.room = room;
     /* Weights that nearly fit the L1 cache pass by for every tile, others for every image. */
-    for (size_t block = 0; block < g->blocks && p.h > 0 && p.w > 0; block += nb) {
+    for (size_t block = 0; block < g->blocks && x.h > 0 && x.w > 0; block += nb) {
         size_t first = block * MLS__LANE;
         nb = w->phase * k->size <= MLS__GATHER / 8 ? g->blocks : mls__least(g->blocks - block, 2);
         x.lanes = (int32_t)mls__least(g->lanes - first, nb * MLS__LANE);
-        x.b = w->packed + index * w->phase + block * w->block;
+        x.b = w->packed + p.weights * w->phase + block * w->block;
         for (size_t i = 0; i < count; i++) {
-            x.a = images + i * step + p.row * row + p.col * pixel;
-            x.out = out + ((i * g->oh + p.y) * g->ow + p.x) * g->lanes + first;
+            x.a = images + i * step + p.y.at * row + p.x.at * pixel;
+            x.out = out + ((i * g->oh + p.y.first) * g->ow + p.x.first) * g->lanes + first;
             k->kernel->amx->area(&x);
         }
     }
@@ -2197,7 +2279,7 @@ static void mls__area_images(const mls_conv_call *k, size_t n, size_t count, siz
                               k->g.rows * k->g.cols * k->g.c, low, low + plane);
     }
     if (plane) images = s.bytes, step = 2 * plane;
-    for (size_t index = 0; index < k->g.phases_y * k->g.phases_x; index++) {
+    for (size_t index = 0; index < mls__phases(k); index++) {
         mls__area_phase(k, &scale, s.room, images, step, count, index, out);
     }
 }
@@ -2285,7 +2367,7 @@ typedef struct mls__gathered {
 /* A thread's room: images and E of the second and first operand, as words, or on the line. */
 typedef struct mls__weight_slot {
     mls__gathered *gathered;
-    uint8_t *image, *error, *a, *e, *flat;
+    uint8_t *image, *plain, *error, *a, *e, *flat;
     size_t *tap;                 /* on tiles: bytes of A to a tap */
     uint8_t *zeros;              /* a pixel of E that is zero */
     int32_t *lane_k, *row_shift; /* of group pairs */
@@ -2299,6 +2381,7 @@ static size_t mls__weight_slot_at(const mls_conv_call *k, uint8_t *base, mls__we
     size_t gather = k->method->kind == MLS__F32 ? w->gather : 1, lanes = k->g.blocks * MLS__LANE;
     s->gathered = (mls__gathered *)mls__take(&at, sizeof(mls__gathered));
     s->image = (uint8_t *)mls__take(&at, k->images ? 0 : gather * (size_t)k->planes[1] * w->image);
+    s->plain = (uint8_t *)mls__take(&at, w->plain);
     s->error = (uint8_t *)mls__take(&at, k->errors ? 0 : gather * (size_t)k->planes[0] * w->error);
     s->a = (uint8_t *)mls__take(&at, (size_t)k->planes[1] * w->a_plane);
     s->e = (uint8_t *)mls__take(&at, (k->flat.planes > 1 ? 2 : (size_t)k->planes[0]) * w->e_plane);
@@ -2324,21 +2407,22 @@ static void mls__gather_layout(mls_conv_call *k)
     const mls__geometry *g = &k->g;
     mls__weight *w = &k->weight;
     const size_t line = MLS__LANE * MLS__WORD;
-    size_t per_word = MLS__WORD / k->size, s = g->stride, rows, each, sums, strip, enough;
+    size_t per_word = MLS__WORD / k->size, s = g->stride_y, rows, each, sums, strip, enough;
+    size_t window = (g->kh - 1) * g->dilation_y + 1;
     size_t e_blocks = mls__up_div(g->co, MLS__LANE);
     /* Blocks outside keep the words of a tile together: with many channels their lines would fall
        into few sets of the cache otherwise. Odd channels stay packed. */
     int outside = g->ci % MLS__LANE == 0;
-    w->extra = mls__up_div((g->kw - 1) / s, per_word);
+    w->extra = mls__up_div((g->kw - 1) / g->period_x * g->runs, per_word);
     w->e.word = line, w->e.row = w->quads * line;
     w->a.word = outside ? line : g->depth * MLS__WORD;
     w->a.row = w->quads * w->a.word; /* the next row overwrites the extra words */
     each = (w->quads + w->extra) * g->depth * MLS__WORD; /* bytes of a row of A */
     rows = MLS__GATHER / mls__most(each, 1);
     if (!k->pairs && rows < g->rows) {
-        w->band = mls__least(w->band, rows < g->kh ? 1 : (rows - g->kh) / s + 1);
+        w->band = mls__least(w->band, rows < window ? 1 : (rows - window) / s + 1);
     }
-    rows = (w->band - 1) * s + g->kh;
+    rows = (w->band - 1) * s + window;
     w->a.image = rows * w->a.row + w->extra * w->a.word;
     w->e.image = w->band * w->e.row;
     if (w->band == g->oh && !k->pairs) {
@@ -2375,7 +2459,12 @@ static void mls__weight_layout(mls_conv_call *k, mls__cursor *at)
         mls__gather_layout(k);
     } else { /* a word is a pixel, used where it is */
         w->e.word = g->co * MLS__WORD, w->e.row = g->ow * w->e.word;
-        w->a.word = g->stride * g->ci * MLS__WORD, w->a.row = g->cols * g->ci * MLS__WORD;
+        w->a.word = g->stride_x * g->ci * MLS__WORD, w->a.row = g->cols * g->ci * MLS__WORD;
+        if (g->dilation_x > 1) { /* in a copy, tap beside tap */
+            w->a.word = g->depth * MLS__WORD, w->a.row = g->ow * w->a.word;
+            w->plain = w->image, w->image = g->rows * w->a.row + MLS__SLACK;
+            w->image = mls__align(w->image, MLS__ALIGN);
+        }
         w->e.block = w->a.block = MLS__LANE * MLS__WORD;
         w->e.image = w->error, w->a.image = w->image;
         if (w->sum_count > MLS__GATHER) {
@@ -2404,8 +2493,9 @@ static void mls__weight_begin(mls_conv_call *k)
 static size_t mls__lines_inside(const mls__geometry *g, size_t ky, size_t y, size_t count,
                                 size_t *from)
 {
-    size_t s = g->stride, first = g->pad > ky ? mls__up_div(g->pad - ky, s) : 0;
-    size_t end = g->pad + g->h > ky ? mls__up_div(g->pad + g->h - ky, s) : 0;
+    size_t s = g->stride_y, row = ky * g->dilation_y, bottom = g->pad_y + g->h;
+    size_t first = g->pad_y > row ? mls__up_div(g->pad_y - row, s) : 0;
+    size_t end = bottom > row ? mls__up_div(bottom - row, s) : 0;
     first = first > y ? first - y : 0, end = mls__least(end > y ? end - y : 0, count);
     *from = first < end ? first : 0;
     return first < end ? end - first : 0;
@@ -2514,7 +2604,8 @@ static MLS__APART void mls__weight_plane(const mls_conv_call *k, const mls__weig
         }
         if (some == 0 && !(k->method->kind != MLS__S16 && t->sum.head[1])) continue;
         if (t->merge) d.words *= d.rows, d.rows = 1;
-        d.a = e + from * w->e.row, d.b = a + (ky + from * g->stride) * w->a.row;
+        d.a = e + from * w->e.row;
+        d.b = a + (ky * g->dilation_y + from * g->stride_y) * w->a.row;
         mls__weight_row(k, t, d, ky, shift);
     }
 }
@@ -2531,16 +2622,16 @@ static void mls__weight_add(const mls_conv_call *k, const mls__weight_slot *slot
     mls__dot d;
     memset(&d, 0, sizeof d);
     t.slot = slot, t.sum = mls__sum_at(k, index);
-    t.merge = g->stride == 1 && k->size < MLS__WORD && step.words == w->quads;
+    t.merge = g->stride_y == 1 && k->size < MLS__WORD && step.words == w->quads;
     d.a_m = MLS__WORD, d.a_word = w->e.word, d.a_row = w->e.row, d.a_image = w->e.image;
-    d.b_block = w->a.block, d.b_word = w->a.word, d.b_row = g->stride * w->a.row;
+    d.b_block = w->a.block, d.b_word = w->a.word, d.b_row = g->stride_y * w->a.row;
     d.b_image = w->a.image, d.b_unsigned = 1;
     for (size_t i = 0; i < mls__up_div(images, step.images) * down * across; i++) {
         size_t n = i / across / down * step.images, y = i / across % down * step.rows;
         size_t q = i % across * step.words;
         int64_t terms;
         t.e = e + n * w->e.image + y * w->e.row + q * w->e.word;
-        t.a = a + n * w->a.image + y * g->stride * w->a.row + q * w->a.word;
+        t.a = a + n * w->a.image + y * g->stride_y * w->a.row + q * w->a.word;
         t.top = top + y, t.lines = mls__least(rows - y, step.rows);
         t.words = d.words = mls__least(w->quads - q, step.words);
         d.images = mls__least(images - n, step.images);
@@ -2566,14 +2657,17 @@ MLS__INLINE size_t mls__block_at(size_t i, size_t block)
 static void mls__mix_row(const mls_conv_call *k, mls__mix_pixels x, const uint8_t *image,
                          uint8_t *to)
 {
+    const mls__geometry *g = &k->g;
     const mls__weight *w = &k->weight;
-    size_t ci = k->g.ci, size = k->size, on = 0, rest = 0; /* kx = on * stride + rest */
+    size_t ci = g->ci, size = k->size;
     size_t each = w->a.block == MLS__LANE * MLS__WORD ? ci : (size_t)MLS__LANE; /* that follow */
-    for (size_t kx = 0; kx < k->g.kw; kx++) {
-        /* The word of a tap a whole stride on is the word before, moved on by a pixel. */
+    for (size_t kx = 0; kx < g->kw; kx++) {
+        /* A tap some strides after another one has its words, moved on by as many pixels. */
+        size_t rest = kx % g->period_x, on = kx / g->period_x * g->runs;
         size_t next = on * size / MLS__WORD * w->a.word, shift = on * size % MLS__WORD * 8;
         if (on == 0) {
-            x.from = image + kx * ci * size, x.to = to + mls__block_at(kx * ci, w->a.block);
+            x.from = image + kx * g->dilation_x * ci * size;
+            x.to = to + mls__block_at(kx * ci, w->a.block);
             k->kernel->interleave(&x);
         }
         for (size_t ch = 0; ch < ci && on > 0; ch += each) {
@@ -2581,7 +2675,6 @@ static void mls__mix_row(const mls_conv_call *k, mls__mix_pixels x, const uint8_
                                   to + mls__block_at(kx * ci + ch, w->a.block), w->a.word, w->quads,
                                   each, (int)shift);
         }
-        if (++rest == k->g.stride) rest = 0, on++;
     }
 }
 
@@ -2589,7 +2682,7 @@ static void mls__mix_image(const mls_conv_call *k, const uint8_t *image, size_t 
 {
     const mls__weight *w = &k->weight;
     mls__mix_pixels x;
-    x.pixel = k->g.stride * k->g.ci * k->size, x.pixels = SIZE_MAX; /* E is 0 there */
+    x.pixel = k->g.stride_x * k->g.ci * k->size, x.pixels = SIZE_MAX; /* E is 0 there */
     x.count = k->g.ci, x.size = k->size, x.steps = w->quads + w->extra;
     x.to_step = w->a.word, x.to_block = w->a.block, x.zeros = image, x.flip = 0;
     for (size_t row = 0; row < rows; row++) {
@@ -2678,6 +2771,18 @@ static size_t mls__sum_of(const mls_conv_call *k, size_t n, size_t slot)
     return (size_t)mls__block_of((int32_t)n, (int32_t)k->g.n);
 }
 
+/* The taps of every output of a row side by side, for all rows of an image of floats. */
+static void mls__spread_image(const mls_conv_call *k, const uint8_t *from, uint8_t *to)
+{
+    const mls__geometry *g = &k->g;
+    size_t pixel = g->ci * MLS__WORD;
+    for (size_t y = 0; y < g->rows; y++, from += g->cols * pixel)
+        for (size_t x = 0; x < g->ow; x++)
+            for (size_t kx = 0; kx < g->kw; kx++, to += pixel) {
+                memcpy(to, from + (x * g->stride_x + kx * g->dilation_x) * pixel, pixel);
+            }
+}
+
 static void mls__weight_fp32(const mls_conv_call *k, size_t n, size_t count, size_t slot,
                              float *out)
 {
@@ -2686,7 +2791,8 @@ static void mls__weight_fp32(const mls_conv_call *k, size_t n, size_t count, siz
     (void)count, (void)out;
     if (s.gathered->images && s.gathered->sum != sum) mls__weight_leave(k, slot);
     at = s.gathered->images++, s.gathered->sum = sum;
-    mls__take_image(k, n, &s.fold, s.image + at * k->weight.image);
+    mls__take_image(k, n, &s.fold, k->weight.plain ? s.plain : s.image + at * k->weight.image);
+    if (k->weight.plain) mls__spread_image(k, s.plain, s.image + at * k->weight.image);
     mls__take_error(k, n, &s.fold, s.error + at * k->weight.error, &row);
     if (s.gathered->images == k->weight.gather) mls__weight_leave(k, slot);
 }
@@ -2711,8 +2817,8 @@ static void mls__weight_images(const mls_conv_call *k, size_t n, size_t count, s
                            s.e + (size_t)p * w->e_plane + at * w->e.image);
         }
         for (int p = 0; p < k->planes[1]; p++) {
-            mls__mix_image(k, image + (size_t)p * w->image + y * g->stride * image_row,
-                           (rows - 1) * g->stride + g->kh,
+            mls__mix_image(k, image + (size_t)p * w->image + y * g->stride_y * image_row,
+                           (rows - 1) * g->stride_y + (g->kh - 1) * g->dilation_y + 1,
                            s.a + (size_t)p * w->a_plane + at * w->a.image);
         }
         if (w->band < g->oh)
@@ -2765,15 +2871,42 @@ static void mls__weight_end(const mls_conv_call *k, size_t ky)
    words of four pixels. Residues of a stride are planes of their own. A row of A ends where its
    padding begins, as the next one starts with as many zeros; so does an image. */
 
+/* Rows and columns of a residue behind those of its outputs. */
+static size_t mls__over_y(const mls__geometry *g)
+{
+    return (g->kh - 1) * g->dilation_y / g->stride_y;
+}
+static size_t mls__over_x(const mls__geometry *g)
+{
+    return (g->kw - 1) * g->dilation_x / g->stride_x;
+}
+
+/* Residues of the stride that taps have. */
+static size_t mls__residues_y(const mls__geometry *g)
+{
+    return mls__least(g->period_y, g->kh);
+}
+static size_t mls__residues_x(const mls__geometry *g)
+{
+    return mls__least(g->period_x, g->kw);
+}
+
+/* Zeros before the next row that are those behind this one, of all padded pixels; not more than are
+   behind the outputs. */
+static size_t mls__shared(size_t before, size_t real, size_t all, size_t over)
+{
+    size_t behind = all > before + real ? all - before - real : 0;
+    return mls__least(mls__least(before, behind), over);
+}
+
 static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
 {
     const mls__geometry *g = &k->g;
     mls__weight *w = &k->weight;
     mls__flat *f = &k->flat;
     mls__weight_slot slot;
-    size_t s = g->stride, over_y = (g->kh - 1) / s, over_x = (g->kw - 1) / s, beyond, each, most;
-    size_t shared = s == 1 && g->pad < g->kh && g->pad < g->kw ? g->pad : 0, budget = MLS__GATHER;
-    size_t a, e, rows, sums;
+    size_t over_y = mls__over_y(g), over_x = mls__over_x(g), shared_y = 0, shared_x = 0;
+    size_t budget = MLS__GATHER, beyond, each, most, a, e, rows, sums;
     memset(w, 0, sizeof *w);
     memset(f, 0, sizeof *f);
     w->co = mls__align(g->co, MLS__ROWS);
@@ -2781,10 +2914,12 @@ static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
     w->error = mls__align(g->oh * g->ow * g->co * k->size + MLS__SLACK, MLS__ALIGN);
     f->planes = k->size, f->blocks = mls__up_div(g->ci, MLS__LANE);
     w->sum_count = g->kh * g->kw * w->co * f->blocks * MLS__LANE;
-    a = f->blocks * MLS__LANE * f->planes * mls__least(s, g->kh) * mls__least(s, g->kw);
+    a = f->blocks * MLS__LANE * f->planes * mls__residues_y(g) * mls__residues_x(g);
     e = w->co * f->planes;
-    f->pitch = g->ow + over_x - shared;
-    f->rows = rows = g->oh + over_y - shared;
+    if (g->stride_y == 1) shared_y = mls__shared(g->pad_y, g->h, g->oh + over_y, over_y);
+    if (g->stride_x == 1) shared_x = mls__shared(g->pad_x, g->w, g->ow + over_x, over_x);
+    f->pitch = g->ow + over_x - shared_x;
+    f->rows = rows = g->oh + over_y - shared_y;
     f->line = mls__align(rows * f->pitch, 4);
     w->band = g->oh, w->gather = 1;
     each = f->line * (a + e);
@@ -2814,23 +2949,24 @@ static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
     k->slot_bytes = mls__weight_slot_at(k, 0, &slot);
 }
 
-/* Bytes to a plane of A: of residues of the stride, and of its low or high bytes. */
+/* Bytes to a plane of A: of a residue of either stride, and of its low or high bytes. */
 static size_t mls__a_plane(const mls_conv_call *k, size_t ry, size_t rx, size_t plane)
 {
-    size_t residue = ry * mls__least(k->g.stride, k->g.kw) + rx;
+    size_t residue = ry * mls__residues_x(&k->g) + rx;
     return (residue * k->flat.planes + plane) * k->flat.blocks * MLS__LANE * k->flat.channel;
 }
 
 static void mls__flat_begin(mls_conv_call *k)
 {
     const mls__geometry *g = &k->g;
-    size_t s = g->stride;
     mls__weight_begin(k);
     for (size_t slot = 0; slot < k->slots; slot++) {
         size_t *tap = mls__weight_slot_of(k, slot).tap;
         for (size_t i = 0; i < g->kh * g->kw; i++) {
             size_t ky = i / g->kw, kx = i % g->kw;
-            tap[i] = mls__a_plane(k, ky % s, kx % s, 0) + ky / s * k->flat.pitch + kx / s;
+            tap[i] = mls__a_plane(k, ky % g->period_y, kx % g->period_x, 0) +
+                     ky * g->dilation_y / g->stride_y * k->flat.pitch +
+                     kx * g->dilation_x / g->stride_x;
         }
     }
 }
@@ -2865,8 +3001,8 @@ static void mls__flat_add(const mls_conv_call *k, const mls__weight_slot *s, siz
         memset(e + pixels * MLS__LANE, 0, (words * 4 - pixels) * MLS__LANE);
     }
     if (whole) { /* where the taps of the last image end */
-        size_t zeros = (g->kh - 1) / g->stride * f->pitch + (g->kw - 1) / g->stride + 1;
-        size_t channels = mls__a_plane(k, mls__least(g->stride, g->kh), 0, 0) / f->channel;
+        size_t zeros = mls__over_y(g) * f->pitch + mls__over_x(g) + 1;
+        size_t channels = mls__a_plane(k, mls__residues_y(g), 0, 0) / f->channel;
         for (size_t i = 0; i < channels; i++) memset(s->a + i * f->channel + pixels, 0, zeros);
     }
     k->kernel->amx->strip(&x);
@@ -2875,7 +3011,7 @@ static void mls__flat_add(const mls_conv_call *k, const mls__weight_slot *s, siz
 /* Some rows of an image: real pixels, rows of so many bytes, inside of padding. */
 typedef struct mls__picture {
     const uint8_t *from;
-    size_t row, pixel, h, w, pad, step;
+    size_t row, pixel, h, w, pad_y, pad_x, step_y, step_x;
 } mls__picture;
 
 /* Pixels that a residue of the stride has, in rows y .. y + rows - 1 of the pitch. Zeros elsewhere,
@@ -2883,25 +3019,25 @@ typedef struct mls__picture {
 static void mls__flat_rows(const mls__picture *p, size_t pitch, size_t ry, size_t rx, size_t y,
                            size_t rows, uint8_t *to)
 {
-    size_t pixel = p->pixel, x0 = p->pad > rx ? mls__up_div(p->pad - rx, p->step) : 0;
-    size_t x1 = p->pad + p->w > rx ? mls__up_div(p->pad + p->w - rx, p->step) : 0;
-    x1 = mls__least(x1, pitch);
+    size_t pixel = p->pixel, x0 = p->pad_x > rx ? mls__up_div(p->pad_x - rx, p->step_x) : 0;
+    size_t x1 = p->pad_x + p->w > rx ? mls__up_div(p->pad_x + p->w - rx, p->step_x) : 0;
+    x0 = mls__least(x0, pitch), x1 = mls__least(x1, pitch);
     for (size_t j = 0; j < rows; j++, to += pitch * pixel) {
-        size_t row = (y + j) * p->step + ry;
+        size_t row = (y + j) * p->step_y + ry;
         uint8_t *pixels = to + x0 * pixel;
         const uint8_t *at;
-        if (row < p->pad || row >= p->pad + p->h || x0 >= x1) {
+        if (row < p->pad_y || row >= p->pad_y + p->h || x0 >= x1) {
             memset(to, 0, pitch * pixel);
             continue;
         }
-        at = p->from + row * p->row + (x0 * p->step + rx) * pixel;
+        at = p->from + row * p->row + (x0 * p->step_x + rx) * pixel;
         memset(to, 0, x0 * pixel);
         memset(to + x1 * pixel, 0, (pitch - x1) * pixel);
-        if (p->step == 1) {
+        if (p->step_x == 1) {
             memcpy(pixels, at, (x1 - x0) * pixel);
             continue;
         }
-        for (size_t x = x0; x < x1; x++, at += p->step * pixel, pixels += pixel) {
+        for (size_t x = x0; x < x1; x++, at += p->step_x * pixel, pixels += pixel) {
             size_t i = 0;
             for (; pixel % 16 == 0 && i < pixel; i += 16) memcpy(pixels + i, at + i, 16);
             if (i < pixel) memcpy(pixels, at, pixel);
@@ -2918,15 +3054,17 @@ static void mls__flat_put(const mls_conv_call *k, const mls__weight_slot *s,
     const mls__geometry *g = &k->g;
     const mls__flat *f = &k->flat;
     int whole = k->weight.band == g->oh, planes = (int)f->planes;
-    size_t a_rows = whole ? f->rows : rows + (g->kh - 1) / g->stride + 1;
-    size_t e_rows = whole ? f->rows : rows, across = mls__least(g->stride, g->kw);
+    size_t a_rows = whole ? f->rows : rows + mls__over_y(g) + 1;
+    size_t e_rows = whole ? f->rows : rows, across = mls__residues_x(g);
     mls__line x;
     memset(&x, 0, sizeof x);
     x.from = s->flat, x.size = k->size, x.pixel = image->pixel;
     x.pixels = mls__align(a_rows * f->pitch, 4);
     x.blocks = f->blocks, x.step = f->channel;
-    for (size_t i = 0; i < mls__least(g->stride, g->kh) * across; i++) {
-        mls__flat_rows(image, f->pitch, i / across, i % across, y, a_rows, s->flat);
+    for (size_t i = 0; i < mls__residues_y(g) * across; i++) {
+        size_t ry = i / across * g->dilation_y % g->stride_y;
+        size_t rx = i % across * g->dilation_x % g->stride_x;
+        mls__flat_rows(image, f->pitch, ry, rx, y, a_rows, s->flat);
         for (x.plane = 0; x.plane < planes; x.plane++) {
             x.to = s->a + mls__a_plane(k, i / across, i % across, (size_t)x.plane) + at;
             k->kernel->amx->turn(&x);
@@ -2959,9 +3097,11 @@ static void mls__flat_images(const mls_conv_call *k, size_t n, size_t count, siz
     (void)count, (void)out;
     image.from = mls__take_image(k, n, &s.fold, s.image);
     image.pixel = g->ci * k->size, image.row = g->cols * image.pixel;
-    image.h = g->h, image.w = g->w, image.pad = g->pad, image.step = g->stride;
+    image.h = g->h, image.w = g->w, image.pad_y = g->pad_y, image.pad_x = g->pad_x;
+    image.step_y = g->stride_y, image.step_x = g->stride_x;
     error.from = mls__take_error(k, n, &s.fold, s.error, &error.row);
-    error.pixel = g->co * k->size, error.h = g->oh, error.w = g->ow, error.pad = 0, error.step = 1;
+    error.pixel = g->co * k->size, error.h = g->oh, error.w = g->ow;
+    error.pad_y = error.pad_x = 0, error.step_y = error.step_x = 1;
     for (size_t y = 0; y < g->oh; y += w->band) {
         size_t rows = mls__least(g->oh - y, w->band);
         mls__flat_put(k, &s, &image, &error, y, rows, s.gathered->images * k->flat.line);
@@ -3135,14 +3275,6 @@ static int mls__fits_pairs(mls_conv_call *k)
     return 1;
 }
 
-/* One stride, the same padding everywhere, no dilation and no groups. */
-static int mls__simple(const mls_conv *c)
-{
-    return c->groups == 1 && c->dilation_h == 1 && c->dilation_w == 1 &&
-           c->stride_h == c->stride_w && c->pad_top == c->pad_left && c->pad_top == c->pad_bottom &&
-           c->pad_top == c->pad_right;
-}
-
 static int mls__fits_fp32(mls_conv_call *k)
 {
     if (!k->source[0].fp32) return 0;
@@ -3300,7 +3432,7 @@ static void mls__call_make(mls_conv_call *k, const mls_conv *conv, mls_direction
 static int mls__fits(const mls__method *m, mls_conv_call *k, int k1, int k2)
 {
     if (m->weight >= 0 && m->weight != mls__weighted(k)) return 0;
-    if (m->weight >= 0 && !mls__simple(&k->conv)) return 0;
+    if (m->weight >= 0 && k->conv.groups > 1) return 0;
     if (k->source[0].fp32 && m->kind != MLS__F32) return 0;
     k->k[0] = k1, k->k[1] = k2;
     for (int i = 0; i < 2 && !k->source[0].fp32; i++) {
@@ -3702,7 +3834,7 @@ static size_t mls__operand_make(mls_operand *o, const mls_conv *conv, mls_role r
     if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
     if (mls_conv_wrong(conv) || !mls_operand_bits(format)) return 0;
     o->conv = mls__conv_defaults(conv);
-    if (!mls__simple(&o->conv)) return 0;
+    if (o->conv.groups > 1) return 0;
     o->role = role, o->bits = bits, o->kernel = mls__unit();
     o->tensor.format = format;
     if (!mls_tensor_size(format, mls__role_shape(&o->conv, role))) return 0;
@@ -5040,7 +5172,8 @@ static void mls__tiles_line(mls__area *x)
     int32_t pitch = (int32_t)(x->a_y / x->a_x), across = (x->w + 15) / 16;
     int64_t line = (int64_t)(x->h - 1) * pitch + x->w, m = (x->w + across - 1) / across;
     x->run = x->pitch = INT32_MAX;
-    if (line <= INT32_MAX && (line + 15) / 16 * (16 + 11) < (int64_t)x->h * across * (m + 11)) {
+    if (x->a_y % x->a_x == 0 && line <= INT32_MAX &&
+        (line + 15) / 16 * (16 + 11) < (int64_t)x->h * across * (m + 11)) {
         x->run = x->w, x->pitch = pitch, x->w = (int32_t)line, x->h = 1;
     }
 }

@@ -68,6 +68,8 @@ static mls_conv any_conv(uint64_t *rng, int depthwise)
         c.pad_top = some(rng, 3, 3), c.pad_left = some(rng, 3, 3);
         c.pad_bottom = some(rng, 3, 3), c.pad_right = some(rng, 3, 3);
         out = mls_conv_output(&c);
+        if (count_of(out) > MOST || count_of(c.in) > MOST) continue;
+        if (count_of(out) > MOST || count_of(c.in) > MOST) continue;
         if (out.n && count_of(out) * c.kh * c.kw * (c.in.c / groups) <= MOST_WORK) return c;
     }
 }
@@ -304,6 +306,42 @@ static void check(job *j, int fp32)
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
 }
 
+/* Through operands, which hold 8 or 16 bits; more than 32-bit sums of 8 bits are refused. */
+static void check_prepared(job *j)
+{
+    static const mls_role roles[3][2] = {
+        {MLS_WEIGHT, MLS_ACTIVATION}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_ACTIVATION}};
+    const int32_t bits[2] = {mls_operand_bits(j->t[0].format), mls_operand_bits(j->t[1].format)};
+    const int32_t most = bits[0] > bits[1] ? bits[0] : bits[1];
+    if (!bits[0] || !bits[1]) return;
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        mls_operand o[2];
+        void *memory[2], *work;
+        size_t size;
+        mls_status status;
+        T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
+        threads(1 + kernel % 2 * 2);
+        for (int i = 0; i < 2; i++) {
+            const mls_role role = roles[j->d][i];
+            const mls_format f = j->t[i].format;
+            size = mls_operand_size(&j->conv, role, f, most);
+            T_REQUIRE(size > 0);
+            memory[i] = t_alloc(size);
+            T_EQ_INT(mls_operand_init(&o[i], &j->conv, role, f, most, memory[i], size), MLS_OK);
+            T_EQ_INT(mls_operand_load(&o[i], &j->t[i]), MLS_OK);
+        }
+        size = mls_conv_workspace(&j->conv, j->t[0].format, j->t[1].format);
+        work = t_alloc(size);
+        memset(j->out, 0xa5, j->bytes);
+        status = mls_conv_prepared(&j->conv, (mls_direction)j->d, &o[0], &o[1], j->out, work, size);
+        T_CHECK(status == MLS_OK || (status == MLS_ERROR_RANGE && most == 8));
+        if (status == MLS_OK) T_EQ_MEM(j->out, j->truth, j->bytes);
+        if (t_state.failures) printf("  (prepared, kernel %s)", mls_kernel_name(kernel));
+        t_free(work), t_free(memory[0]), t_free(memory[1]);
+    }
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
 static void run(int count, int depthwise, uint64_t seed)
 {
     enum {
@@ -322,6 +360,7 @@ static void run(int count, int depthwise, uint64_t seed)
         job_open(&j, &c, i % 3, f, g, &rng);
         definition(&c, i % 3, j.t, j.truth);
         check(&j, 0);
+        if (c.groups < 2) check_prepared(&j);
         definition_fp32(&c, i % 3, j.x, j.truth);
         check(&j, 1);
         job_close(&j);
