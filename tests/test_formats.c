@@ -874,6 +874,14 @@ static void change_refused(void)
     steps(&a, 3), steps(&b, 3);
     T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
     rig_free(&a), rig_free(&b);
+    t_note(
+        "a product in floats that was planned in integers: its operand's memory is free by then");
+    T_REQUIRE(rig_make(&a, "2,1", "shiftquant-8"));
+    good = formats_of("w=fp32 a=fp32 e=2,1 w.data=2,1 a.weight=2,1 e.weight=2,1:n");
+    T_EQ_INT(mls_net_format(&a.net, 4, &good), MLS_ERROR_MEMORY);
+    good = formats_of("w=2,3 a=2,3 e=2,1 w.data=2,1 a.weight=2,1 e.weight=2,1:n");
+    T_EQ_INT(mls_net_format(&a.net, 4, &good), MLS_OK);
+    rig_free(&a);
     sums_refused();
     t_note("widest formats that are none");
     rig_build(&a, "2,1", "2,4");
