@@ -370,7 +370,7 @@ static parts new_line(int most)
 /* ---- options ---- */
 
 typedef struct options {
-    const char *data, *model, *format, *beside, *test_format, *schedule, *kernel;
+    const char *data, *model, *format, *layer_formats, *beside, *test_format, *schedule, *kernel;
     const char *out, *resume, *eval;
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
@@ -413,6 +413,7 @@ static const option option_table[] = {
     {"--model", TEXT, OPTION(model), 0, 0, "model", RESUME | EVAL},
     {"--width", COUNT, OPTION(width), 1, 4096, "width", RESUME | EVAL},
     {"--format", SPEC, OPTION(format), 0, 0, "format", RESUME | EVAL},
+    {"--layer-formats", TEXT, OPTION(layer_formats), 0, 0, "layer_formats", RESUME | EVAL},
     {"--beside", SPEC, OPTION(beside), 0, 0, "beside", RESUME | EVAL},
     {"--epochs", COUNT, OPTION(epochs), 1, 1e6, "epochs", RESUME | EVAL},
     {"--batch", COUNT, OPTION(batch), 1, 65536, "batch", RESUME},
@@ -450,6 +451,8 @@ static const char help_text[] =
     "                   zero-padded channels\n"
     "  --width N        channels of the first stage (16)\n"
     "  --format SPEC    number formats, see below (2,1:nc:2,0)\n"
+    "  --layer-formats TEXT  formats of some layers, in every run: conv1=fp32;\n"
+    "                   conv8-13=2,4; linear=2,1 (conv1 is the first convolution)\n"
     "  --beside SPEC    train with this format, too, and compare\n"
     "  --epochs N       passes over the training pictures (10; the paper has 160)\n"
     "  --batch N        pictures of a step (128)\n"
@@ -1297,6 +1300,9 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     desc.formats = r->formats;
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
     build_resnet(&r->net, &j->model, j->test.classes);
+    if (j->o.layer_formats && mls_net_formats(&r->net, j->o.layer_formats) != MLS_OK) {
+        return fail(f, 2, "--layer-formats '%s': %s", j->o.layer_formats, r->net.text);
+    }
     if (mls_net_plan(&r->net, &r->plan) != MLS_OK) {
         return fail(f, 2, "--format '%s', --model %s: %s", spec, j->o.model, r->net.text);
     }
@@ -2352,21 +2358,53 @@ static bool evaluate(const job *j, failure *f)
     return good;
 }
 
-static bool is_fp32(mls_format f)
-{
-    return f.ex + f.mx == 0;
-}
-
 /* A number format without what all layers share: fp32, or E,M. */
 static const char *short_format(mls_format f, char *text, size_t size)
 {
-    if (is_fp32(f)) return "fp32";
+    if (f.ex + f.mx == 0) return "fp32";
     snprintf(text, size, "%d,%d", f.ex, f.mx);
     return text;
 }
 
+static bool is_low(mls_format f)
+{
+    return f.ex + f.mx > 0;
+}
+
+/* The format of a role in its second product, where zero means: as in the first. */
+static mls_format in_second(mls_format first, mls_format second)
+{
+    const mls_format zero = {0};
+    return memcmp(&second, &zero, sizeof zero) ? second : first;
+}
+
 /* A product is in integers when both of its operands are: that of weights and activations forward,
    of weights and errors backward, of activations and errors for the gradient of the weights. */
+static void add_products(const mls_formats *f, double macs, double *low)
+{
+    mls_format w = in_second(f->weight, f->weight_in_data);
+    mls_format a = in_second(f->activation, f->activation_in_weight);
+    mls_format e = in_second(f->error, f->error_in_weight);
+    low[0] += is_low(f->weight) && is_low(f->activation) ? macs : 0;
+    low[1] += is_low(w) && is_low(f->error) ? macs : 0;
+    low[2] += is_low(a) && is_low(e) ? macs : 0;
+}
+
+static void print_formats(const mls_formats *f)
+{
+    const mls_format formats[] = {f->weight,         f->activation,           f->error,
+                                  f->weight_in_data, f->activation_in_weight, f->error_in_weight};
+    static const char *const names[] = {"\nW, weights    ", "A, activations", "E, errors     ",
+                                        "W, backward   ",   "A, gradient   ", "E, gradient   "};
+    for (int i = 0; i < 6; i++) {
+        const mls_format zero = {0};
+        char text[MLS_FORMAT_TEXT];
+        if (i >= 3 && memcmp(&formats[i], &zero, sizeof zero) == 0) continue;
+        mls_format_text(formats[i], text, sizeof text);
+        printf("%s  %s\n", names[i], text);
+    }
+}
+
 static void print_layers(const run *r)
 {
     double all = 0, low[3] = {0};
@@ -2376,11 +2414,9 @@ static void print_layers(const run *r)
         mls_layer l;
         char shape[40], text[3][8];
         if (mls_net_layer(&r->net, i, &l) != MLS_OK) continue;
-        bool w = !is_fp32(l.formats.weight), a = !is_fp32(l.formats.activation),
-             e = !is_fp32(l.formats.error);
         double macs = (double)l.macs;
-        all += macs, low[0] += w && a ? macs : 0, low[1] += w && e ? macs : 0;
-        low[2] += a && e ? macs : 0;
+        all += macs;
+        add_products(&l.formats, macs, low);
         snprintf(shape, sizeof shape, "%dx%dx%d", (int)l.shape.h, (int)l.shape.w, (int)l.shape.c);
         printf(l.weights || l.macs ? "%4d %-12s %-11s" : "%4d %-12s %s", (int)i, l.kind, shape);
         if (l.weights) printf(" %9lld", (long long)l.weights);
@@ -2392,13 +2428,7 @@ static void print_layers(const run *r)
         }
         printf("\n");
     }
-    const mls_format formats[] = {r->formats.weight, r->formats.activation, r->formats.error};
-    for (int i = 0; i < 3; i++) {
-        static const char *const names[] = {"\nW, weights    ", "A, activations", "E, errors     "};
-        char text[MLS_FORMAT_TEXT];
-        mls_format_text(formats[i], text, sizeof text);
-        printf("%s  %s\n", names[i], text);
-    }
+    print_formats(&r->formats);
     printf("in integers     %.1f %% of forward, %.1f %% of backward, %.1f %% of gradient MACs\n",
            100 * ratio(low[0], all), 100 * ratio(low[1], all), 100 * ratio(low[2], all));
 }

@@ -66,6 +66,19 @@ on_disk() {
     runs 'fp32' $tiny --format fp32
     runs 'by role' $tiny --format 'w=2,1:nc:3,1 a=2,4:n:2,0 e=2,1:nc:8,1'
     runs 'the paper' $tiny --format paper-2,1
+    runs 'by product' $tiny --format shiftquant-4
+    runs 'by layer' $tiny --layer-formats 'conv1=2,4; conv3-4=shiftquant-4' --out layers
+    layers=$(digest)
+    [ "$layers" != "$first" ]
+    ok $? 'layers have formats of their own'
+    runs 'eval, by layer' --eval layers/last.mlsck
+    [ "$(digest)" = "$layers" ]
+    ok $? 'a checkpoint knows the formats of layers'
+    refused 'no such layer' 'conv99=2,4' $tiny --layer-formats 'conv99=2,4'
+    refused 'other layers than there' 'was made with --layer-formats conv1=2,4' --eval layers/last.mlsck --layer-formats conv1=fp32
+    "$program" $tiny --format '2,1 e.weight=fp32' --dry-run >out 2>err
+    grep -q '^E, gradient     fp32$' out && grep -q ' 0.0 % of gradient MACs$' out
+    ok $? 'dry run by product'
     runs 'option B' --model resnet8b --width 8 --limit 48 --test-limit 24 --batch 16 --epochs 1
     runs 'cosine and warm-up' $tiny --schedule cosine --warmup 1
     runs 'beside fp32' $tiny --beside fp32
