@@ -113,11 +113,12 @@ $(BUILD)/custom_layer: examples/custom_layer.c $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
-$(BUILD)/test_%: tests/test_%.c tests/t.h $(HEADERS)
+$(BUILD)/test_%: tests/test_%.c tests/t.h tests/tensor.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) -Itests $< -o $@ -lm
 
-$(BUILD)/test_mls: tests/vectors/quantize.h
+# The parts of a program, a file for each promise
+$(BUILD)/test_mls: $(wildcard tests/mls/*.[ch]) tests/vectors/quantize.h
 $(BUILD)/test_pictures: examples/pictures.h
 
 $(BUILD)/golden: tests/golden.c $(HEADERS)

@@ -140,9 +140,11 @@ function count_in(piece, broken, where,    text, at, words, skipped, n) {
 # --------------------------------------------------------------------------------------------- tests
 
 function test_line(    rest, name, program) {
+    # tests/test_conv.c and all of tests/conv/ are one program
     program = FILENAME
-    sub(/^.*\//, "", program)
-    sub(/[.]c$/, "", program)
+    if (sub(/^.*tests\/test_/, "", program)) sub(/[.]c$/, "", program)
+    else { sub(/\/[^\/]*$/, "", program); sub(/^.*\//, "", program) }
+    program = "test_" program
     rest = $0
     while (match(rest, /T_TEST[(][A-Za-z0-9_]+[)]/)) {
         name = substr(rest, RSTART + 7, RLENGTH - 8)

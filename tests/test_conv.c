@@ -1197,7 +1197,7 @@ static void quantized_operands(void)
 /* ---- fp32 */
 
 /* a * b + c, rounded once. The fmaf of mingw-w64 rounds twice; the header's own is tested by
-   multiply_add of test_mls.c. */
+   multiply_add of mls/quantize.c. */
 static float fused(float a, float b, float c)
 {
 #if defined(__MINGW32__)
