@@ -166,6 +166,10 @@ MLS_DEF int32_t mls_net_conv(mls_net *net, int32_t x, const mls_conv_desc *desc)
 /* Per channel over batch, h, w; scale and shift are trained. In evaluation the running mean and
    (unbiased) variance are used. */
 MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x);
+/* The same with the mean magnitude in the deviation's place: y = scale u / (s + epsilon) + shift, where
+   u = x - mean and s = mean |u| sqrt(pi/2), which is the deviation of what is normally distributed
+   ("Towards Accurate and Efficient Sub-8-Bit Integer Training", as this library understands it; fp32). */
+MLS_DEF int32_t mls_net_l1_norm(mls_net *net, int32_t x);
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x);
 MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y); /* same shapes */
 /* The channels of x, then those of y; same height and width. */
@@ -1568,6 +1572,125 @@ static const mls_layer_kind mls__batch_norm = {"batch norm",
 MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
 {
     return mls__layer(net, &mls__batch_norm, 1, x, -1);
+}
+
+/* ---- L1 norm: batch norm with s = mean |u| sqrt(pi/2) for the deviation. Its row takes what batch norm
+   has for sums, state and y = x * scale + shift; what differs is s, and the signs in the gradient. */
+
+#define MLS__ROOT_HALF_PI 1.2533141373155002512
+
+static const char *mls__l1_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    mls__bn_shape(w, s);
+    s->constants += mls__up((size_t)s->shape.c); /* the mean sign */
+    return 0;
+}
+
+static float *mls__l1_sign(const mls_work *w)
+{
+    return w->constants + 6 * mls__up((size_t)w->out.c);
+}
+
+static void mls__l1_mean(const mls_work *w)
+{
+    const double m = (double)w->out.n * w->out.h * w->out.w;
+    const mls__bn k = mls__bn_constants(w);
+    for (size_t ch = 0; ch < (size_t)w->out.c; ch++) {
+        double sum, square;
+        mls__bn_sum(w, ch, &sum, &square);
+        k.mean[ch] = (float)(sum / m);
+    }
+}
+
+/* The sums of |u| and of the signs of u. */
+static void mls__l1_stats(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c, elements = mls__pixels(w->out) * c;
+    const float *mean = mls__bn_constants(w).mean;
+    memset(w->sums, 0, 2 * c * sizeof *w->sums);
+    for (size_t i = 0; i < elements; i += c)
+        for (size_t ch = 0; ch < c; ch++) {
+            const float u = w->x[0][i + ch] - mean[ch];
+            w->sums[ch] += (double)(u < 0 ? -u : u);
+            w->sums[c + ch] += (u > 0) - (u < 0);
+        }
+}
+
+static void mls__l1_finish(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    const double m = (double)w->out.n * w->out.h * w->out.w;
+    const mls__bn k = mls__bn_constants(w);
+    for (size_t ch = 0; ch < c; ch++) {
+        if (w->training) {
+            double size, signs;
+            mls__bn_sum(w, ch, &size, &signs);
+            k.variance[ch] = (float)(size / m * MLS__ROOT_HALF_PI);
+            mls__l1_sign(w)[ch] = (float)(signs / m);
+        } else {
+            k.mean[ch] = w->state[ch], k.variance[ch] = w->state[mls__up(c) + ch];
+        }
+        k.inverse[ch] = 1 / (k.variance[ch] + w->net->desc.bn_epsilon);
+        k.scale[ch] = w->weights[0][ch] * k.inverse[ch];
+        k.shift[ch] = mls__fma(-k.mean[ch], k.scale[ch], w->weights[1][ch]);
+    }
+}
+
+/* With xhat = u / (s + epsilon) and means over the batch,
+       dx = scale (dy - mean(dy) - mean(dy xhat) sqrt(pi/2) (sign(u) - mean(sign u))),
+   scale with 1 / (s + epsilon) in it. b stands before sign(u). */
+static void mls__l1_back(const mls_work *w)
+{
+    const double m = (double)w->out.n * w->out.h * w->out.w;
+    const mls__bn k = mls__bn_constants(w);
+    for (size_t ch = 0; ch < (size_t)w->out.c; ch++) {
+        double sum, product;
+        float fresh;
+        mls__bn_sum(w, ch, &sum, &product);
+        fresh = (float)product * k.inverse[ch];
+        w->gradients[0][ch] = mls__fma(1.0f, fresh, w->gradients[0][ch]); /* fresh is a product */
+        w->gradients[1][ch] += (float)sum;
+        k.b[ch] = -k.scale[ch] * ((float)(product / m * MLS__ROOT_HALF_PI) * k.inverse[ch]);
+        k.d[ch] = mls__fma(-k.b[ch], mls__l1_sign(w)[ch], -k.scale[ch] * (float)(sum / m));
+    }
+}
+
+static void mls__l1_dx(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c, elements = mls__pixels(w->out) * c;
+    const mls__bn k = mls__bn_constants(w);
+    for (size_t i = 0; i < elements; i += c)
+        for (size_t ch = 0; ch < c; ch++) {
+            const float u = w->x[0][i + ch] - k.mean[ch];
+            const float rest = u > 0 ? k.d[ch] + k.b[ch] : u < 0 ? k.d[ch] - k.b[ch] : k.d[ch];
+            w->dx[0][i + ch] = mls__fma(w->dy[i + ch], k.scale[ch], rest);
+        }
+}
+
+static const mls_step mls__l1_norm_forward_steps[] = {
+    {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
+    {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__l1_mean},
+    {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__l1_stats},
+    {0, MLS_SERIAL, MLS_SUMS, 0, mls__l1_finish},
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
+    MLS_STEPS_END};
+static const mls_step mls__l1_norm_backward_steps[] = {
+    {0, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
+    {0, MLS_SERIAL, MLS_SUMS, 0, mls__l1_back},
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__l1_dx},
+    MLS_STEPS_END};
+static const mls_layer_kind mls__l1_norm = {"l1 norm",
+                                            0,
+                                            mls__l1_shape,
+                                            mls__bn_init,
+                                            mls__l1_norm_forward_steps,
+                                            mls__l1_norm_backward_steps,
+                                            mls__bn_settle,
+                                            0};
+
+MLS_DEF int32_t mls_net_l1_norm(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__l1_norm, 1, x, -1);
 }
 
 /* ---- loss: softmax cross-entropy */
