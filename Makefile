@@ -118,6 +118,7 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h tests/tensor.h $(HEADERS)
 	$(CC) $(ALL_C) -Itests $< -o $@ -lm
 
 # The parts of a program, a file for each promise
+$(BUILD)/test_conv: $(wildcard tests/conv/*.[ch])
 $(BUILD)/test_mls: $(wildcard tests/mls/*.[ch]) tests/vectors/quantize.h
 $(BUILD)/test_pictures: examples/pictures.h
 

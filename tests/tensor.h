@@ -158,7 +158,21 @@ static inline uint32_t get_code(const mls_tensor *t, size_t i)
     return (uint32_t)t->code[2 * i] | (uint32_t)t->code[2 * i + 1] << 8;
 }
 
-/* ---- threads */
+/* ---- kernels and threads */
+
+#if defined(MLS_CONV_H_INCLUDED)
+static int kernel_ran[MLS__UNIT_COUNT];
+
+/* Switches to a kernel, and notes that it is at work. */
+static inline const char *use(int kernel)
+{
+    const char *name = mls_kernel_name(kernel);
+    T_CHECK(name != NULL && mls_kernel_use(name) == MLS_OK);
+    T_CHECK(strcmp(mls_kernel_used(), name) == 0);
+    kernel_ran[mls__unit()] = 1;
+    return name;
+}
+#endif
 
 static int thread_count = 1;
 
