@@ -49,7 +49,7 @@
 
    SECTIONS (search for ">>name")
        >>api  >>check  >>reference  >>kernels  >>call  >>fold  >>pack  >>data  >>pairs  >>amx
-       >>backward-weight  >>backward-weight-amx  >>methods  >>seam  >>operands  >>public  >>template
+       >>backward-weight  >>backward-weight-amx  >>depthwise  >>methods  >>seam  >>operands  >>public  >>template
 */
 #if !defined(MLS__UNIT)
 
@@ -793,7 +793,8 @@ enum {
     MLS__FEWEST_TERMS = 16,  /* where they hold fewer of planes, these are of no use */
     MLS__BYTE_TERMS = 32768, /* 2 * 128 * 255 times that fits 32 bits: all terms of an output */
     MLS__GATHER = 1 << 19,   /* bytes of operands that backward-weight gathers: half an L2 cache */
-    MLS__STRIP = 128         /* words of a backward-weight tile that stay in the L1 cache */
+    MLS__STRIP = 128,        /* words of a backward-weight tile that stay in the L1 cache */
+    MLS__CHANNELS = 64       /* channels at a time, depthwise */
 };
 
 /* What becomes of the sums of a tile. */
@@ -902,6 +903,19 @@ typedef struct mls__line {
     size_t step; /* turn: bytes from channel to channel; words: from block to block */
 } mls__line;
 
+/* Products of E and A for the weights of a depthwise convolution, lane by lane: for every tap,
+   sum += sum over row, word of dot(a word, e word). Of integers only the rows of taps move A, and only
+   their columns E, whose zeros make up for it; of floats all move A. */
+typedef struct mls__cross {
+    const uint8_t *a;
+    size_t a_lane, a_y, a_x, a_row, a_word; /* bytes; a_lane: from lane to lane, 0 for the same */
+    const uint8_t *e;
+    size_t e_x, e_row, e_word;
+    size_t taps_y, taps_x, rows, words, lanes;
+    int32_t *sum; /* or floats; whole vectors */
+    size_t sum_y, sum_x;
+} mls__cross;
+
 typedef struct mls__amx_unit {
     void (*area)(const mls__area *x);
     void (*strip)(const mls__strip *x);
@@ -919,6 +933,9 @@ typedef struct mls__kernel {
                         registers and leave room for a word of each block and one of a row */
     uint8_t bias;    /* one int8 operand is stored as v + bias */
     void (*dot)(int kind, int mr, int nb, const mls__dot *d);
+    /* The same where lanes are channels: a row of outputs, the words of a are of every lane, too. */
+    void (*lanes)(int kind, const mls__dot *d);
+    void (*cross)(int kind, const mls__cross *x);
     /* elements first .. first + count - 1, the first of them in channel ch, as size-byte integers */
     void (*fold)(const mls__fold *f, size_t first, size_t count, size_t ch, size_t size,
                  uint8_t *to);
@@ -1090,13 +1107,67 @@ static void mls__dot_scalar(int kind, int mr, int nb, const mls__dot *d)
         mls__put_scalar(kind, d, lane, (int32_t)sum[lane]);
 }
 
+static uint32_t mls__lane_scalar(int kind, const uint8_t *a, const uint8_t *b, uint32_t sum)
+{
+    float x, y, z;
+    if (kind == MLS__S8) {
+        const int8_t *v = (const int8_t *)a, *w = (const int8_t *)b;
+        return sum + (uint32_t)(v[0] * w[0] + v[1] * w[1] + v[2] * w[2] + v[3] * w[3]);
+    }
+    if (kind == MLS__S16) {
+        int16_t v[2], w[2];
+        memcpy(v, a, sizeof v), memcpy(w, b, sizeof w);
+        return sum + (uint32_t)(v[0] * w[0]) + (uint32_t)(v[1] * w[1]);
+    }
+    memcpy(&x, a, sizeof x), memcpy(&y, b, sizeof y), memcpy(&z, &sum, sizeof z);
+    z = mls__fma(x, y, z);
+    memcpy(&sum, &z, sizeof z);
+    return sum;
+}
+
+static void mls__lanes_scalar(int kind, const mls__dot *d)
+{
+    mls__dot row = *d;
+    for (size_t m = 0; m < d->count; m++, row.out += d->out_step, row.c += d->c_step) {
+        for (size_t lane = 0; lane < d->lanes; lane++) {
+            uint32_t sum = d->init ? (uint32_t)d->init[lane] : 0;
+            for (size_t i = 0; i < d->rows * d->words; i++) {
+                size_t y = i / d->words, word = i % d->words;
+                sum = mls__lane_scalar(
+                    kind, d->a + m * d->a_m + y * d->a_row + word * d->a_word + lane * MLS__WORD,
+                    d->b + y * d->b_row + word * d->b_word + lane * MLS__WORD, sum);
+            }
+            mls__put_scalar(kind, &row, lane, (int32_t)sum);
+        }
+    }
+}
+
+static void mls__cross_scalar(int kind, const mls__cross *x)
+{
+    for (size_t tap = 0; tap < x->taps_y * x->taps_x; tap++) {
+        size_t ky = tap / x->taps_x, kx = tap % x->taps_x;
+        for (size_t lane = 0; lane < x->lanes; lane++) {
+            const uint8_t *a = x->a + ky * x->a_y + kx * x->a_x + lane * x->a_lane;
+            const uint8_t *e = x->e + kx * x->e_x + lane * MLS__WORD;
+            int32_t *to = x->sum + ky * x->sum_y + kx * x->sum_x + lane;
+            uint32_t sum = (uint32_t)*to;
+            for (size_t i = 0; i < x->rows * x->words; i++) {
+                size_t y = i / x->words, word = i % x->words;
+                sum = mls__lane_scalar(kind, a + y * x->a_row + word * x->a_word,
+                                       e + y * x->e_row + word * x->e_word, sum);
+            }
+            *to = (int32_t)sum;
+        }
+    }
+}
+
 /* The scalar kernel takes these for fp32 and for prepared operands only: it leaves packed tensors of
    integers to the reference. */
-#define MLS__PLAIN_KERNEL                                                           \
-    {                                                                               \
-        {0, 1, 0, 0}, 0, mls__dot_scalar, mls__fold_scalar, mls__interleave_scalar, \
-            mls__next_pixel_scalar, mls__split_scalar, mls__add_sums_scalar,        \
-            mls__add_floats_scalar, mls__emit_scalar, 0                             \
+#define MLS__PLAIN_KERNEL                                                                         \
+    {                                                                                             \
+        {0, 1, 0, 0}, 0, mls__dot_scalar, mls__lanes_scalar, mls__cross_scalar, mls__fold_scalar, \
+            mls__interleave_scalar, mls__next_pixel_scalar, mls__split_scalar,                    \
+            mls__add_sums_scalar, mls__add_floats_scalar, mls__emit_scalar, 0                     \
     }
 static const mls__kernel mls__kernel_scalar = MLS__PLAIN_KERNEL;
 static const mls__kernel mls__kernel_portable = MLS__PLAIN_KERNEL;
@@ -1117,13 +1188,12 @@ static const mls__kernel *const mls__kernels[] = {MLS__UNITS(MLS__ROW)};
 
 /* All in elements; made once, when a call begins. */
 typedef struct mls__geometry {
-    size_t n, kh, kw, ci, co; /* as mls_conv has them, as the next line */
-    size_t stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x; /* pads: top and left */
-    size_t h, w, c;                /* the second operand's images: A, or E in backward-data */
-    size_t oh, ow, oc;             /* those on the other side: Z, dA, and E in backward-weight */
-    size_t taps_y, taps_x;         /* of a phase, at most */
-    size_t period_y, period_x;     /* taps so far apart meet the same pixels, of a stride */
-    size_t phases_y, phases_x;     /* residues of the stride that backward-data goes through */
+    size_t n, kh, kw, ci, co, stride_y, stride_x; /* as mls_conv has them */
+    size_t h, w, c;        /* the second operand's images: A, or E in backward-data */
+    size_t oh, ow, oc;     /* those on the other side: Z, dA, and E in backward-weight */
+    size_t taps_y, taps_x; /* of a phase, at most */
+    size_t residues_y,
+        residues_x; /* of the stride, that taps have: a tap as many on has the same */
     size_t apart_y, apart_x, runs; /* pixels between the taps of a phase; see mls__side */
     size_t top, left, rows, cols;  /* padding before an image; the padded image */
     size_t depth;                  /* elements of a row of taps */
@@ -1148,46 +1218,43 @@ static size_t mls__common(size_t a, size_t b) /* divisor, the greatest */
     return b ? mls__common(b, a % b) : a;
 }
 
-/* One side of what backward-data sees. Row y of dA takes the taps ky that end on a row of E: those with
-   ky * dilation = y + pad (mod stride), which are period apart. For every such residue that is a
-   stride-1 convolution of E with its share of the flipped kernel. top: rows before E; all: with it. */
-static void mls__geometry_back(size_t s, size_t d, size_t k, size_t pad, size_t out, size_t in,
-                               size_t *taps, size_t *phases, size_t *top, size_t *all)
+static size_t mls__residues(size_t s, size_t d, size_t k)
 {
-    size_t period = s / mls__common(s, d);
-    *taps = mls__up_div(k, period), *phases = mls__least(period, k);
-    *top = (k - 1) * d / s;
-    *all = *top + mls__most((in - 1 + pad) / s + 1, out);
+    return mls__least(s / mls__common(s, d), k);
+}
+
+/* Row y of dA takes the taps ky that end on a row of E, those with ky * dilation = y + pad (mod stride).
+   For every such residue that is a stride-1 convolution of E with its share of the flipped kernel. */
+static void mls__geometry_back(mls__geometry *g, const mls_conv *c)
+{
+    size_t oh = g->oh, ow = g->ow, over_y, over_x;
+    g->oh = g->h, g->ow = g->w, g->oc = g->ci, g->h = oh, g->w = ow, g->c = g->co;
+    g->taps_y = mls__up_div(g->kh, g->residues_y), g->taps_x = mls__up_div(g->kw, g->residues_x);
+    over_y = (g->oh - 1 + g->top) / g->stride_y + 1;
+    over_x = (g->ow - 1 + g->left) / g->stride_x + 1;
+    g->top = (g->kh - 1) * (size_t)c->dilation_h / g->stride_y;
+    g->left = (g->kw - 1) * (size_t)c->dilation_w / g->stride_x;
+    g->rows = g->top + mls__most(over_y, oh), g->cols = g->left + mls__most(over_x, ow);
+    g->apart_y /= mls__common(g->apart_y, g->stride_y), g->apart_x = g->runs;
 }
 
 static mls__geometry mls__geometry_make(const mls_conv *c, mls_direction direction)
 {
     mls_shape out = mls_conv_output(c);
     mls__geometry g;
-    size_t oh = (size_t)out.h, ow = (size_t)out.w, h = (size_t)c->in.h, w = (size_t)c->in.w, share;
     memset(&g, 0, sizeof g);
     g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw;
-    g.ci = (size_t)c->in.c, g.co = (size_t)c->c_out;
-    g.stride_y = (size_t)c->stride_h, g.dilation_y = (size_t)c->dilation_h;
-    g.stride_x = (size_t)c->stride_w, g.dilation_x = (size_t)c->dilation_w;
-    g.pad_y = (size_t)c->pad_top, g.pad_x = (size_t)c->pad_left;
-    g.h = h, g.w = w, g.c = g.ci, g.oh = oh, g.ow = ow, g.oc = g.co;
-    g.taps_y = g.kh, g.taps_x = g.kw, g.phases_y = g.phases_x = 1;
-    g.apart_y = g.dilation_y, g.apart_x = g.dilation_x;
-    g.top = g.pad_y, g.left = g.pad_x;
-    g.rows = (oh - 1) * g.stride_y + (g.kh - 1) * g.dilation_y + 1;
-    g.cols = (ow - 1) * g.stride_x + (g.kw - 1) * g.dilation_x + 1;
-    share = mls__common(g.stride_x, g.dilation_x);
-    g.period_y = g.stride_y / mls__common(g.stride_y, g.dilation_y);
-    g.period_x = g.stride_x / share, g.runs = g.dilation_x / share;
-    if (direction == MLS_BACKWARD_DATA) {
-        g.h = oh, g.w = ow, g.c = g.co, g.oh = h, g.ow = w, g.oc = g.ci;
-        mls__geometry_back(g.stride_y, g.dilation_y, g.kh, g.pad_y, oh, h, &g.taps_y, &g.phases_y,
-                           &g.top, &g.rows);
-        mls__geometry_back(g.stride_x, g.dilation_x, g.kw, g.pad_x, ow, w, &g.taps_x, &g.phases_x,
-                           &g.left, &g.cols);
-        g.apart_y = g.dilation_y / (g.stride_y / g.period_y), g.apart_x = g.runs;
-    }
+    g.ci = g.c = (size_t)c->in.c, g.co = g.oc = (size_t)c->c_out;
+    g.stride_y = (size_t)c->stride_h, g.stride_x = (size_t)c->stride_w;
+    g.h = (size_t)c->in.h, g.w = (size_t)c->in.w, g.oh = (size_t)out.h, g.ow = (size_t)out.w;
+    g.taps_y = g.kh, g.taps_x = g.kw, g.top = (size_t)c->pad_top, g.left = (size_t)c->pad_left;
+    g.apart_y = (size_t)c->dilation_h, g.apart_x = (size_t)c->dilation_w;
+    g.residues_y = mls__residues(g.stride_y, g.apart_y, g.kh);
+    g.residues_x = mls__residues(g.stride_x, g.apart_x, g.kw);
+    g.runs = g.apart_x / mls__common(g.stride_x, g.apart_x);
+    g.rows = (g.oh - 1) * g.stride_y + (g.kh - 1) * g.apart_y + 1;
+    g.cols = (g.ow - 1) * g.stride_x + (g.kw - 1) * g.apart_x + 1;
+    if (direction == MLS_BACKWARD_DATA) mls__geometry_back(&g, c);
     g.cols = mls__up_div(g.cols, g.apart_x) * g.apart_x;
     g.depth = g.taps_x * g.c;
     g.lanes = direction == MLS_BACKWARD_WEIGHT ? g.depth : g.oc;
@@ -1250,6 +1317,16 @@ typedef struct mls__flat {
     size_t blocks, planes, pitch, line, rows, channel, flat;
 } mls__flat;
 
+/* Depthwise: channels in blocks, of which images are words [row][word][MLS__CHANNELS][4], a word being
+   neighbouring columns. Weights [phase][block][place][row][word][MLS__CHANNELS][4]: place is that of an
+   output's first column in its word. Sums of the weights [block][tap][MLS__CHANNELS], the last tap being
+   E alone. */
+typedef struct mls__lanes {
+    uint8_t *packed; /* weights, or sums */
+    int32_t *bias;   /* takes it off: [phase][block][MLS__CHANNELS] */
+    size_t sums, sum_bytes;
+} mls__lanes;
+
 typedef struct mls__method mls__method;
 
 struct mls_conv_call {
@@ -1282,13 +1359,17 @@ struct mls_conv_call {
         mls__data data;
         mls__weight weight;
     };
-    mls__flat flat;
+    union {
+        mls__flat flat;
+        mls__lanes lanes;
+    };
 };
 
 /* A way to carry a convolution out. */
 struct mls__method {
     const char *name;              /* for mls_conv_explain */
     int weight;                    /* whether it is for backward-weight; -1: for all directions */
+    int grouped;                   /* whether it takes groups of channels */
     int kind;                      /* of its words */
     int (*fits)(mls_conv_call *k); /* if so, sets what it says above of planes and sums */
     void (*layout)(mls_conv_call *k, mls__cursor *at);
@@ -1478,7 +1559,7 @@ static void mls__pad_image(const mls_conv_call *k, size_t n, const mls__folding 
 static size_t mls__image_bytes(const mls__geometry *g, size_t size)
 {
     size_t pixels = g->rows * g->cols + g->stride_x * (MLS__BEYOND + g->kw);
-    pixels += (g->dilation_x - 1) * g->kw;
+    pixels += (g->apart_x - 1) * g->kw;
     return mls__align(pixels * g->c * size + MLS__SLACK, MLS__ALIGN);
 }
 
@@ -1490,13 +1571,19 @@ typedef struct mls__place {
     size_t phase, row, col;
 } mls__place;
 
+/* Sets of packed weights: residues of the stride that backward-data goes through. */
+static size_t mls__weight_phases(const mls_conv_call *k)
+{
+    return k->direction == MLS_BACKWARD_DATA ? k->g.residues_y * k->g.residues_x : 1;
+}
+
 static mls__place mls__weight_place(const mls_conv_call *k, size_t ky, size_t kx)
 {
     const mls__geometry *g = &k->g;
     mls__place p = {0, ky, kx};
-    size_t sy = g->period_y, sx = g->period_x;
+    size_t sy = g->residues_y, sx = g->residues_x;
     if (k->direction == MLS_BACKWARD_DATA) {
-        p.phase = ky % sy * g->phases_x + kx % sx;
+        p.phase = ky % sy * sx + kx % sx;
         p.row = mls__up_div(g->kh - ky % sy, sy) - 1 - ky / sy;
         p.col = mls__up_div(g->kw - kx % sx, sx) - 1 - kx / sx;
     }
@@ -1671,8 +1758,7 @@ static void mls__pack_integers(mls_conv_call *k)
 /* Numbers of sums that take the bias off. */
 static size_t mls__bias_sums(const mls_conv_call *k)
 {
-    return k->bias ? k->g.phases_y * k->g.phases_x * (k->g.taps_y + 1) * k->g.blocks * MLS__LANE
-                   : 0;
+    return k->bias ? mls__weight_phases(k) * (k->g.taps_y + 1) * k->g.blocks * MLS__LANE : 0;
 }
 
 /* The weights in the layout of mls__data. */
@@ -1736,17 +1822,18 @@ typedef struct mls__phase {
     mls__side y, x;
 } mls__phase;
 
-static mls__phase mls__phase_make(const mls_conv_call *k, size_t index)
+static MLS__APART mls__phase mls__phase_make(const mls_conv_call *k, size_t index)
 {
     const mls__geometry *g = &k->g;
+    const mls_conv *c = &k->conv;
     size_t run = index % g->runs;
     mls__phase p;
     p.weights = index / g->runs;
     if (k->direction == MLS_BACKWARD_DATA) {
-        p.y = mls__side_back(g->stride_y, g->dilation_y, g->kh, g->pad_y, g->oh, g->top,
-                             p.weights / g->phases_x, 0, 1);
-        p.x = mls__side_back(g->stride_x, g->dilation_x, g->kw, g->pad_x, g->ow, g->left,
-                             p.weights % g->phases_x, run, g->runs);
+        p.y = mls__side_back(g->stride_y, (size_t)c->dilation_h, g->kh, (size_t)c->pad_top, g->oh,
+                             g->top, p.weights / g->residues_x, 0, 1);
+        p.x = mls__side_back(g->stride_x, (size_t)c->dilation_w, g->kw, (size_t)c->pad_left, g->ow,
+                             g->left, p.weights % g->residues_x, run, g->runs);
     } else {
         p.y = mls__side_forward(g->stride_y, g->kh, g->oh, 0, 1);
         p.x = mls__side_forward(g->stride_x, g->kw, g->ow, run, g->runs);
@@ -1758,7 +1845,7 @@ static mls__phase mls__phase_make(const mls_conv_call *k, size_t index)
 
 static size_t mls__phases(const mls_conv_call *k)
 {
-    return k->g.phases_y * k->g.phases_x * k->g.runs;
+    return mls__weight_phases(k) * k->g.runs;
 }
 
 /* Rows of the next tile when left are to be done: at most most, a power of two; or 7, where there is
@@ -1785,7 +1872,7 @@ static void mls__data_shape(mls_conv_call *k, size_t cell, size_t words, int pai
     d->cell = cell, d->words = words, d->row = words * MLS__LANE * MLS__WORD;
     d->pair = pairs ? k->g.taps_y * d->row : 0;
     d->block = k->g.taps_y * d->row * (pairs ? k->g.c : 1);
-    d->phase = k->g.blocks * d->block, d->plane = k->g.phases_y * k->g.phases_x * d->phase;
+    d->phase = k->g.blocks * d->block, d->plane = mls__weight_phases(k) * d->phase;
     d->image = mls__image_bytes(&k->g, k->size), d->byte_plane = 0;
     d->planes = cell < k->size && !pairs ? 2 : (size_t)k->planes[0];
     d->together = 1;
@@ -1973,8 +2060,11 @@ static mls__rows mls__rows_inside(const mls_conv_call *k, const mls__phase *p, s
 {
     mls__rows x;
     size_t at = p->y.at + y * p->y.stride, inside = k->g.top + k->g.h, end;
-    x.first = k->g.top > at ? mls__up_div(k->g.top - at, k->g.apart_y) : 0;
-    end = mls__least(inside > at ? mls__up_div(inside - at, k->g.apart_y) : 0, p->y.taps);
+    x.first = k->g.top > at ? k->g.top - at : 0, end = inside > at ? inside - at : 0;
+    if (k->g.apart_y > 1) {
+        x.first = mls__up_div(x.first, k->g.apart_y), end = mls__up_div(end, k->g.apart_y);
+    }
+    end = mls__least(end, p->y.taps);
     x.some = x.first < end;
     if (!x.some) x.first = end = 0;
     x.from = mls__most(tap, x.first);
@@ -1999,9 +2089,10 @@ typedef struct mls__taps {
 } mls__taps;
 
 /* One row of outputs, of some blocks. d: what all tiles have in common; bias: of these blocks. */
-static void mls__tile_row(const mls_conv_call *k, const mls__scale *scale, const mls__phase *p,
-                          mls__taps taps, mls__dot *d, int nb, const int32_t *bias,
-                          const uint8_t *image, size_t y, float *out)
+static MLS__APART void mls__tile_row(const mls_conv_call *k, const mls__scale *scale,
+                                     const mls__phase *p, mls__taps taps, mls__dot *d, int nb,
+                                     const int32_t *bias, const uint8_t *image, size_t y,
+                                     float *out)
 {
     int32_t room[3 * MLS__LANE];
     size_t pixel = k->g.c * k->size;
@@ -2074,7 +2165,7 @@ static void mls__data_untouched(const mls_conv_call *k, size_t count, float *out
 {
     const mls__geometry *g = &k->g;
     if (k->direction != MLS_BACKWARD_DATA) return;
-    if (g->phases_y == g->stride_y && g->phases_x == g->stride_x) return;
+    if (g->residues_y == g->stride_y && g->residues_x == g->stride_x) return;
     memset(out, 0, count * g->oh * g->ow * g->oc * sizeof(float));
 }
 
@@ -2408,12 +2499,12 @@ static void mls__gather_layout(mls_conv_call *k)
     mls__weight *w = &k->weight;
     const size_t line = MLS__LANE * MLS__WORD;
     size_t per_word = MLS__WORD / k->size, s = g->stride_y, rows, each, sums, strip, enough;
-    size_t window = (g->kh - 1) * g->dilation_y + 1;
+    size_t window = (g->kh - 1) * g->apart_y + 1;
     size_t e_blocks = mls__up_div(g->co, MLS__LANE);
     /* Blocks outside keep the words of a tile together: with many channels their lines would fall
        into few sets of the cache otherwise. Odd channels stay packed. */
     int outside = g->ci % MLS__LANE == 0;
-    w->extra = mls__up_div((g->kw - 1) / g->period_x * g->runs, per_word);
+    w->extra = mls__up_div((g->kw - 1) / g->residues_x * g->runs, per_word);
     w->e.word = line, w->e.row = w->quads * line;
     w->a.word = outside ? line : g->depth * MLS__WORD;
     w->a.row = w->quads * w->a.word; /* the next row overwrites the extra words */
@@ -2460,7 +2551,7 @@ static void mls__weight_layout(mls_conv_call *k, mls__cursor *at)
     } else { /* a word is a pixel, used where it is */
         w->e.word = g->co * MLS__WORD, w->e.row = g->ow * w->e.word;
         w->a.word = g->stride_x * g->ci * MLS__WORD, w->a.row = g->cols * g->ci * MLS__WORD;
-        if (g->dilation_x > 1) { /* in a copy, tap beside tap */
+        if (g->apart_x > 1) { /* in a copy, tap beside tap */
             w->a.word = g->depth * MLS__WORD, w->a.row = g->ow * w->a.word;
             w->plain = w->image, w->image = g->rows * w->a.row + MLS__SLACK;
             w->image = mls__align(w->image, MLS__ALIGN);
@@ -2493,8 +2584,8 @@ static void mls__weight_begin(mls_conv_call *k)
 static size_t mls__lines_inside(const mls__geometry *g, size_t ky, size_t y, size_t count,
                                 size_t *from)
 {
-    size_t s = g->stride_y, row = ky * g->dilation_y, bottom = g->pad_y + g->h;
-    size_t first = g->pad_y > row ? mls__up_div(g->pad_y - row, s) : 0;
+    size_t s = g->stride_y, row = ky * g->apart_y, bottom = g->top + g->h;
+    size_t first = g->top > row ? mls__up_div(g->top - row, s) : 0;
     size_t end = bottom > row ? mls__up_div(bottom - row, s) : 0;
     first = first > y ? first - y : 0, end = mls__least(end > y ? end - y : 0, count);
     *from = first < end ? first : 0;
@@ -2605,7 +2696,7 @@ static MLS__APART void mls__weight_plane(const mls_conv_call *k, const mls__weig
         if (some == 0 && !(k->method->kind != MLS__S16 && t->sum.head[1])) continue;
         if (t->merge) d.words *= d.rows, d.rows = 1;
         d.a = e + from * w->e.row;
-        d.b = a + (ky * g->dilation_y + from * g->stride_y) * w->a.row;
+        d.b = a + (ky * g->apart_y + from * g->stride_y) * w->a.row;
         mls__weight_row(k, t, d, ky, shift);
     }
 }
@@ -2663,10 +2754,10 @@ static void mls__mix_row(const mls_conv_call *k, mls__mix_pixels x, const uint8_
     size_t each = w->a.block == MLS__LANE * MLS__WORD ? ci : (size_t)MLS__LANE; /* that follow */
     for (size_t kx = 0; kx < g->kw; kx++) {
         /* A tap some strides after another one has its words, moved on by as many pixels. */
-        size_t rest = kx % g->period_x, on = kx / g->period_x * g->runs;
+        size_t rest = kx % g->residues_x, on = kx / g->residues_x * g->runs;
         size_t next = on * size / MLS__WORD * w->a.word, shift = on * size % MLS__WORD * 8;
         if (on == 0) {
-            x.from = image + kx * g->dilation_x * ci * size;
+            x.from = image + kx * g->apart_x * ci * size;
             x.to = to + mls__block_at(kx * ci, w->a.block);
             k->kernel->interleave(&x);
         }
@@ -2779,7 +2870,7 @@ static void mls__spread_image(const mls_conv_call *k, const uint8_t *from, uint8
     for (size_t y = 0; y < g->rows; y++, from += g->cols * pixel)
         for (size_t x = 0; x < g->ow; x++)
             for (size_t kx = 0; kx < g->kw; kx++, to += pixel) {
-                memcpy(to, from + (x * g->stride_x + kx * g->dilation_x) * pixel, pixel);
+                memcpy(to, from + (x * g->stride_x + kx * g->apart_x) * pixel, pixel);
             }
 }
 
@@ -2818,7 +2909,7 @@ static void mls__weight_images(const mls_conv_call *k, size_t n, size_t count, s
         }
         for (int p = 0; p < k->planes[1]; p++) {
             mls__mix_image(k, image + (size_t)p * w->image + y * g->stride_y * image_row,
-                           (rows - 1) * g->stride_y + (g->kh - 1) * g->dilation_y + 1,
+                           (rows - 1) * g->stride_y + (g->kh - 1) * g->apart_y + 1,
                            s.a + (size_t)p * w->a_plane + at * w->a.image);
         }
         if (w->band < g->oh)
@@ -2874,21 +2965,11 @@ static void mls__weight_end(const mls_conv_call *k, size_t ky)
 /* Rows and columns of a residue behind those of its outputs. */
 static size_t mls__over_y(const mls__geometry *g)
 {
-    return (g->kh - 1) * g->dilation_y / g->stride_y;
+    return (g->kh - 1) * g->apart_y / g->stride_y;
 }
 static size_t mls__over_x(const mls__geometry *g)
 {
-    return (g->kw - 1) * g->dilation_x / g->stride_x;
-}
-
-/* Residues of the stride that taps have. */
-static size_t mls__residues_y(const mls__geometry *g)
-{
-    return mls__least(g->period_y, g->kh);
-}
-static size_t mls__residues_x(const mls__geometry *g)
-{
-    return mls__least(g->period_x, g->kw);
+    return (g->kw - 1) * g->apart_x / g->stride_x;
 }
 
 /* Zeros before the next row that are those behind this one, of all padded pixels; not more than are
@@ -2914,10 +2995,10 @@ static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
     w->error = mls__align(g->oh * g->ow * g->co * k->size + MLS__SLACK, MLS__ALIGN);
     f->planes = k->size, f->blocks = mls__up_div(g->ci, MLS__LANE);
     w->sum_count = g->kh * g->kw * w->co * f->blocks * MLS__LANE;
-    a = f->blocks * MLS__LANE * f->planes * mls__residues_y(g) * mls__residues_x(g);
+    a = f->blocks * MLS__LANE * f->planes * g->residues_y * g->residues_x;
     e = w->co * f->planes;
-    if (g->stride_y == 1) shared_y = mls__shared(g->pad_y, g->h, g->oh + over_y, over_y);
-    if (g->stride_x == 1) shared_x = mls__shared(g->pad_x, g->w, g->ow + over_x, over_x);
+    if (g->stride_y == 1) shared_y = mls__shared(g->top, g->h, g->oh + over_y, over_y);
+    if (g->stride_x == 1) shared_x = mls__shared(g->left, g->w, g->ow + over_x, over_x);
     f->pitch = g->ow + over_x - shared_x;
     f->rows = rows = g->oh + over_y - shared_y;
     f->line = mls__align(rows * f->pitch, 4);
@@ -2952,7 +3033,7 @@ static void mls__flat_layout(mls_conv_call *k, mls__cursor *at)
 /* Bytes to a plane of A: of a residue of either stride, and of its low or high bytes. */
 static size_t mls__a_plane(const mls_conv_call *k, size_t ry, size_t rx, size_t plane)
 {
-    size_t residue = ry * mls__residues_x(&k->g) + rx;
+    size_t residue = ry * k->g.residues_x + rx;
     return (residue * k->flat.planes + plane) * k->flat.blocks * MLS__LANE * k->flat.channel;
 }
 
@@ -2964,9 +3045,8 @@ static void mls__flat_begin(mls_conv_call *k)
         size_t *tap = mls__weight_slot_of(k, slot).tap;
         for (size_t i = 0; i < g->kh * g->kw; i++) {
             size_t ky = i / g->kw, kx = i % g->kw;
-            tap[i] = mls__a_plane(k, ky % g->period_y, kx % g->period_x, 0) +
-                     ky * g->dilation_y / g->stride_y * k->flat.pitch +
-                     kx * g->dilation_x / g->stride_x;
+            tap[i] = mls__a_plane(k, ky % g->residues_y, kx % g->residues_x, 0) +
+                     ky * g->apart_y / g->stride_y * k->flat.pitch + kx * g->apart_x / g->stride_x;
         }
     }
 }
@@ -3002,7 +3082,7 @@ static void mls__flat_add(const mls_conv_call *k, const mls__weight_slot *s, siz
     }
     if (whole) { /* where the taps of the last image end */
         size_t zeros = mls__over_y(g) * f->pitch + mls__over_x(g) + 1;
-        size_t channels = mls__a_plane(k, mls__residues_y(g), 0, 0) / f->channel;
+        size_t channels = mls__a_plane(k, g->residues_y, 0, 0) / f->channel;
         for (size_t i = 0; i < channels; i++) memset(s->a + i * f->channel + pixels, 0, zeros);
     }
     k->kernel->amx->strip(&x);
@@ -3055,15 +3135,15 @@ static void mls__flat_put(const mls_conv_call *k, const mls__weight_slot *s,
     const mls__flat *f = &k->flat;
     int whole = k->weight.band == g->oh, planes = (int)f->planes;
     size_t a_rows = whole ? f->rows : rows + mls__over_y(g) + 1;
-    size_t e_rows = whole ? f->rows : rows, across = mls__residues_x(g);
+    size_t e_rows = whole ? f->rows : rows, across = g->residues_x;
     mls__line x;
     memset(&x, 0, sizeof x);
     x.from = s->flat, x.size = k->size, x.pixel = image->pixel;
     x.pixels = mls__align(a_rows * f->pitch, 4);
     x.blocks = f->blocks, x.step = f->channel;
-    for (size_t i = 0; i < mls__residues_y(g) * across; i++) {
-        size_t ry = i / across * g->dilation_y % g->stride_y;
-        size_t rx = i % across * g->dilation_x % g->stride_x;
+    for (size_t i = 0; i < g->residues_y * across; i++) {
+        size_t ry = i / across * g->apart_y % g->stride_y;
+        size_t rx = i % across * g->apart_x % g->stride_x;
         mls__flat_rows(image, f->pitch, ry, rx, y, a_rows, s->flat);
         for (x.plane = 0; x.plane < planes; x.plane++) {
             x.to = s->a + mls__a_plane(k, i / across, i % across, (size_t)x.plane) + at;
@@ -3097,7 +3177,7 @@ static void mls__flat_images(const mls_conv_call *k, size_t n, size_t count, siz
     (void)count, (void)out;
     image.from = mls__take_image(k, n, &s.fold, s.image);
     image.pixel = g->ci * k->size, image.row = g->cols * image.pixel;
-    image.h = g->h, image.w = g->w, image.pad_y = g->pad_y, image.pad_x = g->pad_x;
+    image.h = g->h, image.w = g->w, image.pad_y = g->top, image.pad_x = g->left;
     image.step_y = g->stride_y, image.step_x = g->stride_x;
     error.from = mls__take_error(k, n, &s.fold, s.error, &error.row);
     error.pixel = g->co * k->size, error.h = g->oh, error.w = g->ow;
@@ -3140,6 +3220,460 @@ static void mls__flat_end(const mls_conv_call *k, size_t ky)
     }
 }
 #endif
+
+/* ------------------------------------------------------------------------------- >>depthwise
+   As many groups as channels on either side: lanes are channels. A block of them at a time becomes
+   words of neighbouring columns, of which a tap of an output is one element; floats stay where they
+   are. */
+
+static int mls__depthwise(const mls_conv *c)
+{
+    return c->groups > 1 && c->groups == c->in.c && c->groups == c->c_out;
+}
+
+/* Whether products of bytes take one operand unsigned, which is the image. */
+static int mls__unsigned_words(const mls_conv_call *k)
+{
+    return k->size == 1 && (k->kernel->bias || k->kernel->amx);
+}
+
+enum {
+    MLS__CHANNEL_WORDS = MLS__CHANNELS * MLS__WORD /* bytes */
+};
+
+typedef struct mls__lanes_sizes {
+    size_t each, blocks, words, row;  /* columns of a word; blocks; words and bytes of a row */
+    size_t taps, place, block, phase; /* bytes of the weights */
+    size_t lines, line, sum;          /* lines of E at a time, bytes of one; numbers of a sum */
+} mls__lanes_sizes;
+
+static mls__lanes_sizes mls__lanes_sizes_of(const mls_conv_call *k)
+{
+    const mls__geometry *g = &k->g;
+    mls__lanes_sizes l;
+    l.each = MLS__WORD / k->size, l.blocks = mls__up_div(g->ci, MLS__CHANNELS);
+    l.words = mls__up_div(g->cols, l.each), l.row = l.words * MLS__CHANNEL_WORDS;
+    l.taps = ((l.each - 1 + g->taps_x - 1) / l.each + 1) * MLS__CHANNEL_WORDS;
+    l.place = g->taps_y * l.taps, l.block = l.each * l.place, l.phase = l.blocks * l.block;
+    l.line = g->kw * l.row, l.sum = (g->kh * g->kw + 1) * MLS__CHANNELS;
+    l.lines = mls__least(mls__most(MLS__GATHER / 8 / l.line, 1), g->oh);
+    return l;
+}
+
+typedef struct mls__lanes_slot {
+    mls__data_slot data;
+    uint8_t *words;
+    int32_t *sums; /* of outputs that one factor does not scale */
+} mls__lanes_slot;
+
+static size_t mls__lanes_slot_at(const mls_conv_call *k, uint8_t *base, mls__lanes_slot *s)
+{
+    const mls__geometry *g = &k->g;
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    mls__cursor at = {base, 0};
+    size_t outs = k->size < 4 ? mls__most(g->oh, g->ow) : 0;
+    at.at = mls__data_slot_at(k, base, &s->data);
+    s->words = (uint8_t *)mls__take(&at, k->size < 4 ? g->rows * l.row : 0);
+    s->sums = (int32_t *)mls__take(&at, outs * MLS__CHANNELS * sizeof(int32_t));
+    return at.at;
+}
+
+static void mls__lanes_layout(mls_conv_call *k, mls__cursor *at)
+{
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    mls__lanes_slot s;
+    size_t phases = mls__weight_phases(k);
+    memset(&k->data, 0, sizeof k->data);
+    k->data.image = mls__image_bytes(&k->g, k->size), k->data.together = 1;
+    k->lanes.packed = (uint8_t *)mls__take(at, phases * l.phase);
+    k->lanes.bias = (int32_t *)mls__take(at, phases * l.blocks * MLS__CHANNELS * sizeof(int32_t));
+    k->slot_bytes = mls__lanes_slot_at(k, 0, &s);
+}
+
+/* A weight to all its places; v: of size bytes. */
+static void mls__lanes_put(const mls_conv_call *k, const mls__lanes_sizes *l, size_t channel,
+                           size_t tap, const uint8_t *v)
+{
+    mls__place p = mls__weight_place(k, tap / k->g.kw, tap % k->g.kw);
+    size_t block = channel / MLS__CHANNELS, lane = channel % MLS__CHANNELS;
+    uint8_t *to = k->lanes.packed + p.phase * l->phase + block * l->block + p.row * l->taps;
+    for (size_t place = 0; place < l->each; place++, to += l->place) {
+        size_t col = place + p.col, word = col / l->each * MLS__CHANNELS + lane;
+        memcpy(to + word * MLS__WORD + col % l->each * k->size, v, k->size);
+    }
+    if (mls__unsigned_words(k)) {
+        k->lanes.bias[(p.phase * l->blocks + block) * MLS__CHANNELS + lane] -= 128 * (int8_t)*v;
+    }
+}
+
+/* MLS__AHEAD or fewer weights as they follow one another, folded. */
+static void mls__fold_weights(const mls_conv_call *k, const mls_tensor *t, size_t first,
+                              size_t count, uint8_t *to)
+{
+    size_t depth = (size_t)t->shape.c, from = depth * (size_t)t->shape.h * (size_t)t->shape.w;
+    int16_t multiplier[MLS__AHEAD];
+    mls__fold f;
+    memset(&f, 0, sizeof f);
+    memset(multiplier, 0, sizeof multiplier);
+    f.code = t->code, f.format = t->format, f.multiplier = multiplier, f.channels = MLS__AHEAD;
+    for (size_t i = 0; i < count; i++) {
+        size_t co = (first + i) / from, ci = (first + i) % depth;
+        int32_t shift;
+        multiplier[i] = mls__multiplier(k, 0, mls__group(t, (int32_t)co, (int32_t)ci), &shift);
+    }
+    k->kernel->fold(&f, first, count, 0, k->size, to);
+}
+
+static void mls__lanes_begin(mls_conv_call *k)
+{
+    const mls__geometry *g = &k->g;
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    size_t taps = g->kh * g->kw, all = g->ci * taps, phases = mls__weight_phases(k);
+    memset(k->lanes.packed, 0, phases * l.phase);
+    memset(k->lanes.bias, 0, phases * l.blocks * MLS__CHANNELS * sizeof(int32_t));
+    for (size_t first = 0; first < all; first += MLS__AHEAD) {
+        uint8_t values[MLS__AHEAD * 4];
+        const uint8_t *v = values;
+        size_t count = mls__least(all - first, MLS__AHEAD);
+        if (k->size == 4)
+            v = (const uint8_t *)(const void *)(k->source[0].fp32 + first);
+        else if (k->integers)
+            v = k->integers + first * k->size;
+        else
+            mls__fold_weights(k, k->source[0].tensor, first, count, values);
+        for (size_t i = 0; i < count; i++, v += k->size) {
+            mls__lanes_put(k, &l, (first + i) / taps, (first + i) % taps, v);
+        }
+    }
+}
+
+/* Rows of a padded image as words of a block of channels. */
+static void mls__lanes_words(const mls_conv_call *k, const mls__lanes_sizes *l,
+                             const uint8_t *image, size_t block, uint8_t *to)
+{
+    const mls__geometry *g = &k->g;
+    mls__mix_pixels x;
+    x.pixel = g->c * k->size, x.pixels = SIZE_MAX; /* weights and E are 0 there */
+    x.count = mls__least(g->c - block * MLS__CHANNELS, MLS__CHANNELS), x.size = k->size;
+    x.steps = l->words, x.to_step = MLS__CHANNEL_WORDS, x.to_block = MLS__LANE * MLS__WORD;
+    x.zeros = image, x.flip = mls__unsigned_words(k) && !k->bias ? 0x80808080u : 0;
+    for (size_t y = 0; y < g->rows; y++) {
+        x.from = image + y * g->cols * x.pixel + block * MLS__CHANNELS * k->size;
+        x.to = to + y * l->row;
+        k->kernel->interleave(&x);
+    }
+}
+
+/* A row or column of outputs. */
+static void mls__lanes_run(const mls_conv_call *k, const mls__scale *scale, int32_t *room,
+                           mls__dot *d)
+{
+    if (k->method->kind == MLS__F32 || scale->single > 0) {
+        k->kernel->lanes(k->method->kind, d);
+        return;
+    }
+    d->put = MLS__PUT_SUMS, d->c = room, d->c_step = MLS__CHANNELS;
+    k->kernel->lanes(k->method->kind, d);
+    for (size_t m = 0; m < d->count; m++) {
+        int64_t sum[MLS__CHANNELS];
+        for (size_t i = 0; i < d->lanes; i++) sum[i] = room[m * MLS__CHANNELS + i];
+        k->kernel->emit(sum, d->lanes, scale->factors, d->out + m * d->out_step);
+    }
+}
+
+/* A phase of a block of channels. d: what is the same for all outputs. */
+static MLS__APART void mls__lanes_phase(const mls_conv_call *k, const mls__lanes_sizes *l,
+                                        const mls__scale *scale, int32_t *room, const mls__phase *p,
+                                        const mls__dot *all, size_t row, const uint8_t *packed,
+                                        float *out)
+{
+    const mls__geometry *g = &k->g;
+    size_t each = l->each, fp32 = k->method->kind == MLS__F32;
+    size_t turn = each / mls__common(p->x.stride, each); /* outputs whose place is the same */
+    int down = !fp32 && p->x.outs / turn < 4 && p->y.outs > p->x.outs / turn;
+    size_t columns = down ? p->x.outs : mls__least(turn, p->x.outs);
+    size_t lines = down ? mls__least(p->y.outs, 1) : p->y.outs;
+    for (size_t i = 0; i < lines * columns; i++) {
+        size_t y = i / columns, x = i % columns, at = p->x.at + x * p->x.stride;
+        mls__rows rows = {0, p->y.taps, 0, 1};
+        mls__dot d = *all;
+        if (fp32) rows = mls__rows_inside(k, p, y, 0, p->y.taps);
+        d.rows = rows.count, d.words = (at % each + p->x.taps - 1) / each + 1;
+        d.a += (p->y.at + y * p->y.stride + rows.from * g->apart_y) * row + at / each * d.a_word;
+        d.b = packed + at % each * l->place + rows.from * l->taps;
+        d.out = out + ((p->y.first + y * p->y.step) * g->ow + p->x.first + x * p->x.step) * g->oc;
+        d.count = (p->x.outs - 1 - x) / turn + 1, d.a_m = turn * p->x.stride / each * d.a_word;
+        d.out_step = turn * p->x.step * g->oc;
+        if (down) {
+            d.count = p->y.outs, d.a_m = p->y.stride * row;
+            d.out_step = p->y.step * g->ow * g->oc;
+        }
+        mls__lanes_run(k, scale, room, &d);
+    }
+}
+
+static void mls__lanes_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                              float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    mls__lanes_slot s;
+    mls__scale scale = mls__scale_of(k, n);
+    size_t step, row = g->cols * g->c * k->size;
+    const uint8_t *image;
+    mls__dot d;
+    mls__lanes_slot_at(k, k->slot + slot * k->slot_bytes, &s);
+    image = mls__take_images(k, n, count, &s.data, &step);
+    mls__data_untouched(k, count, out);
+    memset(&d, 0, sizeof d);
+    d.a_word = k->size < 4 ? (size_t)MLS__CHANNEL_WORDS : g->c * MLS__WORD;
+    d.b_word = MLS__CHANNEL_WORDS, d.b_row = l.taps;
+    if (k->size < 4) row = l.row;
+    d.a_row = g->apart_y * row, d.put = MLS__PUT_FLOATS, d.scale = scale.single;
+    for (size_t block = 0; block < l.blocks; block++) {
+        size_t first = block * MLS__CHANNELS;
+        d.a = image + first * k->size, d.lanes = mls__least(g->c - first, MLS__CHANNELS);
+        if (k->size < 4) mls__lanes_words(k, &l, image, block, s.words), d.a = s.words;
+        for (size_t index = 0; index < mls__phases(k); index++) {
+            mls__phase p = mls__phase_make(k, index);
+            size_t at = p.weights * l.blocks + block;
+            if (mls__unsigned_words(k)) d.init = k->lanes.bias + at * MLS__CHANNELS;
+            mls__lanes_phase(k, &l, &scale, s.sums, &p, &d, row, k->lanes.packed + at * l.block,
+                             out + first);
+        }
+    }
+}
+
+/* Backward-weight. E is spread over the columns of A, for each tap of a row at other ones. */
+
+typedef struct mls__cross_slot {
+    uint8_t *image, *error, *a, *e, *spread;
+    mls__folding fold;
+} mls__cross_slot;
+
+static size_t mls__cross_spread(const mls_conv_call *k, const mls__lanes_sizes *l)
+{
+    return (k->g.kw - 1) * k->g.apart_x + l->words * l->each; /* pixels of a spread line */
+}
+
+static size_t mls__cross_slot_at(const mls_conv_call *k, uint8_t *base, mls__cross_slot *s)
+{
+    const mls__geometry *g = &k->g;
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    mls__cursor at = {base, 0};
+    size_t narrow = k->size < 4;
+    s->image = (uint8_t *)mls__take(&at, k->images ? 0 : k->weight.image);
+    s->error = (uint8_t *)mls__take(&at, k->errors ? 0 : k->weight.error);
+    s->a = (uint8_t *)mls__take(&at, narrow * g->rows * l.row);
+    s->e = (uint8_t *)mls__take(&at, narrow * l.lines * l.line);
+    s->spread =
+        (uint8_t *)mls__take(&at, narrow * mls__cross_spread(k, &l) * MLS__CHANNELS * k->size);
+    s->fold = mls__take_folding(k, &at);
+    return at.at;
+}
+
+/* Sums of a thread, or of a block of images of floats. */
+typedef struct mls__cross_sum {
+    int64_t *terms; /* of a block of channels, in the 32-bit part */
+    int64_t *c64;
+    int32_t *c32;
+} mls__cross_sum;
+
+static size_t mls__cross_sum_at(const mls_conv_call *k, size_t index, mls__cross_sum *s)
+{
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    uint8_t *base = k->lanes.packed;
+    mls__cursor at = {base ? base + index * k->lanes.sum_bytes : 0, 0};
+    size_t count = l.blocks * l.sum;
+    s->terms = (int64_t *)mls__take(&at, l.blocks * sizeof(int64_t));
+    s->c64 = (int64_t *)mls__take(&at, k->size < 4 ? count * sizeof(int64_t) : 0);
+    s->c32 = (int32_t *)mls__take(&at, count * sizeof(int32_t));
+    return at.at;
+}
+
+static void mls__cross_layout(mls_conv_call *k, mls__cursor *at)
+{
+    const mls__geometry *g = &k->g;
+    mls__cross_slot slot;
+    mls__cross_sum sum;
+    memset(&k->lanes, 0, sizeof k->lanes);
+    memset(&k->weight, 0, sizeof k->weight);
+    k->weight.image = mls__image_bytes(g, k->size);
+    k->weight.error = mls__align(g->oh * g->ow * g->co * k->size + MLS__SLACK, MLS__ALIGN);
+    k->lanes.sum_bytes = mls__cross_sum_at(k, 0, &sum);
+    k->lanes.sums = k->size < 4 ? k->slots : mls__least(g->n, MLS_CONV_BLOCKS);
+    k->lanes.packed = (uint8_t *)mls__take(at, k->lanes.sums * k->lanes.sum_bytes);
+    k->slot_bytes = mls__cross_slot_at(k, 0, &slot);
+}
+
+static void mls__cross_begin(mls_conv_call *k)
+{
+    memset(k->lanes.packed, 0, k->lanes.sums * k->lanes.sum_bytes);
+}
+
+/* Some lines of E, of a block of channels, in the places where every tap of a row meets A. */
+static void mls__cross_words(const mls_conv_call *k, const mls__lanes_sizes *l,
+                             const mls__cross_slot *s, const uint8_t *error, size_t row,
+                             size_t lines, size_t lanes)
+{
+    const mls__geometry *g = &k->g;
+    size_t before = (g->kw - 1) * g->apart_x, pixel = MLS__CHANNELS * k->size;
+    int zero = k->errors && k->bias ? 0x80 : 0;
+    mls__mix_pixels x;
+    x.pixel = pixel, x.pixels = SIZE_MAX, x.count = lanes, x.size = k->size, x.steps = l->words;
+    x.to_step = MLS__CHANNEL_WORDS, x.to_block = MLS__LANE * MLS__WORD;
+    x.zeros = s->spread, x.flip = zero ? 0x80808080u : 0;
+    memset(s->spread, zero, mls__cross_spread(k, l) * pixel);
+    for (size_t y = 0; y < lines; y++, error += row) {
+        for (size_t i = 0; i < g->ow; i++) {
+            memcpy(s->spread + (before + i * g->stride_x) * pixel, error + i * g->co * k->size,
+                   lanes * k->size);
+        }
+        for (size_t kx = 0; kx < g->kw; kx++) {
+            x.from = s->spread + (before - kx * g->apart_x) * pixel;
+            x.to = s->e + y * l->line + kx * l->row;
+            k->kernel->interleave(&x);
+        }
+    }
+}
+
+/* Products of some lines of a block of channels. */
+static void mls__cross_lines(const mls_conv_call *k, const mls__lanes_sizes *l,
+                             const mls__cross_slot *s, mls__cross_sum sum, size_t block, size_t y,
+                             size_t lines, size_t lanes)
+{
+    static const uint32_t ones[MLS__LANE] = {0x01010101, 0x01010101, 0x01010101, 0x01010101,
+                                             0x01010101, 0x01010101, 0x01010101, 0x01010101,
+                                             0x01010101, 0x01010101, 0x01010101, 0x01010101,
+                                             0x01010101, 0x01010101, 0x01010101, 0x01010101};
+    const mls__geometry *g = &k->g;
+    int64_t terms = (int64_t)(lines * g->ow);
+    int32_t *c32 = sum.c32 + block * l->sum;
+    mls__cross x;
+    if (sum.terms[block] + terms > k->segment) {
+        k->kernel->add(sum.c64 + block * l->sum, c32, 0, 0, l->sum);
+        memset(c32, 0, l->sum * sizeof *c32);
+        sum.terms[block] = 0;
+    }
+    sum.terms[block] += terms;
+    x.a = s->a + y * g->stride_y * l->row, x.a_lane = MLS__WORD, x.a_y = g->apart_y * l->row;
+    x.a_x = 0, x.a_row = g->stride_y * l->row, x.a_word = MLS__CHANNEL_WORDS;
+    x.e = s->e, x.e_x = l->row, x.e_row = l->line, x.e_word = MLS__CHANNEL_WORDS;
+    x.taps_y = g->kh, x.taps_x = g->kw, x.rows = lines, x.words = l->words, x.lanes = lanes;
+    x.sum = c32, x.sum_y = g->kw * MLS__CHANNELS, x.sum_x = MLS__CHANNELS;
+    k->kernel->cross(k->method->kind, &x);
+    if (!mls__unsigned_words(k)) return;
+    x.a = (const uint8_t *)ones, x.a_lane = x.a_row = x.a_word = 0, x.taps_y = x.taps_x = 1;
+    x.sum = c32 + g->kh * x.sum_y;
+    k->kernel->cross(k->method->kind, &x);
+}
+
+/* Floats: lines whose rows of taps are all inside at once, others row by row, as each sum is one chain
+   over the lines. */
+static void mls__cross_floats(const mls_conv_call *k, const uint8_t *image, const uint8_t *error,
+                              float *sums, size_t lanes)
+{
+    const mls__geometry *g = &k->g;
+    size_t row = g->cols * g->c * MLS__WORD, most, middle, from;
+    mls__cross x;
+    x.a_lane = MLS__WORD, x.a_y = g->apart_y * row, x.a_x = g->apart_x * g->c * MLS__WORD;
+    x.a_row = g->stride_y * row, x.a_word = g->stride_x * g->c * MLS__WORD;
+    x.e_x = 0, x.e_row = g->ow * g->co * MLS__WORD, x.e_word = g->co * MLS__WORD;
+    x.taps_x = g->kw, x.words = g->ow, x.lanes = lanes;
+    x.sum_y = g->kw * MLS__CHANNELS, x.sum_x = MLS__CHANNELS;
+    /* of the first row of taps the first lines are missing, of the last one the last */
+    most = mls__lines_inside(g, 0, 0, g->oh, &middle) ? g->oh : 0;
+    most = mls__least(most, mls__lines_inside(g, g->kh - 1, 0, g->oh, &from));
+    most = from + most > middle ? from + most - middle : 0; /* lines that all rows have */
+    if (from > middle) most = 0;
+    for (size_t y = 0; y < g->oh; y += x.rows) {
+        int inside = most && y == middle;
+        x.rows = inside ? most : 1, x.taps_y = inside ? g->kh : 1;
+        for (size_t ky = 0; ky < g->kh; ky += x.taps_y) {
+            size_t line = y * g->stride_y + ky * g->apart_y;
+            if (!inside && (line < g->top || line >= g->top + g->h)) continue;
+            x.a = image + line * row, x.e = error + y * x.e_row;
+            x.sum = (int32_t *)(void *)sums + ky * x.sum_y;
+            k->kernel->cross(MLS__F32, &x);
+        }
+    }
+}
+
+static void mls__cross_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                              float *out)
+{
+    const mls__geometry *g = &k->g;
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    mls__cross_slot s;
+    mls__cross_sum sum;
+    const uint8_t *image, *error;
+    size_t row;
+    (void)count, (void)out;
+    mls__cross_slot_at(k, k->slot + slot * k->slot_bytes, &s);
+    mls__cross_sum_at(k, mls__sum_of(k, n, slot), &sum);
+    image = mls__take_image(k, n, &s.fold, s.image);
+    error = mls__take_error(k, n, &s.fold, s.error, &row);
+    for (size_t block = 0; block < l.blocks; block++) {
+        size_t first = block * MLS__CHANNELS, lanes = mls__least(g->c - first, MLS__CHANNELS),
+               lines;
+        if (k->size == 4) {
+            mls__cross_floats(k, image + first * 4, error + first * 4,
+                              (float *)(void *)(sum.c32 + block * l.sum), lanes);
+            continue;
+        }
+        mls__lanes_words(k, &l, image, block, s.a);
+        for (size_t y = 0; y < g->oh; y += lines) {
+            lines = mls__least(mls__least(g->oh - y, l.lines), (size_t)k->segment / g->ow);
+            mls__cross_words(k, &l, &s, error + y * row + first * k->size, row, lines, lanes);
+            mls__cross_lines(k, &l, &s, sum, block, y, lines, lanes);
+        }
+    }
+}
+
+/* Adds a tap's sums of integers of all threads. */
+static void mls__cross_add(const mls_conv_call *k, size_t at, int64_t *acc)
+{
+    for (size_t i = 0; i < k->lanes.sums; i++) {
+        mls__cross_sum s;
+        mls__cross_sum_at(k, i, &s);
+        k->kernel->add(acc, s.c32 + at, s.c64 + at, 0, MLS__CHANNELS);
+    }
+}
+
+/* A tap of a block of channels, scaled. */
+static MLS__APART void mls__cross_tap(const mls_conv_call *k, const mls__scale *scale, size_t block,
+                                      size_t tap, float *to)
+{
+    const mls__lanes_sizes l = mls__lanes_sizes_of(k);
+    size_t at = block * l.sum + tap * MLS__CHANNELS;
+    int64_t acc[MLS__CHANNELS] = {0};
+    for (size_t i = 0; i < k->lanes.sums && k->size == 4; i++) {
+        const float *part;
+        mls__cross_sum s;
+        mls__cross_sum_at(k, i, &s);
+        part = (const float *)(const void *)(s.c32 + at);
+        if (i == 0) memcpy(to, part, MLS__CHANNELS * sizeof *to);
+        if (i > 0) k->kernel->add_floats(to, part, MLS__CHANNELS);
+    }
+    if (k->size == 4) return;
+    mls__cross_add(k, (block + 1) * l.sum - MLS__CHANNELS, acc); /* 0 where there is no bias */
+    for (size_t i = 0; i < MLS__CHANNELS; i++) acc[i] *= -128;
+    mls__cross_add(k, at, acc);
+    k->kernel->emit(acc, MLS__CHANNELS, scale->factors, to);
+}
+
+static void mls__cross_end(const mls_conv_call *k, size_t ky)
+{
+    const mls__geometry *g = &k->g;
+    mls__scale scale = mls__scale_of(k, 0);
+    for (size_t i = 0; i < mls__up_div(g->co, MLS__CHANNELS) * g->kw; i++) {
+        size_t first = i / g->kw * MLS__CHANNELS, tap = ky * g->kw + i % g->kw;
+        size_t lanes = mls__least(g->co - first, MLS__CHANNELS);
+        float to[MLS__CHANNELS];
+        mls__cross_tap(k, &scale, i / g->kw, tap, to);
+        for (size_t j = 0; j < lanes; j++) k->out[(first + j) * g->kh * g->kw + tap] = to[j];
+    }
+}
 
 /* ------------------------------------------------------------------------------- >>methods
    Rows of a table: the first that fits is taken. */
@@ -3275,6 +3809,40 @@ static int mls__fits_pairs(mls_conv_call *k)
     return 1;
 }
 
+static int mls__fits_lanes(mls_conv_call *k, size_t size)
+{
+    const mls__geometry *g = &k->g;
+    int fraction = mls__fraction_bits(k->format[0], k->format[1]);
+    int64_t largest = size == 1 ? 127 : 32767, most[2];
+    size_t terms = mls__weighted(k) ? g->ow : g->kh * g->kw;
+    if (!mls__depthwise(&k->conv) || k->source[0].fp32) return 0;
+    for (int i = 0; i < 2; i++) most[i] = size == 1 ? 127 : k->most[i];
+    if (k->source[0].operand && k->source[0].operand->bits != 8 * (int)size) return 0;
+    if (!k->source[0].operand && (k->most[0] > largest || k->most[1] > largest)) return 0;
+    if (k->most[0] > 32767 || k->most[1] > 32767) return 0;
+    mls__sums_of(k, size, fraction - k->k[0] - k->k[1]);
+    if (size == 1) k->bias = k->kernel->bias;
+    if (size == 1 && mls__unsigned_words(k)) most[1] = 255;
+    k->segment = INT32_MAX / (most[0] * most[1]);
+    return (int64_t)terms <= k->segment;
+}
+
+static int mls__fits_lanes8(mls_conv_call *k)
+{
+    return mls__fits_lanes(k, 1);
+}
+static int mls__fits_lanes16(mls_conv_call *k)
+{
+    return mls__fits_lanes(k, 2);
+}
+
+static int mls__fits_lanes_fp32(mls_conv_call *k)
+{
+    if (!k->source[0].fp32 || !mls__depthwise(&k->conv)) return 0;
+    k->size = 4, k->planes[0] = k->planes[1] = 1;
+    return 1;
+}
+
 static int mls__fits_fp32(mls_conv_call *k)
 {
     if (!k->source[0].fp32) return 0;
@@ -3372,43 +3940,55 @@ static void mls__plain_end(const mls_conv_call *k, size_t ky)
 
 /* clang-format off */
 static const mls__method mls__methods[] = {
-    {"fp32", 0, MLS__F32, mls__fits_fp32,
+    {"int8 depthwise", 0, 1, MLS__S8, mls__fits_lanes8,
+     mls__lanes_layout, mls__lanes_begin, mls__lanes_images, mls__no_leave, 0},
+    {"int8 depthwise", 1, 1, MLS__S8, mls__fits_lanes8,
+     mls__cross_layout, mls__cross_begin, mls__cross_images, mls__no_leave, mls__cross_end},
+    {"int16 depthwise", 0, 1, MLS__S16, mls__fits_lanes16,
+     mls__lanes_layout, mls__lanes_begin, mls__lanes_images, mls__no_leave, 0},
+    {"int16 depthwise", 1, 1, MLS__S16, mls__fits_lanes16,
+     mls__cross_layout, mls__cross_begin, mls__cross_images, mls__no_leave, mls__cross_end},
+    {"fp32 depthwise", 0, 1, MLS__F32, mls__fits_lanes_fp32,
+     mls__lanes_layout, mls__lanes_begin, mls__lanes_images, mls__no_leave, 0},
+    {"fp32 depthwise", 1, 1, MLS__F32, mls__fits_lanes_fp32,
+     mls__cross_layout, mls__cross_begin, mls__cross_images, mls__no_leave, mls__cross_end},
+    {"fp32", 0, 0, MLS__F32, mls__fits_fp32,
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
-    {"fp32", 1, MLS__F32, mls__fits_fp32,
+    {"fp32", 1, 0, MLS__F32, mls__fits_fp32,
      mls__weight_layout, mls__weight_begin, mls__weight_fp32, mls__weight_leave, mls__weight_end_fp32},
 #if MLS__HAS_AMX
-    {"int8", 0, MLS__S8, mls__fits_int8_amx,
+    {"int8", 0, 0, MLS__S8, mls__fits_int8_amx,
      mls__area_layout, mls__tile_begin, mls__area_images, mls__amx_leave, 0},
-    {"int8", 1, MLS__S8, mls__fits_int8_amx,
+    {"int8", 1, 0, MLS__S8, mls__fits_int8_amx,
      mls__flat_layout, mls__flat_begin, mls__flat_images, mls__flat_leave, mls__flat_end},
 #endif
-    {"int8", 0, MLS__S8, mls__fits_int8_vector,
+    {"int8", 0, 0, MLS__S8, mls__fits_int8_vector,
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
-    {"int8", 1, MLS__S8, mls__fits_int8_vector,
+    {"int8", 1, 0, MLS__S8, mls__fits_int8_vector,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
 #if MLS__HAS_AMX
-    {"int16", 0, MLS__S16, mls__fits_int16_amx,
+    {"int16", 0, 0, MLS__S16, mls__fits_int16_amx,
      mls__area_layout, mls__tile_begin, mls__area_images, mls__amx_leave, 0},
-    {"int16", 1, MLS__S16, mls__fits_int16_amx,
+    {"int16", 1, 0, MLS__S16, mls__fits_int16_amx,
      mls__flat_layout, mls__flat_begin, mls__flat_images, mls__flat_leave, mls__flat_end},
 #endif
-    {"int16", 0, MLS__S16, mls__fits_int16,
+    {"int16", 0, 0, MLS__S16, mls__fits_int16,
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
-    {"int16", 1, MLS__S16, mls__fits_int16,
+    {"int16", 1, 0, MLS__S16, mls__fits_int16,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
-    {"int16 in planes", 0, MLS__S16, mls__fits_planes,
+    {"int16 in planes", 0, 0, MLS__S16, mls__fits_planes,
      mls__tile_layout, mls__tile_begin, mls__tile_images, mls__no_leave, 0},
-    {"int16 in planes", 1, MLS__S16, mls__fits_planes_of_16,
+    {"int16 in planes", 1, 0, MLS__S16, mls__fits_planes_of_16,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
-    {"int16, group pair by group pair", 0, MLS__S16, mls__fits_pairs,
+    {"int16, group pair by group pair", 0, 0, MLS__S16, mls__fits_pairs,
      mls__pairs_layout, mls__pairs_begin, mls__pairs_images, mls__no_leave, 0},
-    {"int16, group pair by group pair", 1, MLS__S16, mls__fits_pairs,
+    {"int16, group pair by group pair", 1, 0, MLS__S16, mls__fits_pairs,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
-    {"int16 in planes", 1, MLS__S16, mls__fits_planes,
+    {"int16 in planes", 1, 0, MLS__S16, mls__fits_planes,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
-    {"fp32 by the reference", -1, MLS__F32, mls__fits_any_fp32,
+    {"fp32 by the reference", -1, 1, MLS__F32, mls__fits_any_fp32,
      mls__plain_layout, mls__plain_begin, mls__plain_images, mls__no_leave, mls__plain_end},
-    {"the reference", -1, MLS__F32, mls__fits_always,
+    {"the reference", -1, 1, MLS__F32, mls__fits_always,
      mls__no_layout, mls__no_begin, mls__reference_images, mls__no_leave, mls__reference_end}
 };
 /* clang-format on */
@@ -3432,7 +4012,7 @@ static void mls__call_make(mls_conv_call *k, const mls_conv *conv, mls_direction
 static int mls__fits(const mls__method *m, mls_conv_call *k, int k1, int k2)
 {
     if (m->weight >= 0 && m->weight != mls__weighted(k)) return 0;
-    if (m->weight >= 0 && k->conv.groups > 1) return 0;
+    if (k->conv.groups > 1 && !m->grouped) return 0;
     if (k->source[0].fp32 && m->kind != MLS__F32) return 0;
     k->k[0] = k1, k->k[1] = k2;
     for (int i = 0; i < 2 && !k->source[0].fp32; i++) {
@@ -3783,7 +4363,7 @@ static void mls__operand_call(mls_conv_call *k, const mls_operand *o, int back)
     amx = k->kernel->amx &&
           (kind == MLS__S8 || mls__terms(&k->conv, k->direction) <= MLS__BYTE_TERMS);
     k->method = mls__methods;
-    while (k->method->weight || k->method->kind != kind ||
+    while (k->method->grouped || k->method->weight || k->method->kind != kind ||
            (k->method->leave != mls__no_leave) != amx) {
         k->method++;
     }
@@ -3804,7 +4384,8 @@ static MLS__APART size_t mls__operand_layout(const mls_operand *o, uint8_t *base
         p->fold = mls__take_folding(&k, &at);
     } else {
         p->data = (uint8_t *)mls__take(&at, mls__elements(shape) * k.size);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 2 && o->conv.groups == 1;
+             i++) { /* groups are packed as they are used */
             mls__cursor none = {0, 0};
             if (i) mls__operand_call(&k, o, 1);
             k.method->layout(&k, &none);
@@ -3834,7 +4415,7 @@ static size_t mls__operand_make(mls_operand *o, const mls_conv *conv, mls_role r
     if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
     if (mls_conv_wrong(conv) || !mls_operand_bits(format)) return 0;
     o->conv = mls__conv_defaults(conv);
-    if (o->conv.groups > 1) return 0;
+    if (o->conv.groups > 1 && !mls__depthwise(&o->conv)) return 0;
     o->role = role, o->bits = bits, o->kernel = mls__unit();
     o->tensor.format = format;
     if (!mls_tensor_size(format, mls__role_shape(&o->conv, role))) return 0;
@@ -3852,7 +4433,7 @@ MLS_DEF size_t mls_operand_size(const mls_conv *conv, mls_role role, mls_format 
 /* The weights to both packed forms, from their folded elements or from codes. */
 static MLS__APART void mls__operand_pack(mls_operand *o, const mls__parts *p, int codes)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && o->conv.groups == 1; i++) {
         mls__cursor none = {0, 0};
         mls_conv_call k;
         mls__operand_call(&k, o, i);
@@ -3964,7 +4545,14 @@ MLS_DEF mls_status mls_operand_load(mls_operand *o, const mls_tensor *t)
     o->tensor.scale = t->scale;
     memcpy(o->tensor.group, t->group, mls_group_count(t->format, t->shape) * sizeof *t->group);
     o->tensor.code = t->code;
-    if (o->role == MLS_WEIGHT) {
+    if (o->role == MLS_WEIGHT && o->conv.groups > 1) {
+        size_t all = mls__elements(t->shape);
+        mls_conv_call k;
+        mls__operand_call(&k, o, 0);
+        for (size_t i = 0; i < all; i += MLS__AHEAD) {
+            mls__fold_weights(&k, t, i, mls__least(all - i, MLS__AHEAD), p.data + i * k.size);
+        }
+    } else if (o->role == MLS_WEIGHT) {
         mls__operand_pack(o, &p, 1);
     } else {
         mls_conv_call k;
@@ -4012,7 +4600,10 @@ static MLS__APART mls_status mls__open_operands(mls_conv_call *k)
         k->errors = p.data + e.top * k->errors_row + e.left * pixel;
     } else {
         int which = k->direction == MLS_BACKWARD_DATA;
-        k->packed = p.packed[which], k->packed_bias = p.bias[which];
+        if (k->conv.groups > 1)
+            k->integers = p.data;
+        else
+            k->packed = p.packed[which], k->packed_bias = p.bias[which];
         k->data.row_largest = o[0]->row_largest[which];
     }
     return MLS_OK;
@@ -4568,6 +5159,156 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
 #endif
 }
 #undef MLS__TALL
+
+/* acc + the products of the words of every lane; a is the unsigned operand where there is one. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__dot_words)(int kind, MLS__I acc, const uint8_t *a,
+                                                       const uint8_t *b)
+{
+    return MLS__FN(mls__dot_lanes)(kind, 0, acc, MLS__BITS(MLS__LOAD(a)), MLS__BITS(MLS__LOAD(b)));
+}
+
+/* Outputs side by side where lanes are channels, of one vector of them. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__lanes_tile)(int kind, int mr, const mls__dot *d)
+{
+    MLS__I acc[8];
+    const size_t step = d->a_m, a_word = d->a_word, b_word = d->b_word, words = d->words;
+    MLS__UNROLL
+    for (int m = 0; m < mr; m++) {
+        acc[m] = MLS__SETI(0);
+        if (d->init) acc[m] = MLS__BITS(MLS__LOAD(d->init));
+    }
+    for (size_t row = 0; row < d->rows; row++) {
+        const uint8_t *a = d->a + row * d->a_row, *b = d->b + row * d->b_row;
+        for (size_t word = 0; word < words; word++, a += a_word, b += b_word) {
+            const MLS__I bv = MLS__BITS(MLS__LOAD(b));
+            MLS__UNROLL
+            for (int m = 0; m < mr; m++) {
+                MLS__I av = MLS__BITS(MLS__LOAD(a + (size_t)m * step));
+                acc[m] = MLS__FN(mls__dot_lanes)(kind, 0, acc[m], av, bv);
+            }
+        }
+    }
+    MLS__UNROLL
+    for (int m = 0; m < mr; m++) MLS__FN(mls__put)(kind, 1, d, (size_t)m, &acc[m]);
+}
+
+MLS__INLINE MLS__TARGET void MLS__FN(mls__lanes_all)(int kind, const mls__dot *d)
+{
+    for (size_t lane = 0; lane < d->lanes; lane += MLS__LANES) {
+        mls__dot t = *d;
+        t.a += lane * MLS__WORD, t.b += lane * MLS__WORD, t.lanes -= lane;
+        if (t.init) t.init += lane;
+        if (t.c) t.c += lane;
+        if (t.out) t.out += lane;
+        while (t.count) {
+            size_t mr = t.count >= 8 ? 8 : t.count >= 4 ? 4 : t.count >= 2 ? 2 : 1;
+            if (mr == 8) MLS__FN(mls__lanes_tile)(kind, 8, &t);
+            if (mr == 4) MLS__FN(mls__lanes_tile)(kind, 4, &t);
+            if (mr == 2) MLS__FN(mls__lanes_tile)(kind, 2, &t);
+            if (mr == 1) MLS__FN(mls__lanes_tile)(kind, 1, &t);
+            t.a += mr * d->a_m, t.count -= mr;
+            if (t.c) t.c += mr * d->c_step;
+            if (t.out) t.out += mr * d->out_step;
+        }
+    }
+}
+
+/* ny times nx taps of one vector of lanes. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__cross_tile)(int kind, int ny, int nx, const mls__cross *x)
+{
+    MLS__I acc[3][3];
+    const size_t a_y = x->a_y, a_x = x->a_x, e_x = x->e_x, a_word = x->a_word, e_word = x->e_word;
+    MLS__UNROLL
+    for (int i = 0; i < ny * nx; i++) {
+        acc[i / nx][i % nx] = MLS__BITS(
+            MLS__LOAD(x->sum + (size_t)(i / nx) * x->sum_y + (size_t)(i % nx) * x->sum_x));
+    }
+    for (size_t row = 0; row < x->rows; row++) {
+        const uint8_t *a = x->a + row * x->a_row, *e = x->e + row * x->e_row;
+        for (size_t word = x->words; word > 0; word--, a += a_word, e += e_word) {
+            MLS__UNROLL
+            for (int i = 0; i < ny * nx; i++) {
+                const size_t ky = (size_t)(i / nx), kx = (size_t)(i % nx);
+                const uint8_t *av = a + ky * a_y + (kind == MLS__F32 ? kx * a_x : 0);
+                const uint8_t *ev = e + (kind == MLS__F32 ? 0 : kx * e_x);
+                acc[i / nx][i % nx] = MLS__FN(mls__dot_words)(kind, acc[i / nx][i % nx], av, ev);
+            }
+        }
+    }
+    MLS__UNROLL
+    for (int i = 0; i < ny * nx; i++) {
+        int32_t *to = x->sum + (size_t)(i / nx) * x->sum_y + (size_t)(i % nx) * x->sum_x;
+        MLS__STORE(to, MLS__FLOAT(acc[i / nx][i % nx]));
+    }
+}
+
+MLS__INLINE MLS__TARGET void MLS__FN(mls__cross_all)(int kind, const mls__cross *x)
+{
+    for (size_t lane = 0; lane < x->lanes; lane += MLS__LANES) {
+        size_t ny = 0, nx = 0;
+        for (size_t ky = 0; ky < x->taps_y; ky += ny)
+            for (size_t kx = 0; kx < x->taps_x; kx += nx) {
+                mls__cross t = *x;
+                ny = x->taps_y - ky >= 3 ? 3 : 1, nx = x->taps_x - kx >= 3 ? 3 : 1;
+                t.a += ky * x->a_y + kx * x->a_x + lane * x->a_lane;
+                t.e += kx * x->e_x + lane * MLS__WORD;
+                t.sum += ky * x->sum_y + kx * x->sum_x + lane;
+                if (ny == 3 && nx == 3) MLS__FN(mls__cross_tile)(kind, 3, 3, &t);
+                if (ny == 3 && nx == 1) MLS__FN(mls__cross_tile)(kind, 3, 1, &t);
+                if (ny == 1 && nx == 3) MLS__FN(mls__cross_tile)(kind, 1, 3, &t);
+                if (ny == 1 && nx == 1) MLS__FN(mls__cross_tile)(kind, 1, 1, &t);
+            }
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__lanes_s8)(const mls__dot *d)
+{
+    MLS__FN(mls__lanes_all)(MLS__S8, d);
+}
+static MLS__TARGET void MLS__FN(mls__lanes_s16)(const mls__dot *d)
+{
+    MLS__FN(mls__lanes_all)(MLS__S16, d);
+}
+static MLS__TARGET void MLS__FN(mls__cross_s8)(const mls__cross *x)
+{
+    MLS__FN(mls__cross_all)(MLS__S8, x);
+}
+static MLS__TARGET void MLS__FN(mls__cross_s16)(const mls__cross *x)
+{
+    MLS__FN(mls__cross_all)(MLS__S16, x);
+}
+#if !MLS__NEON || defined(__aarch64__) /* 32-bit NEON flushes denormals */
+static MLS__TARGET void MLS__FN(mls__lanes_f32)(const mls__dot *d)
+{
+    MLS__FN(mls__lanes_all)(MLS__F32, d);
+}
+static MLS__TARGET void MLS__FN(mls__cross_f32)(const mls__cross *x)
+{
+    MLS__FN(mls__cross_all)(MLS__F32, x);
+}
+#endif
+
+static void MLS__FN(mls__lanes)(int kind, const mls__dot *d)
+{
+    if (kind == MLS__S8) MLS__FN(mls__lanes_s8)(d);
+    if (kind == MLS__S16) MLS__FN(mls__lanes_s16)(d);
+#if !MLS__NEON || defined(__aarch64__)
+    if (kind == MLS__F32) MLS__FN(mls__lanes_f32)(d);
+#else
+    if (kind == MLS__F32) mls__lanes_scalar(kind, d);
+#endif
+}
+
+static void MLS__FN(mls__cross)(int kind, const mls__cross *x)
+{
+    if (kind == MLS__S8) MLS__FN(mls__cross_s8)(x);
+    if (kind == MLS__S16) MLS__FN(mls__cross_s16)(x);
+#if !MLS__NEON || defined(__aarch64__)
+    if (kind == MLS__F32) MLS__FN(mls__cross_f32)(x);
+#else
+    if (kind == MLS__F32) mls__cross_scalar(kind, x);
+#endif
+}
 
 static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,
                                                int64_t constant, size_t count)
@@ -5490,7 +6231,7 @@ static const mls__kernel MLS__FN(mls__kernel) = {
     {0, 4, 0, 0},
 #endif
     MLS__UNIT == MLS__ISA_AVXVNNI || MLS__UNIT == MLS__ISA_AVX512VNNI ? 128 : 0,
-    MLS__FN(mls__dot), MLS__FN(mls__fold), MLS__FN(mls__interleave), MLS__FN(mls__next_pixel),
+    MLS__FN(mls__dot), MLS__FN(mls__lanes), MLS__FN(mls__cross), MLS__FN(mls__fold), MLS__FN(mls__interleave), MLS__FN(mls__next_pixel),
     MLS__FN(mls__split), MLS__FN(mls__add_sums), MLS__FN(mls__add_floats), MLS__FN(mls__emit),
 #if MLS__UNIT == MLS__ISA_AMX
     &mls__amx_unit_amx

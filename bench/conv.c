@@ -3,7 +3,7 @@
    bench_conv --help lists the options.
 
    A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
-   s, r / 2 zeros on every side. Operands are prepared before the clock starts, as the reorders of
+   s, r / 2 zeros on every side, and, if that is said, g groups of channels. Operands are prepared before the clock starts, as the reorders of
    oneDNN are; --tensors starts from packed tensors, as the wide class always does. Both sides are
    warm, as in a network of such layers; --cold times the first call after others. With --threads N
    one thread is measured in the same rounds (set OMP_WAIT_POLICY=passive on a shared machine).
@@ -47,7 +47,7 @@ static const int spreads[CLASSES] = {2, 6, 20, 2};
 /* ------------------------------------------------------------------------------ >>shapes */
 
 typedef struct shape {
-    int n, c, h, k, r, s;
+    int n, c, h, k, r, s, g;
     int other; /* of no network: not in the means */
 } shape;
 
@@ -68,28 +68,32 @@ static mls_conv shape_conv(const shape *s)
     const mls_shape in = {s->n, s->h, s->h, s->c};
     mls_conv c = {0};
     c.in = in, c.c_out = s->k, c.kh = c.kw = s->r, c.stride = s->s, c.pad = s->r / 2;
+    c.groups = s->g;
     return c;
 }
 
 static void shape_name(const shape *s, char *name, size_t size)
 {
-    snprintf(name, size, "n%dc%dh%dk%dr%ds%d", s->n, s->c, s->h, s->k, s->r, s->s);
+    int length = snprintf(name, size, "n%dc%dh%dk%dr%ds%d", s->n, s->c, s->h, s->k, s->r, s->s);
+    if (s->g > 1) snprintf(name + length, size - (size_t)length, "g%d", s->g);
 }
 
 static double shape_gmacs(const shape *s)
 {
     mls_conv c = shape_conv(s);
-    return (double)bench_elements(mls_conv_output(&c)) * s->r * s->r * s->c * 1e-9;
+    return (double)bench_elements(mls_conv_output(&c)) * s->r * s->r * (s->c / s->g) * 1e-9;
 }
 
 static int shape_parse(shape *s, const char *text)
 {
-    int size = 0;
+    int size = 0, more = 0;
     mls_conv c;
     memset(s, 0, sizeof *s);
+    s->g = 1;
     if (sscanf(text, "n%5dc%5dh%5dk%5dr%5ds%5d%n", &s->n, &s->c, &s->h, &s->k, &s->r, &s->s,
                &size) != 6 ||
-        text[size] || s->s < 1) {
+        (text[size] && (sscanf(text + size, "g%5d%n", &s->g, &more) != 1 || text[size + more])) ||
+        s->s < 1 || s->g < 1) {
         return 0;
     }
     c = shape_conv(s);
@@ -118,7 +122,7 @@ static void shapes_add(shape *shapes, int *count, const char *list, int other)
 /* Layers that are neither the first nor the last of their network. */
 static int is_inner(const shape *s)
 {
-    return !s->other && s->r == 3 && s->c > 3;
+    return !s->other && s->r == 3 && s->c > 3 && s->g == 1;
 }
 
 static int has_32_or_64(const shape *s)
@@ -316,8 +320,9 @@ typedef struct work {
 
 static mls_shape role_shape(const mls_conv *c, int role)
 {
-    mls_shape weight = {c->c_out, c->kh, c->kw, c->in.c};
-    return role == MLS_WEIGHT ? weight : role == MLS_ACTIVATION ? c->in : mls_conv_output(c);
+    return role == MLS_WEIGHT       ? mls_conv_weight_shape(c)
+           : role == MLS_ACTIVATION ? c->in
+                                    : mls_conv_output(c);
 }
 
 /* Bell-shaped numbers whose groups (n, c) span some powers of two. */
@@ -404,18 +409,19 @@ static void add_products(const mls_conv *c, mls_role result, double *const *v)
 {
     mls_shape e = mls_conv_output(c);
     int32_t taps = c->kh * c->kw;
-    size_t ci = (size_t)c->in.c, step = (size_t)taps * ci;
+    size_t ci = (size_t)(c->in.c / c->groups), step = (size_t)taps * ci;
+    int32_t share = e.c / c->groups; /* outputs that see the same channels */
     double *ep = v[MLS_ERROR];
     for (int64_t pixel = 0; pixel < (int64_t)e.n * e.h * e.w; pixel++, ep += e.c) {
         int64_t n = pixel / (e.h * e.w), y = pixel / e.w % e.h, x = pixel % e.w;
         for (int32_t t = 0; t < taps; t++) {
             int64_t iy = y * c->stride + t / c->kw - c->pad;
             int64_t ix = x * c->stride + t % c->kw - c->pad;
-            double *a, *w = v[MLS_WEIGHT] + (size_t)t * ci;
+            double *all, *w = v[MLS_WEIGHT] + (size_t)t * ci;
             if (iy < 0 || iy >= c->in.h || ix < 0 || ix >= c->in.w) continue;
-            a = v[MLS_ACTIVATION] + (size_t)((n * c->in.h + iy) * c->in.w + ix) * ci;
+            all = v[MLS_ACTIVATION] + (size_t)((n * c->in.h + iy) * c->in.w + ix) * (size_t)c->in.c;
             for (int32_t o = 0; o < e.c; o++, w += step) {
-                double sum = ep[o];
+                double sum = ep[o], *a = all + (size_t)(o / share) * ci;
                 if (result == MLS_ERROR) {
                     for (size_t i = 0; i < ci; i++) sum += w[i] * a[i];
                     ep[o] = sum;
@@ -546,6 +552,7 @@ static peer *peer_open(const shape *s, work *k, int direction, enum peer_type ty
     int integer = type == PEER_S8 || type == PEER_U8;
     peer *p;
     double error;
+    if (s->g > 1) return 0;
     for (int i = 0; i < 2 && integer && direction == MLS_FORWARD; i++) {
         mls_role role = roles[direction][i];
         to_integers(k->x[role], bench_elements(role_shape(&k->conv, (int)role)),
