@@ -3069,9 +3069,9 @@ static int mls__choose_layers(mls__chosen *to, const char *text, const char *end
     return text == end;
 }
 
-/* Gives the chosen layers formats. */
+/* Gives the chosen layers formats. word is what chose them. */
 static mls_status mls__formats_give(mls_net *net, const mls__chosen *chosen,
-                                    const mls_formats *formats)
+                                    const mls_formats *formats, const char *word)
 {
     int32_t number = 0, given = 0; /* the first of a kind is 1 */
     for (int32_t i = 0; i < net->count; i++) {
@@ -3084,7 +3084,28 @@ static mls_status mls__formats_give(mls_net *net, const mls__chosen *chosen,
         given++;
     }
     if (given) return MLS_OK;
-    return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "there is no such layer: ");
+    mls__fail(net, MLS_ERROR_ARGUMENT, -1, "there is no such layer: ");
+    mls__say(net->text, sizeof net->text, word);
+    return net->status;
+}
+
+/* LAYERS=FORMATS */
+static mls_status mls__formats_of_layers(mls_net *net, const char *word)
+{
+    char wrong[120];
+    mls__chosen chosen;
+    mls_formats formats;
+    size_t equals = 0;
+    while (word[equals] && word[equals] != '=') equals++;
+    if (!word[equals] || !mls__choose_layers(&chosen, word, word + equals)) {
+        mls__fail(net, MLS_ERROR_FORMAT, -1, "want LAYERS=FORMATS, not ");
+        mls__say(net->text, sizeof net->text, word);
+        return net->status;
+    }
+    if (mls_formats_parse(&formats, word + equals + 1, wrong, sizeof wrong) != MLS_OK) {
+        return mls__fail(net, MLS_ERROR_FORMAT, -1, wrong);
+    }
+    return mls__formats_give(net, &chosen, &formats, word);
 }
 
 MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text)
@@ -3093,25 +3114,16 @@ MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text)
     mls__clear(net);
     if (!text) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_formats without a text");
     while (net->status == MLS_OK) {
-        char word[MLS_FORMATS_TEXT] = {0}, wrong[120] = {0};
-        size_t length = 0, equals = 0;
-        mls__chosen chosen;
-        mls_formats formats;
+        char word[MLS_FORMATS_TEXT + 32] = {0};
+        size_t length = 0;
         while (*text == ' ' || *text == ';') text++;
         if (!*text) break;
         while (text[length] && text[length] != ';') length++;
-        memcpy(word, text, length < sizeof word ? length : sizeof word - 1);
-        while (word[equals] && word[equals] != '=') equals++;
-        if (length >= sizeof word || !word[equals] ||
-            !mls__choose_layers(&chosen, word, word + equals)) {
-            mls__fail(net, MLS_ERROR_FORMAT, -1, "want LAYERS=FORMATS, not ");
-        } else if (mls_formats_parse(&formats, word + equals + 1, wrong, sizeof wrong) != MLS_OK) {
-            return mls__fail(net, MLS_ERROR_FORMAT, -1, wrong);
-        } else if (mls__formats_give(net, &chosen, &formats) != MLS_OK &&
-                   net->status != MLS_ERROR_ARGUMENT) {
-            return net->status;
+        if (length >= sizeof word) {
+            return mls__fail(net, MLS_ERROR_FORMAT, -1, "too long for LAYERS=FORMATS");
         }
-        if (net->status != MLS_OK) mls__say(net->text, sizeof net->text, word);
+        memcpy(word, text, length);
+        mls__formats_of_layers(net, word);
         text += length;
     }
     return net->status;

@@ -676,7 +676,7 @@ static void layers_by_text(void)
         {"conv1=2,1; conv2=7,1", MLS_ERROR_FORMAT, "'7,1' is not a format"},
     };
     static rig r;
-    char text[120];
+    char text[120], longest[400];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         t_note("\"%s\"", good[i].text);
         rig_build(&r, "2,1", "2,4");
@@ -699,6 +699,10 @@ static void layers_by_text(void)
         if (!strstr(r.net.text, bad[i].wrong)) t_fail(__FILE__, __LINE__, "\"%s\"", r.net.text);
         T_EQ_INT(mls_net_plan(&r.net, NULL), bad[i].status); /* an error of building stays */
     }
+    rig_build(&r, "2,1", NULL);
+    memset(longest, '3', sizeof longest - 1), longest[sizeof longest - 1] = 0;
+    T_EQ_INT(mls_net_formats(&r.net, longest), MLS_ERROR_FORMAT);
+    T_CHECK(strcmp(r.net.text, "too long for LAYERS=FORMATS") == 0);
     rig_build(&r, "2,1", NULL);
     T_EQ_INT(mls_net_formats(&r.net, NULL), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_net_formats(NULL, ""), MLS_ERROR_ARGUMENT);

@@ -26,6 +26,22 @@ static int32_t any_node(source *s, const mls_net *net)
     return b < 250 ? (int32_t)b % net->count : (int32_t)(uint32_t)word(s, 4);
 }
 
+/* Formats by role, some of them by product. */
+static mls_formats any_formats(source *s)
+{
+    mls_formats f;
+    uint32_t b = byte(s);
+    memset(&f, 0, sizeof f);
+    if (b & 1) f.weight = any_format(s);
+    if (b & 2) f.activation = any_format(s);
+    if (b & 4) f.error = any_format(s);
+    if (b & 8) f.weight_in_data = any_format(s);
+    if (b & 16) f.activation_in_weight = any_format(s);
+    if (b & 32) f.error_in_weight = any_format(s);
+    if (b & 64) f.weight_in_data.rounding = f.error_in_weight.rounding = MLS_ROUND_NONE;
+    return f;
+}
+
 static mls_conv_desc any_layer(source *s)
 {
     mls_conv_desc d;
@@ -86,8 +102,8 @@ static int build(rig *r, source *s)
 {
     mls_net_desc desc;
     mls_plan plan;
-    int32_t h, w;
-    uint32_t what = byte(s);
+    int32_t h, w, c;
+    uint32_t left, what = byte(s);
     memset(&desc, 0, sizeof desc);
     desc.batch = wild(s, 4), desc.seed = word(s, 1);
     if (what & 1) desc.formats.weight = any_format(s);
@@ -95,10 +111,13 @@ static int build(rig *r, source *s)
     if (what & 4) desc.formats.error = any_format(s);
     desc.quantize_first = what >> 3 & 1, desc.quantize_last = what >> 4 & 1;
     if (what & 32) desc.bn_momentum = any_float(s), desc.bn_epsilon = any_float(s);
+    h = wild(s, 9), w = wild(s, 9), c = wild(s, 8);
+    left = byte(s);
+    if (left >= 180) desc.widest = any_formats(s);
+    if (left >= 216) desc.formats = any_formats(s);
     mls_net_begin(&r->net, &desc, r->nodes, NODES);
-    h = wild(s, 9), w = wild(s, 9);
-    mls_net_input(&r->net, h, w, wild(s, 8));
-    for (uint32_t left = byte(s) % NODES; left; left--) add_node(s, &r->net);
+    mls_net_input(&r->net, h, w, c);
+    for (left %= NODES; left; left--) add_node(s, &r->net);
     if (what & 64) mls_net_linear(&r->net, r->net.count - 1, wild(s, 10));
     if (!(what & 128)) mls_net_loss(&r->net, r->net.count - 1);
     if (mls_net_plan(&r->net, &plan) != MLS_OK) {
@@ -148,6 +167,12 @@ static mls_status call(rig *r, source *s, mls_result *result)
         status = mls_net_gradient(net, x, labels, images, result);
     } else if (kind % 8 == 1) {
         status = mls_net_update(net, &sgd);
+    } else if (kind % 8 == 7) {
+        const mls_formats f = any_formats(s);
+        const int32_t node = any_node(s, net);
+        status = mls_net_format(net, kind & 8 ? node : net->count - 2, &f);
+        images = 0;
+        CHECK(mls_net_digest(net) == before);
     } else if (kind % 8 == 2) {
         status = mls_net_evaluate(net, x, kind & 8 ? labels : NULL, images, result);
         CHECK(mls_net_digest(net) == before);
