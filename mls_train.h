@@ -120,7 +120,7 @@ typedef struct mls_result {
 
 /* A network. status and text are for reading; the rest is private. */
 typedef struct mls_net {
-    mls_status status; /* of the first failed build call, or of the last call */
+    mls_status status; /* of the first failed build call; once planned, of the last call */
     char text[256];    /* what went wrong, naming the layer */
     mls_net_desc desc;
     mls_node *nodes;
@@ -356,8 +356,8 @@ typedef struct mls_sgd {
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
-/* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT, FLOATS, STATE
-   (there is none). */
+/* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT (a number of the
+   optimizer is not finite), FLOATS, STATE (there is none). */
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd);
 
 /* Both. */
@@ -384,6 +384,7 @@ typedef struct mls_schedule {
     int64_t milestones[4]; /* updates at which the rate is divided (step); 0: none */
     float factor;          /* by this; 0 means 10 */
 } mls_schedule;
+/* Of update 0, 1, ...; one below 0 counts as 0. Null: 0. */
 MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 
 /* 64-bit hash of weights, optimizer state, running statistics and step counts. */
@@ -471,8 +472,9 @@ MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, c
 MLS_DEF void mls_file_free(void *bytes);
 
 /* Writes path.tmp, brings it to the disk, and gives it the name path, in place of what had that name
-   (POSIX, Windows: in one step, so that path is always a whole file). On an error the old file stays;
-   text, if not null, names it and says why. Errors: ARGUMENT, IO, MEMORY. */
+   (POSIX, Windows: in one step, so that path is always a whole file). A link is replaced, not what it
+   leads to; POSIX: a device or pipe is refused. One writer of a path at a time. On an error the old file
+   stays; text, if not null, names it and says why. Errors: ARGUMENT, IO, MEMORY. */
 MLS_DEF mls_status mls_file_save(const char *path, const void *bytes, size_t size, char *text,
                                  size_t text_size);
 
@@ -723,6 +725,17 @@ static void mls__clear(mls_net *net)
     if (!net->planned) return;
     net->status = MLS_OK;
     net->text[0] = 0;
+}
+
+/* Starts a call that needs a bound network. Before mls_net_plan the error of a build call stays, as it
+   says why; a call that only comes too early leaves none, since the network can still be planned. */
+static mls_status mls__bound(mls_net *net)
+{
+    mls__clear(net);
+    if (net->planned == 2 || net->status != MLS_OK) return net->status;
+    mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (!net->planned) net->status = MLS_OK;
+    return MLS_ERROR_STATE;
 }
 
 /* A new node with so many inputs, x and y, or null after an error. */
@@ -3012,6 +3025,7 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
     if (!net) return MLS_ERROR_ARGUMENT;
     if (net->status != MLS_OK) return net->status;
     if (net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned already");
+    net->text[0] = 0;
     net->threads = MLS__THREADS();
     if (net->threads > MLS__MOST_THREADS) net->threads = MLS__MOST_THREADS;
     if (mls__plan_check(net) != MLS_OK) return net->status;
@@ -3144,7 +3158,11 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     if (!net) return MLS_ERROR_ARGUMENT;
     mls__clear(net);
     if (net->status != MLS_OK) return net->status;
-    if (!net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_plan comes first");
+    if (!net->planned) {
+        mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_plan comes first");
+        net->status = MLS_OK; /* as in mls__bound */
+        return MLS_ERROR_STATE;
+    }
     if (!p) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no arena");
     if (size < net->arena_size) {
         return mls__fail(net, MLS_ERROR_MEMORY, -1, "the arena is smaller than the plan says");
@@ -3205,11 +3223,11 @@ static int mls__finite(const float *x, size_t count)
 /* Starts a call: arguments, and a clean status. */
 static mls_status mls__call(mls_net *net, const float *images, const int32_t *labels, int32_t count)
 {
+    mls_status status;
     int32_t classes;
     if (!net) return MLS_ERROR_ARGUMENT;
-    net->status = MLS_OK;
-    net->text[0] = 0;
-    if (net->planned != 2) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    status = mls__bound(net);
+    if (status != MLS_OK) return status;
     if (!images || count < 1 || count > net->desc.batch) {
         return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no images, or more than the batch");
     }
@@ -3338,6 +3356,20 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
 
 /* ------------------------------------------------------------------------------ >>optimizer */
 
+/* Starts a call with an optimizer whose numbers must not spoil the weights. */
+static mls_status mls__optimizer(mls_net *net, const mls_sgd *sgd)
+{
+    mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status != MLS_OK) return status;
+    if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
+    if (mls__finite(&sgd->rate, 1) && mls__finite(&sgd->momentum, 1) &&
+        mls__finite(&sgd->decay, 1)) {
+        return MLS_OK;
+    }
+    return mls__fail(net, MLS_ERROR_ARGUMENT, -1,
+                     "the optimizer's rate, momentum or decay is not finite");
+}
+
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
 {
     enum {
@@ -3345,10 +3377,9 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
     };
     int64_t blocks;
     float share, *w, *g, *v;
-    if (!net) return MLS_ERROR_ARGUMENT;
-    mls__clear(net);
-    if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
-    if (net->planned != 2 || !net->images_pending) {
+    mls_status status = mls__optimizer(net, sgd);
+    if (status != MLS_OK) return status;
+    if (!net->images_pending) {
         return mls__fail(net, MLS_ERROR_STATE, -1, "there is no gradient to apply");
     }
     if (mls__net_floats(net) != MLS_OK) return net->status;
@@ -3369,17 +3400,18 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
 MLS_DEF mls_status mls_net_step(mls_net *net, const float *images, const int32_t *labels,
                                 int32_t count, const mls_sgd *sgd, mls_result *result)
 {
-    mls_status status;
-    if (!net) return MLS_ERROR_ARGUMENT;
-    mls__clear(net);
-    if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
+    mls_status status = mls__optimizer(net, sgd);
+    if (status != MLS_OK) return status;
     status = mls_net_gradient(net, images, labels, count, result);
     return status != MLS_OK ? status : mls_net_update(net, sgd);
 }
 
 MLS_DEF float mls_schedule_rate(const mls_schedule *s, int64_t update)
 {
-    float rate = s->rate, factor = s->factor > 0 ? s->factor : 10;
+    float rate, factor;
+    if (!s) return 0;
+    if (update < 0) update = 0;
+    rate = s->rate, factor = s->factor > 0 ? s->factor : 10;
     if (update < s->warmup) return rate * ((float)(update + 1) / (float)s->warmup);
     if (s->kind == MLS_SCHEDULE_STEP) {
         for (int i = 0; i < 4; i++) {
@@ -3651,10 +3683,11 @@ MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size
     uint8_t *p = (uint8_t *)to, *q;
     const float *w, *from[2];
     size_t need, count[2];
-    if (!net) return MLS_ERROR_ARGUMENT;
-    mls__clear(net);
+    mls_status status;
+    status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status != MLS_OK) return status;
     need = mls_net_checkpoint_size(net, note_size);
-    if (!need) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (!need) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "the note has over 4294967295 bytes");
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
     if (size < need) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
     if (net->images_pending) {
@@ -3784,9 +3817,8 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     mls_status status;
     size_t count[2];
     float *w, *to[2];
-    if (!net) return MLS_ERROR_ARGUMENT;
-    mls__clear(net);
-    if (net->planned != 2) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status != MLS_OK) return status;
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
     status = mls_checkpoint_look(from, size, &about, net->text, sizeof net->text);
     if (status != MLS_OK) return net->status = status;
@@ -4083,7 +4115,8 @@ static char *mls__path(const char *a, const char *middle, const char *b)
 static int64_t mls__file_size(FILE *f)
 {
     int64_t end = -1;
-#if MLS__WINDOWS /* a long has 32 bits */
+    if (fgetc(f) == EOF && ferror(f)) return -1; /* a folder can be opened, but not read */
+#if MLS__WINDOWS                                 /* a long has 32 bits */
     if (_fseeki64(f, 0, SEEK_END) == 0) end = _ftelli64(f);
 #else
     if (fseek(f, 0, SEEK_END) == 0) end = ftell(f);
@@ -4092,7 +4125,7 @@ static int64_t mls__file_size(FILE *f)
 }
 
 /* The whole file in new memory, at most limit bytes. */
-static mls_status mls__file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+static mls_status mls__file_read(const char *path, size_t limit, void **bytes, size_t *size)
 {
     FILE *f = fopen(path, "rb");
     int64_t end = f ? mls__file_size(f) : -1;
@@ -4101,7 +4134,7 @@ static mls_status mls__file_read(const char *path, size_t limit, uint8_t **bytes
     if (status == MLS_OK && (uint64_t)end > limit) status = MLS_ERROR_DATA;
     if (status == MLS_OK) {
         *size = (size_t)end;
-        *bytes = (uint8_t *)MLS_MALLOC(*size ? *size : 1);
+        *bytes = MLS_MALLOC(*size ? *size : 1);
         if (!*bytes)
             status = MLS_ERROR_MEMORY;
         else if (fread(*bytes, 1, *size, f) != *size)
@@ -4170,7 +4203,10 @@ static int mls__file_rename(const char *from, const char *to)
     errno = EACCES; /* nearly always: another program has the file open */
     return 0;
 #elif MLS__POSIX
-    return rename(from, to) == 0;
+    struct stat s;
+    if (stat(to, &s) != 0 || S_ISREG(s.st_mode) || S_ISDIR(s.st_mode)) return rename(from, to) == 0;
+    errno = EPERM; /* root could replace /dev/null */
+    return 0;
 #else
     return rename(from, to) == 0 || (remove(to) == 0 && rename(from, to) == 0);
 #endif
@@ -4204,9 +4240,10 @@ MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note
     uint8_t *bytes;
     mls_status status;
     if (!net || !path) return MLS_ERROR_ARGUMENT;
-    mls__clear(net);
+    status = mls__bound(net);
+    if (status != MLS_OK) return status;
     size = mls_net_checkpoint_size(net, note_size);
-    if (!size) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    if (!size) return mls_net_checkpoint_write(net, note, note_size, 0, 0); /* says why */
     bytes = (uint8_t *)MLS_MALLOC(size);
     if (!bytes) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
     status = mls_net_checkpoint_write(net, note, note_size, bytes, size);
@@ -4221,13 +4258,12 @@ MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note
 MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, char *text,
                                  size_t text_size)
 {
-    uint8_t *read;
     mls_status status;
     if (text && text_size) text[0] = 0;
     if (!path || !bytes || !size) return MLS_ERROR_ARGUMENT;
     errno = 0;
-    status = mls__file_read(path, SIZE_MAX / 4, &read, size);
-    *bytes = read;
+    status = mls__file_read(path, SIZE_MAX / 4, bytes, size);
+    if (status == MLS_ERROR_DATA) status = MLS_ERROR_MEMORY;
     if (status != MLS_OK) mls__io_error(text, text_size, status, "cannot read", path);
     return status;
 }
@@ -4241,9 +4277,10 @@ MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size
 {
     void *bytes;
     size_t size;
+    mls_status status;
     if (!net || !path) return MLS_ERROR_ARGUMENT;
-    mls__clear(net);
-    if (net->planned != 2) return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_bind comes first");
+    status = mls__bound(net);
+    if (status != MLS_OK) return status;
     net->status = mls_file_load(path, &bytes, &size, net->text, sizeof net->text);
     if (net->status != MLS_OK) return net->status;
     if (mls_net_checkpoint_read(net, bytes, size, note, note_size) != MLS_OK) {
@@ -4284,7 +4321,7 @@ static mls_status mls__cifar_file(const char *path, uint8_t *pixels, uint8_t *la
                                   size_t size)
 {
     const size_t want = (size_t)MLS__CIFAR_PICTURES * MLS__CIFAR_RECORD;
-    uint8_t *bytes;
+    void *bytes;
     size_t got;
     mls_status status;
     errno = 0;
@@ -4297,7 +4334,7 @@ static mls_status mls__cifar_file(const char *path, uint8_t *pixels, uint8_t *la
         mls__io_error(text, size, status, "cannot read", path);
     }
     for (size_t n = 0; n < MLS__CIFAR_PICTURES && status == MLS_OK; n++) {
-        const uint8_t *record = bytes + n * MLS__CIFAR_RECORD;
+        const uint8_t *record = (const uint8_t *)bytes + n * MLS__CIFAR_RECORD;
         if (record[0] > 9) {
             status = mls__file_error(text, size, MLS_ERROR_DATA,
                                      "not pictures of CIFAR-10, as a label is over 9", path);

@@ -101,7 +101,8 @@ stops() {
     refused 'the pictures are elsewhere' 'pictures: No such file.*(so says named/config.json; --data can' --resume named
     runs 'and that is where' --resume named --data moved
     runs 'eval, too' --eval named/last.mlsck --data moved
-    odd='we"ird\na me' # a line break in a name is refused by the loader
+    # Not UTF-8 to its end; a line break in a name is refused by the loader
+    odd=$(printf 'we"ird\\na me \303\274 \377\355\240\200')
     for part in train test; do mv moved/$part/light "moved/$part/$odd"; done
     runs 'an odd name' $net --epochs 2 --data moved --out odd
     runs 'eval of an odd name' --eval odd/last.mlsck
