@@ -119,6 +119,7 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h tests/tensor.h $(HEADERS)
 
 # The parts of a program, a file for each promise
 $(BUILD)/test_conv: $(wildcard tests/conv/*.[ch])
+$(BUILD)/test_formats: $(wildcard tests/formats/*.[ch])
 $(BUILD)/test_train: $(wildcard tests/train/*.[ch])
 $(BUILD)/test_mls: $(wildcard tests/mls/*.[ch]) tests/vectors/quantize.h
 $(BUILD)/test_pictures: examples/pictures.h

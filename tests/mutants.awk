@@ -148,6 +148,10 @@ function test_line(    rest, name, program) {
     rest = $0
     while (match(rest, /T_TEST[(][A-Za-z0-9_]+[)]/)) {
         name = substr(rest, RSTART + 7, RLENGTH - 8)
+        if (program_of[name] && program_of[name] != program) {
+            table = FILENAME
+            complain(FNR, name " is also a test of " program_of[name])
+        }
         program_of[name] = program
         rest = substr(rest, RSTART + RLENGTH)
     }

@@ -3,7 +3,7 @@
    descriptions that are none are refused by name. */
 #define MLS_IMPLEMENTATION
 #include "../mls_conv.h"
-#include "t.h"
+#include "tensor.h"
 #include <math.h>
 
 enum {
@@ -11,26 +11,9 @@ enum {
     MOST = 1 << 16     /* elements of a tensor */
 };
 
-static int cases(int count)
+static int elements(mls_shape s)
 {
-    const char *share = getenv("TEST_SHARE");
-    int percent = share ? atoi(share) : T_SLOW ? 20 : 100;
-    count = count * percent / 100;
-    return count > 1 ? count : 1;
-}
-
-static void threads(int count)
-{
-#if defined(_OPENMP) && !defined(MLS_NO_THREADS)
-    omp_set_num_threads(count);
-#else
-    (void)count;
-#endif
-}
-
-static int count_of(mls_shape s)
-{
-    return s.n * s.h * s.w * s.c;
+    return (int)count_of(s);
 }
 
 static int or_else(int value, int other)
@@ -68,9 +51,9 @@ static mls_conv any_conv(uint64_t *rng, int depthwise)
         c.pad_top = some(rng, 3, 3), c.pad_left = some(rng, 3, 3);
         c.pad_bottom = some(rng, 3, 3), c.pad_right = some(rng, 3, 3);
         out = mls_conv_output(&c);
-        if (count_of(out) > MOST || count_of(c.in) > MOST) continue;
-        if (count_of(out) > MOST || count_of(c.in) > MOST) continue;
-        if (out.n && count_of(out) * c.kh * c.kw * (c.in.c / groups) <= MOST_WORK) return c;
+        if (elements(out) > MOST || elements(c.in) > MOST) continue;
+        if (elements(out) > MOST || elements(c.in) > MOST) continue;
+        if (out.n && elements(out) * c.kh * c.kw * (c.in.c / groups) <= MOST_WORK) return c;
     }
 }
 
@@ -85,7 +68,7 @@ static void note(const mls_conv *c, int d, const char *format)
 /* Numbers whose groups use some of the exponents, or all as large as they can be. */
 static void fill(float *x, mls_shape s, int extreme, uint64_t *rng)
 {
-    int count = count_of(s), image = s.h * s.w * s.c;
+    int count = elements(s), image = s.h * s.w * s.c;
     for (int i = 0; i < count; i++) {
         int spread = (i / image * 7 + i % s.c * 5) % 4;
         x[i] = t_uniform(rng) * 0.75f / (float)(1 << spread);
@@ -188,7 +171,7 @@ static void definition(const mls_conv *c, int d, const mls_tensor *operand, floa
     int p[3];
     shapes_of(c, d, s);
     for (int i = 0; i < 2; i++)
-        for (int j = 0; j < count_of(s[i]); j++) v[i][j] = folded(&operand[i], j);
+        for (int j = 0; j < elements(s[i]); j++) v[i][j] = folded(&operand[i], j);
     memset(sum, 0, sizeof sum);
     for (int n = 0; n < t.out.n; n++)
         for (int y = 0; y < t.out.h; y++)
@@ -200,7 +183,7 @@ static void definition(const mls_conv *c, int d, const mls_tensor *operand, floa
                                 if (triple(&t, n, y, x, co, ky, kx, ci, p) == 1)
                                     sum[p[parts[d][2]]] +=
                                         v[0][p[parts[d][0]]] * v[1][p[parts[d][1]]];
-    for (int i = 0; i < count_of(s[2]); i++) {
+    for (int i = 0; i < elements(s[2]); i++) {
         to[i] = (float)sum[i] * scale * ldexpf(1, lsb(f) + lsb(g) - f.mg - g.mg - fraction);
     }
 }
@@ -233,7 +216,7 @@ static void definition_fp32(const mls_conv *c, int d, float *const *operand, flo
                                 *z = fmaf(operand[0][p[parts[d][0]]], operand[1][p[parts[d][1]]],
                                           *z);
                             }
-        for (int i = 0; i < count_of(s[2]); i++) to[i] = b ? to[i] + block_sum[i] : block_sum[i];
+        for (int i = 0; i < elements(s[2]); i++) to[i] = b ? to[i] + block_sum[i] : block_sum[i];
     }
 }
 
@@ -260,11 +243,11 @@ static void job_open(job *j, const mls_conv *c, int d, mls_format f, mls_format 
     const int extreme = t_below(rng, 6) == 0;
     j->conv = *c, j->d = d;
     shapes_of(c, d, j->shape);
-    j->bytes = (size_t)count_of(j->shape[2]) * sizeof(float);
+    j->bytes = (size_t)elements(j->shape[2]) * sizeof(float);
     j->truth = (float *)t_alloc(j->bytes), j->out = (float *)t_alloc(j->bytes);
     for (int i = 0; i < 2; i++) {
         size_t size = mls_tensor_size(format[i], j->shape[i]);
-        j->x[i] = (float *)t_alloc((size_t)count_of(j->shape[i]) * sizeof(float));
+        j->x[i] = (float *)t_alloc((size_t)elements(j->shape[i]) * sizeof(float));
         fill(j->x[i], j->shape[i], extreme, rng);
         j->memory[i] = t_alloc(size);
         T_EQ_INT(mls_tensor_init(&j->t[i], format[i], j->shape[i], j->memory[i], size), MLS_OK);
@@ -379,7 +362,7 @@ static void depthwise(void)
 
 /* ---- descriptions */
 
-static void outputs(void)
+static void outputs_of_shapes(void)
 {
     mls_conv c;
     mls_shape z;
@@ -483,5 +466,5 @@ static void sums_of_a_group(void)
     }
 }
 
-T_MAIN(T_TEST(outputs), T_TEST(old_descriptions), T_TEST(bad_descriptions), T_TEST(sums_of_a_group),
-       T_TEST(all_shapes), T_TEST(depthwise))
+T_MAIN(T_TEST(outputs_of_shapes), T_TEST(old_descriptions), T_TEST(bad_descriptions),
+       T_TEST(sums_of_a_group), T_TEST(all_shapes), T_TEST(depthwise))

@@ -163,7 +163,7 @@ static uint64_t digest_of_steps(void)
     return mls_net_digest(&net);
 }
 
-static void one_answer(void)
+static void norm_has_one_answer(void)
 {
     static uint8_t file[1 << 16];
     const size_t size = (digest_of_steps(), mls_net_checkpoint_size(&net, 0));
@@ -197,5 +197,5 @@ static void constant_channel(void)
     for (int i = 0; i < IMAGES * CLASSES; i++) T_CHECK(isfinite(mls_net_logits(&net)[i]));
 }
 
-T_MAIN(T_TEST(forward_and_evaluation), T_TEST(gradient), T_TEST(one_answer),
+T_MAIN(T_TEST(forward_and_evaluation), T_TEST(gradient), T_TEST(norm_has_one_answer),
        T_TEST(constant_channel))
