@@ -49,7 +49,7 @@
 
    SECTIONS (search for ">>name")
        >>api  >>check  >>reference  >>kernels  >>call  >>fold  >>pack  >>data  >>pairs  >>amx
-       >>backward-weight  >>backward-weight-amx  >>depthwise  >>methods  >>seam  >>operands  >>public  >>template
+       >>backward-weight  >>backward-weight-amx  >>depthwise  >>groups  >>methods  >>seam  >>operands  >>public  >>template
 */
 #if !defined(MLS__UNIT)
 
@@ -1327,6 +1327,12 @@ typedef struct mls__lanes {
     size_t sums, sum_bytes;
 } mls__lanes;
 
+/* Groups of channels: what a group's call takes of the workspace, and all weights, folded. */
+typedef struct mls__shares {
+    uint8_t *room, *weights;
+    size_t each;
+} mls__shares;
+
 typedef struct mls__method mls__method;
 
 struct mls_conv_call {
@@ -1362,6 +1368,7 @@ struct mls_conv_call {
     union {
         mls__flat flat;
         mls__lanes lanes;
+        mls__shares shares;
     };
 };
 
@@ -2471,9 +2478,12 @@ static size_t mls__weight_slot_at(const mls_conv_call *k, uint8_t *base, mls__we
     const mls__weight *w = &k->weight;
     size_t gather = k->method->kind == MLS__F32 ? w->gather : 1, lanes = k->g.blocks * MLS__LANE;
     s->gathered = (mls__gathered *)mls__take(&at, sizeof(mls__gathered));
-    s->image = (uint8_t *)mls__take(&at, k->images ? 0 : gather * (size_t)k->planes[1] * w->image);
+    int in_place = k->method->kind != MLS__F32; /* floats of several images stand together */
+    size_t image = k->images && in_place ? 0 : gather * (size_t)k->planes[1] * w->image;
+    size_t error = k->errors && in_place ? 0 : gather * (size_t)k->planes[0] * w->error;
+    s->image = (uint8_t *)mls__take(&at, image);
     s->plain = (uint8_t *)mls__take(&at, w->plain);
-    s->error = (uint8_t *)mls__take(&at, k->errors ? 0 : gather * (size_t)k->planes[0] * w->error);
+    s->error = (uint8_t *)mls__take(&at, error);
     s->a = (uint8_t *)mls__take(&at, (size_t)k->planes[1] * w->a_plane);
     s->e = (uint8_t *)mls__take(&at, (k->flat.planes > 1 ? 2 : (size_t)k->planes[0]) * w->e_plane);
     s->flat = (uint8_t *)mls__take(&at, k->flat.flat);
@@ -2877,14 +2887,22 @@ static void mls__spread_image(const mls_conv_call *k, const uint8_t *from, uint8
 static void mls__weight_fp32(const mls_conv_call *k, size_t n, size_t count, size_t slot,
                              float *out)
 {
+    const mls__geometry *g = &k->g;
     mls__weight_slot s = mls__weight_slot_of(k, slot);
     size_t sum = mls__sum_of(k, n, slot), at, row;
+    const uint8_t *image, *error;
+    uint8_t *a, *e;
     (void)count, (void)out;
     if (s.gathered->images && s.gathered->sum != sum) mls__weight_leave(k, slot);
     at = s.gathered->images++, s.gathered->sum = sum;
-    mls__take_image(k, n, &s.fold, k->weight.plain ? s.plain : s.image + at * k->weight.image);
-    if (k->weight.plain) mls__spread_image(k, s.plain, s.image + at * k->weight.image);
-    mls__take_error(k, n, &s.fold, s.error + at * k->weight.error, &row);
+    a = s.image + at * k->weight.image, e = s.error + at * k->weight.error;
+    image = mls__take_image(k, n, &s.fold, k->weight.plain ? s.plain : a);
+    if (k->weight.plain)
+        mls__spread_image(k, image, a);
+    else if (image != a)
+        memcpy(a, image, g->rows * g->cols * g->ci * sizeof(float));
+    error = mls__take_error(k, n, &s.fold, e, &row);
+    if (error != e) memcpy(e, error, g->oh * row);
     if (s.gathered->images == k->weight.gather) mls__weight_leave(k, slot);
 }
 
@@ -3874,6 +3892,225 @@ static void mls__no_leave(const mls_conv_call *k, size_t slot)
     (void)k, (void)slot;
 }
 
+/* ---------------------------------------------------------------------------------- >>groups
+   Groups of channels, each as a convolution of its own: its part of the images and weights, and a
+   method of the rows above. */
+
+static int mls__fits(const mls__method *m, mls_conv_call *k, int k1, int k2);
+static const mls__method *mls__plain_method(int index);
+
+/* The call of a group, without memory; whether a method takes it. */
+static MLS__APART int mls__share_make(const mls_conv_call *k, mls_conv_call *share)
+{
+    static const uint8_t some = 0;
+    const mls__method *m;
+    *share = *k;
+    share->conv.in.c /= k->conv.groups, share->conv.c_out /= k->conv.groups;
+    share->conv.groups = 1;
+    share->g = mls__geometry_make(&share->conv, k->direction);
+    share->images = &some, share->images_step = 0;
+    if (mls__weighted(k)) share->errors = &some, share->errors_step = 0;
+    for (int i = 0; (m = mls__plain_method(i)) != 0; i++) {
+        if (!mls__fits(m, share, k->k[0], k->k[1])) continue;
+        return !share->pairs && share->planes[0] * share->planes[1] == 1;
+    }
+    return 0;
+}
+
+static size_t mls__weights_of(const mls_conv_call *k) /* elements of a group's weights */
+{
+    return k->g.kh * k->g.kw * (k->g.ci / (size_t)k->conv.groups) *
+           (k->g.co / (size_t)k->conv.groups);
+}
+
+/* A thread's room: images and error of all channels, those of a group, outputs of a group; behind it
+   that of the group's call. */
+typedef struct mls__shares_slot {
+    uint8_t *image, *error, *share, *share_error;
+    float *out;
+    mls__folding fold;
+    size_t bytes;
+} mls__shares_slot;
+
+static void mls__shares_slot_at(const mls_conv_call *k, uint8_t *base, mls__shares_slot *s)
+{
+    const mls__geometry *g = &k->g;
+    mls__cursor at = {base, 0};
+    size_t image = mls__image_bytes(g, k->size), weighted = (size_t)mls__weighted(k);
+    size_t error = weighted * mls__align(g->oh * g->ow * g->co * k->size + MLS__SLACK, MLS__ALIGN);
+    size_t groups = (size_t)k->conv.groups;
+    s->image = (uint8_t *)mls__take(&at, k->images ? 0 : image);
+    s->share = (uint8_t *)mls__take(&at, image / groups + 2 * MLS__SLACK);
+    s->error = (uint8_t *)mls__take(&at, k->errors ? 0 : error);
+    s->share_error = (uint8_t *)mls__take(&at, error);
+    s->out = (float *)mls__take(&at, weighted ? 0 : g->oh * g->ow * g->oc / groups * sizeof(float));
+    s->fold = mls__take_folding(k, &at);
+    s->bytes = at.at;
+}
+
+/* The call of a group with its memory. */
+static MLS__APART void mls__share_of(const mls_conv_call *k, size_t group, mls_conv_call *share)
+{
+    mls__shares_slot s;
+    mls__cursor at = {k->shares.room + group * k->shares.each, 0};
+    size_t weights = group * mls__weights_of(k);
+    mls__share_make(k, share);
+    share->method->layout(share, &at);
+    mls__shares_slot_at(k, 0, &s);
+    share->slot = k->slot + s.bytes, share->slot_bytes = k->slot_bytes;
+    if (k->integers) share->integers = k->integers + weights * k->size;
+    if (k->source[0].fp32 && !mls__weighted(k)) share->source[0].fp32 += weights;
+    if (mls__weighted(k)) share->out += weights;
+}
+
+static MLS__APART void mls__shares_layout(mls_conv_call *k, mls__cursor *at)
+{
+    mls__cursor none = {0, 0};
+    size_t groups = (size_t)k->conv.groups, weights = groups * mls__weights_of(k) * k->size;
+    mls__shares_slot s;
+    mls_conv_call share;
+    mls__share_make(k, &share);
+    share.method->layout(&share, &none);
+    mls__shares_slot_at(k, 0, &s);
+    memset(&k->data, 0, sizeof k->data);
+    k->data.together = 1;
+    k->slot_bytes = s.bytes + share.slot_bytes;
+    k->shares.each = none.at;
+    k->shares.room = (uint8_t *)mls__take(at, groups * none.at);
+    if (mls__weighted(k) || k->source[0].fp32 || k->source[0].operand) weights = 0;
+    k->shares.weights = (uint8_t *)mls__take(at, weights);
+}
+
+static MLS__APART void mls__shares_begin(mls_conv_call *k)
+{
+    size_t all = (size_t)k->conv.groups * mls__weights_of(k), rows = SIZE_MAX, words = SIZE_MAX;
+    mls_conv_call share;
+    if (!mls__weighted(k) && !k->source[0].fp32 && !k->integers) {
+        for (size_t i = 0; i < all; i += MLS__AHEAD) {
+            size_t count = mls__least(all - i, MLS__AHEAD);
+            mls__fold_weights(k, k->source[0].tensor, i, count, k->shares.weights + i * k->size);
+        }
+        k->integers = k->shares.weights;
+    }
+    for (size_t group = 0; group < (size_t)k->conv.groups; group++) {
+        mls__share_of(k, group, &share);
+        share.method->begin(&share);
+        rows = mls__least(rows, share.data.rows_fit),
+        words = mls__least(words, share.data.words_fit);
+    }
+    if (!mls__weighted(k)) k->data.rows_fit = rows, k->data.words_fit = words;
+}
+
+/* Channels of a group, of so many pixels in rows. */
+static void mls__share_pixels(const uint8_t *from, size_t row, size_t pixel, size_t rows,
+                              size_t cols, size_t bytes, uint8_t *to)
+{
+    for (size_t y = 0; y < rows; y++, from += row)
+        for (size_t x = 0; x < cols; x++, to += bytes) memcpy(to, from + x * pixel, bytes);
+}
+
+/* Image n of a group, whose part of it is there. */
+static MLS__APART void mls__share_image(const mls_conv_call *k, const mls__shares_slot *s,
+                                        size_t group, size_t n, size_t slot)
+{
+    mls_conv_call share;
+    mls__share_of(k, group, &share);
+    share.images = s->share;
+    share.errors = mls__weighted(k) ? s->share_error : 0;
+    share.errors_row = share.g.ow * share.g.co * k->size;
+    share.method->images(&share, n, 1, slot, s->out);
+    if (mls__weighted(k)) share.method->leave(&share, slot); /* its room is the next group's */
+}
+
+/* The padded image n, of all channels. */
+static const uint8_t *mls__shares_take(const mls_conv_call *k, const mls__shares_slot *s, size_t n)
+{
+    if (k->images) return k->images + n * k->images_step;
+    mls__pad_image(k, n, &s->fold, s->image, 0);
+    return s->image;
+}
+
+static void mls__shares_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                               float *out)
+{
+    const mls__geometry *g = &k->g;
+    size_t groups = (size_t)k->conv.groups, pixel = g->c * k->size, depth = g->oc / groups;
+    const uint8_t *image;
+    mls__shares_slot s;
+    (void)count;
+    mls__shares_slot_at(k, k->slot + slot * k->slot_bytes, &s);
+    image = mls__shares_take(k, &s, n);
+    for (size_t group = 0; group < groups; group++, out += depth) {
+        mls__share_pixels(image + group * (pixel / groups), g->cols * pixel, pixel, g->rows,
+                          g->cols, pixel / groups, s.share);
+        mls__share_image(k, &s, group, n, slot);
+        for (size_t i = 0; i < g->oh * g->ow; i++) {
+            memcpy(out + i * g->oc, s.out + i * depth, depth * sizeof *out);
+        }
+    }
+}
+
+static void mls__shares_weight(const mls_conv_call *k, size_t n, size_t count, size_t slot,
+                               float *out)
+{
+    const mls__geometry *g = &k->g;
+    size_t groups = (size_t)k->conv.groups, pixel = g->c * k->size, row;
+    size_t of = g->co * k->size, bytes = g->oh * g->ow * of / groups;
+    const uint8_t *image, *error;
+    mls__shares_slot s;
+    (void)count, (void)out;
+    mls__shares_slot_at(k, k->slot + slot * k->slot_bytes, &s);
+    image = mls__shares_take(k, &s, n);
+    error = mls__take_error(k, n, &s.fold, s.error, &row);
+    for (size_t group = 0; group < groups; group++) {
+        mls__share_pixels(image + group * (pixel / groups), g->cols * pixel, pixel, g->rows,
+                          g->cols, pixel / groups, s.share);
+        mls__share_pixels(error + group * (of / groups), row, of, g->oh, g->ow, of / groups,
+                          s.share_error);
+        for (size_t i = 0; i < bytes && k->bias && !k->errors; i++) s.share_error[i] ^= 0x80;
+        mls__share_image(k, &s, group, n, slot);
+    }
+}
+
+static void mls__shares_leave(const mls_conv_call *k, size_t slot)
+{
+    mls_conv_call share;
+    mls__share_of(k, 0, &share);
+    share.method->leave(&share, slot);
+}
+
+static void mls__shares_end(const mls_conv_call *k, size_t ky)
+{
+    mls_conv_call share;
+    for (size_t group = 0; group < (size_t)k->conv.groups; group++) {
+        mls__share_of(k, group, &share);
+        share.method->end(&share, ky);
+    }
+}
+
+static MLS__APART int mls__fits_shares(mls_conv_call *k, int kind)
+{
+    mls_conv_call share;
+    if (k->conv.groups == 1 || !mls__share_make(k, &share) || share.method->kind != kind) return 0;
+    k->size = share.size, k->bias = share.bias, k->segment = share.segment, k->pairs = 0;
+    k->fold = share.fold, k->units = share.units;
+    k->planes[0] = k->planes[1] = 1, k->bits[0] = k->bits[1] = 0;
+    return 1;
+}
+
+static int mls__fits_shares8(mls_conv_call *k)
+{
+    return mls__fits_shares(k, MLS__S8);
+}
+static int mls__fits_shares16(mls_conv_call *k)
+{
+    return mls__fits_shares(k, MLS__S16);
+}
+static int mls__fits_shares_fp32(mls_conv_call *k)
+{
+    return mls__fits_shares(k, MLS__F32);
+}
+
 static void mls__reference_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
                                   float *out)
 {
@@ -3986,6 +4223,18 @@ static const mls__method mls__methods[] = {
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
     {"int16 in planes", 1, 0, MLS__S16, mls__fits_planes,
      mls__weight_layout, mls__weight_begin, mls__weight_images, mls__weight_leave, mls__weight_end},
+    {"int8, group by group", 0, 1, MLS__S8, mls__fits_shares8,
+     mls__shares_layout, mls__shares_begin, mls__shares_images, mls__shares_leave, 0},
+    {"int8, group by group", 1, 1, MLS__S8, mls__fits_shares8,
+     mls__shares_layout, mls__shares_begin, mls__shares_weight, mls__shares_leave, mls__shares_end},
+    {"int16, group by group", 0, 1, MLS__S16, mls__fits_shares16,
+     mls__shares_layout, mls__shares_begin, mls__shares_images, mls__shares_leave, 0},
+    {"int16, group by group", 1, 1, MLS__S16, mls__fits_shares16,
+     mls__shares_layout, mls__shares_begin, mls__shares_weight, mls__shares_leave, mls__shares_end},
+    {"fp32, group by group", 0, 1, MLS__F32, mls__fits_shares_fp32,
+     mls__shares_layout, mls__shares_begin, mls__shares_images, mls__shares_leave, 0},
+    {"fp32, group by group", 1, 1, MLS__F32, mls__fits_shares_fp32,
+     mls__shares_layout, mls__shares_begin, mls__shares_weight, mls__shares_leave, mls__shares_end},
     {"fp32 by the reference", -1, 1, MLS__F32, mls__fits_any_fp32,
      mls__plain_layout, mls__plain_begin, mls__plain_images, mls__no_leave, mls__plain_end},
     {"the reference", -1, 1, MLS__F32, mls__fits_always,
@@ -3996,6 +4245,15 @@ enum {
     MLS__METHODS = sizeof mls__methods / sizeof mls__methods[0],
     MLS__REFERENCE = MLS__METHODS - 1
 };
+
+/* Those for one group; null at the end. */
+static const mls__method *mls__plain_method(int index)
+{
+    for (int i = 0; i < MLS__METHODS; i++) {
+        if (!mls__methods[i].grouped && index-- == 0) return &mls__methods[i];
+    }
+    return 0;
+}
 
 /* Sets what does not depend on the operands. */
 static void mls__call_make(mls_conv_call *k, const mls_conv *conv, mls_direction direction,
@@ -4415,7 +4673,6 @@ static size_t mls__operand_make(mls_operand *o, const mls_conv *conv, mls_role r
     if (!conv || (unsigned)role > MLS_ERROR || (bits != 8 && bits != 16)) return 0;
     if (mls_conv_wrong(conv) || !mls_operand_bits(format)) return 0;
     o->conv = mls__conv_defaults(conv);
-    if (o->conv.groups > 1 && !mls__depthwise(&o->conv)) return 0;
     o->role = role, o->bits = bits, o->kernel = mls__unit();
     o->tensor.format = format;
     if (!mls_tensor_size(format, mls__role_shape(&o->conv, role))) return 0;

@@ -203,7 +203,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     most = bits[0] > bits[1] ? bits[0] : bits[1];
     if (!bits[0] || !bits[1]) most = 0;
-    if (what & 16) most = 0;
     if (most && what & 1) most = 16;
     if (what & 2) check_tensors(&j, most, seed, 0);
     if (what & 4 && mls_quantize(&j.t[0], j.x[0], seed) == MLS_OK &&
