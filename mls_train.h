@@ -396,7 +396,8 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net);
    foreign, another network or another note size; net->text says which and where) the network stays as
    it was. Formats, batch, momentum and epsilon of batch norm are the caller's, and may differ from the
    file's. note may be null, with size 0: then it is not wanted. Saving in the middle of an accumulated
-   gradient is an error (STATE). Written is format 2; format 1 is read, too. */
+   gradient is an error (STATE). Written is format 2; format 1 is read, too. The size depends on the formats
+   at hand. */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
                                             void *to, size_t size);
