@@ -13,7 +13,7 @@ BUILD    ?= build
 ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
 HEADERS  = mls.h mls_conv.h mls_train.h
-TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_conv_shapes $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/test_formats $(BUILD)/test_norm $(BUILD)/test_misuse $(BUILD)/golden
+TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_conv_shapes $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/test_formats $(BUILD)/test_misuse $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
 PROGRAMS = $(BUILD)/cifar10 $(BUILD)/custom_layer
 

@@ -41,7 +41,7 @@ for program in cifar10 bench_conv bench_quantize bench_train golden; do
     says 2 'auto scalar' "$program" --kernel foo
     says 2 '--quite-another.*--help' "$program" --quite-another
 done
-for program in test_mls test_conv test_train test_formats test_norm test_misuse; do
+for program in test_mls test_conv test_train test_formats test_misuse; do
     says 0 'usage' "$program" --help
     says 2 '--quite-another.*--help' "$program" --quite-another
 done

@@ -34,7 +34,6 @@ run 'shapes of convolutions' "$BUILD/test_conv_shapes"
 run 'mls_train.h' "$BUILD/test_train"
 run 'formats' "$BUILD/test_formats"
 run 'wrong calls' "$BUILD/test_misuse"
-run 'L1 norm' "$BUILD/test_norm"
 run 'pictures' "$BUILD/test_pictures"
 run 'golden digests' "$BUILD/golden"
 run 'cifar10' tests/cifar10.sh

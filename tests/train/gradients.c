@@ -153,8 +153,9 @@ static void gradients_of_layers(void)
         "i6 7 2|c0 6 3 1 1 1|d1 4 3 2 1 1 1 1 2 1 0 1 1|n2|l3 4|z4", /* groups */
         "i6 9 2|c0 3 3 1 1 1|d1 4 3 3 1 2 2 3 1 2 3 1 2|d2 3 1 3 2 1|l3 4|z4",
         "i7 6 2|c0 6 3 1 1 1|d1 9 2 3 3 1 2 1 3 0 1 2 0|r2|l3 4|z4",
-        "i6 6 2|c0 4 1 1 0|n1|r2|c3 12 1 1 0|n4|r5|d6 12 3 3 1 1 1 1 12 1 1 1 1|n7|r8|c9 4 1 1 0|"
-        "n10|a3 11|g12|l13 4|z14", /* expand, depthwise, project, add */
+        /* expand, depthwise, project, add */
+        ("i6 6 2|c0 4 1 1 0|n1|r2|c3 12 1 1 0|n4|r5|d6 12 3 3 1 1 1 1 12 1 1 1 1|n7|r8|c9 4 1 1 0|"
+         "n10|a3 11|g12|l13 4|z14"),
     };
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
         if (T_SLOW && i % 2) continue;

@@ -1,9 +1,5 @@
 /* The L1 norm is what its prototype says, forward and in evaluation; its gradient is that of the loss;
    and there is one answer for all kernels and thread counts, and through a checkpoint. */
-#define MLS_IMPLEMENTATION
-#include "../mls_train.h"
-#include "t.h"
-#include <math.h>
 
 enum {
     IMAGES = 6,
@@ -146,7 +142,7 @@ static void gradient_of(int32_t layer, int second)
     T_CHECK(most > 1e-3 && worst < 0.02 * most);
 }
 
-static void gradient(void)
+static void gradient_of_the_norm(void)
 {
     gradient_of(1, 0);
     gradient_of(2, 0);
@@ -197,5 +193,6 @@ static void constant_channel(void)
     for (int i = 0; i < IMAGES * CLASSES; i++) T_CHECK(isfinite(mls_net_logits(&net)[i]));
 }
 
-T_MAIN(T_TEST(forward_and_evaluation), T_TEST(gradient), T_TEST(norm_has_one_answer),
-       T_TEST(constant_channel))
+#define NORM_TESTS                                                                             \
+    T_TEST(forward_and_evaluation), T_TEST(gradient_of_the_norm), T_TEST(norm_has_one_answer), \
+        T_TEST(constant_channel)
