@@ -1835,8 +1835,9 @@ static const int mls__partners[6] = {MLS__A, MLS__W,           MLS__W_IN_DATA,
                                      MLS__E, MLS__E_IN_WEIGHT, MLS__A_IN_WEIGHT};
 
 /* When a convolution does a step: it quantizes its weights, its activation (and no convolution did so
-   before), its error, in either product; its weights for backward-data; their codes can be written by threads, as no two images share a byte or a vector,
-   or cannot; its gradient of the weights is one of integers, or of floats, which blocks of images sum. */
+   before), its error, for either product, its weights for backward-data; the codes of its activation or
+   error can be written by threads, as no two images share a byte or a vector, or cannot; its gradient of
+   the weights is one of integers, or of floats, which blocks of images sum. */
 enum {
     MLS__IF_LOW_W = 1 << 8,
     MLS__IF_LOW_A = 1 << 9,
