@@ -73,6 +73,9 @@ stops() {
     refused 'no run' 'there is no run in empty' --resume empty
     cp run/last.mlsck empty
     refused 'no config.json' 'try --resume empty/last.mlsck' --resume empty
+    echo '{ "program": "cifar10",' >empty/config.json
+    refused 'a damaged config.json' 'config.json is damaged.* try --resume empty/last.mlsck' --resume empty
+    rm empty/config.json
     runs 'only the checkpoint was kept' --resume empty/last.mlsck
     runs 'and in its folder' --resume empty/last.mlsck --out empty
 
