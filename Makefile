@@ -15,7 +15,7 @@ ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 HEADERS  = mls.h mls_conv.h mls_train.h
 TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_conv_shapes $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/test_formats $(BUILD)/test_misuse $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
-PROGRAMS = $(BUILD)/cifar10 $(BUILD)/custom_layer
+PROGRAMS = $(BUILD)/mls $(BUILD)/cifar10 $(BUILD)/custom_layer
 
 # Waiting threads sleep: two hardware threads often share one core.
 export OMP_WAIT_POLICY ?= passive
@@ -47,8 +47,8 @@ setup-test: setup
 
 .PHONY: run
 run: setup
-	@$(MAKE) --no-print-directory $(BUILD)/cifar10
-	@$(BUILD)/cifar10 --model resnet20 --format 2,1:nc:2,0 --beside fp32 $(RUN)
+	@$(MAKE) --no-print-directory $(BUILD)/mls
+	@$(BUILD)/mls train --model resnet20 --format 2,1:nc:2,0 --beside fp32 $(RUN)
 
 # What `make run` trains; RUN= on the command line replaces it.
 RUN ?= --limit 1600 --test-limit 500 --epochs 8 --batch 64 --schedule cosine --lr 0.1
@@ -101,11 +101,15 @@ bench-conv: setup
 
 .PHONY: cifar10
 cifar10: setup
-	@$(MAKE) --no-print-directory $(BUILD)/cifar10
+	@$(MAKE) --no-print-directory $(BUILD)/mls
 	@scripts/cifar10.sh data
-	@echo 'train on it with: $(BUILD)/cifar10 --data data --epochs 160 --out run'
+	@echo 'train on it with: $(BUILD)/mls train --data data --epochs 160 --out run'
 
-$(BUILD)/cifar10: examples/cifar10.c examples/pictures.h $(HEADERS)
+$(BUILD)/mls: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h $(HEADERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(ALL_C) -DMLS_PLOT_GP='"$(CURDIR)/examples/mls/plot.gp"' $< -o $@ -lm
+
+$(BUILD)/cifar10: examples/cifar10.c examples/models.h examples/pictures.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
@@ -132,7 +136,7 @@ $(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
-$(BUILD)/bench_train: examples/cifar10.c examples/pictures.h
+$(BUILD)/bench_train: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h
 
 $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.c bench/peers/onednn.h $(HEADERS)
 	@mkdir -p $(BUILD)
@@ -140,7 +144,7 @@ $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.
 
 .PHONY: format install clean
 format:
-	clang-format -i $(HEADERS) examples/*.[ch] bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
+	clang-format -i $(HEADERS) examples/*.[ch] examples/mls/*.[ch] bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
 
 PREFIX ?= /usr/local
 VERSION = $(shell sed -n 's/.*MLS_VERSION_STRING "\(.*\)"/\1/p' mls.h)

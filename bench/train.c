@@ -4,8 +4,8 @@
 
    Each round trains one step of every format on the same pictures; the ratio is the median over the
    rounds of fp32's time to the format's. */
-#define main cifar10_main /* the networks are the example's own */
-#include "examples/cifar10.c"
+#define main mls_main /* the networks are those of the program */
+#include "examples/mls/mls.c"
 #undef main
 #include "bench/bench.h"
 
@@ -14,7 +14,7 @@ int main(int count, char **words)
     static const char *const specs[] = {"fp32",       "2,1:nc:2,0", "2,1:nc:3,1",
                                         "2,4:nc:3,1", "0,4:none",   "paper-2,1"};
     static const bench_word known[] = {
-        {"--model NAME", "as cifar10 has them (resnet20)"},
+        {"--model NAME", "as mls train has them (resnet20)"},
         {"--batch N", "pictures of a step (128)"},
         {"--kernel NAME", "one of those that are here (auto)"},
         {"--threads N", "OpenMP threads (all processors)"},
@@ -37,7 +37,7 @@ int main(int count, char **words)
     omp_set_num_threads(bench_number(count, words, "--threads", omp_get_max_threads()));
 #endif
     bench_kernel(bench_option(count, words, "--kernel", "auto"));
-    if (!parse_model(&j.model, &j.o, &f) || !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
+    if (!model_resnet_named(&j.model, j.o.model, (int32_t)j.o.width) || !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
         !load_synthetic(&j.test, j.o.batch, 1, &f) ||
         mls_data_normalise(&j.train, &j.augment) != MLS_OK) {
         fprintf(stderr, "bench_train: %s\n", f.text);

@@ -24,7 +24,7 @@ fi
 if [ ! -f "$archive" ]; then
     echo "cannot fetch CIFAR-10: no network, or neither curl nor wget." >&2
     echo "Bring $url here as $archive and try again," >&2
-    echo "or train on your own pictures: cifar10 --data DIR with train/CLASS/*.jpg, test/CLASS/*.jpg." >&2
+    echo "or train on your own pictures: mls train --data DIR with train/CLASS/*.jpg, test/CLASS/*.jpg." >&2
     exit 1
 fi
 if ! echo "$sum  $archive" | sha256sum -c --status -; then

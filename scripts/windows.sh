@@ -78,7 +78,7 @@ program() {
     check "$name builds" $cc -O2 $flags "$@" "$source" -o "$build/$name.exe" -lm
 }
 for test in test_mls test_conv test_train test_formats test_misuse golden; do program $test tests/$test.c; done
-for example in cifar10 own_data custom_layer; do program $example examples/$example.c; done
+for example in cifar10 own_data custom_layer mls/mls; do program "${example#*/}" "examples/$example.c"; done
 # what a compiler gives that is not known to have patched AVX
 program golden_sse tests/golden.c -UMLS_WIN64_AVX
 
@@ -97,14 +97,14 @@ options="--model resnet8 --width 8 --limit 48 --test-limit 24 --batch 16 --epoch
 digest() { tail -n 1 "$build/log" | tr -d '\r' | sed 's/.*digest=\([0-9a-f]*\).*/\1/'; }
 lines() { grep -c '"epoch"' runs/part/log.jsonl 2>/dev/null; }
 # shellcheck disable=SC2086
-second() { ! wine cifar10.exe $options --out 'runs\part' && grep -q 'another run is at work' "$build/log"; }
+second() { ! wine mls.exe train $options --out 'runs\part' && grep -q 'another run is at work' "$build/log"; }
 whole() { [ -s runs/part/last.mlsck ] && ! ls runs/part/*.tmp; }
 # shellcheck disable=SC2086
 {
-    ${CC:-cc} -std=c11 -O2 -DNO_PICTURES -I../.. ../../examples/cifar10.c -o native -lm
-    check 'cifar10 here' ./native $options
+    ${CC:-cc} -std=c11 -O2 -DNO_PICTURES -I../.. ../../examples/mls/mls.c -o native -lm
+    check 'mls here' ./native train $options
     here=$(digest)
-    wine cifar10.exe $options --out 'runs\part' >part.out 2>&1 </dev/null &
+    wine mls.exe train $options --out 'runs\part' >part.out 2>&1 </dev/null &
     pid=$!
     waited=0
     until [ "$(lines)" -gt 1 ] || [ $waited -ge 600 ]; do
@@ -118,11 +118,11 @@ whole() { [ -s runs/part/last.mlsck ] && ! ls runs/part/*.tmp; }
     killed=$(lines)
     check 'killed in the middle' [ "$killed" -gt 1 -a "$killed" -lt "$epochs" ]
     check 'its checkpoint' [ -s runs/part/last.mlsck ]
-    check 'resumed' wine cifar10.exe --resume 'runs\part'
+    check 'resumed' wine mls.exe train --resume 'runs\part'
     check 'the same digest' [ "$(digest)" = "$here" ]
     check 'a whole log' [ "$(lines)" = "$epochs" ]
     check 'no temporary file' whole
-    check 'tested' wine cifar10.exe --eval 'runs\part\best.mlsck'
+    check 'tested' wine mls.exe test 'runs\part\best.mlsck'
 }
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

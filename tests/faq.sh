@@ -57,13 +57,13 @@ words() { grep -o -w -E -e "$1" "$2" | sort -u; }
 # shellcheck disable=SC2016 # nothing is to expand
 grep -o -e '`[^`]*`' $page | tr -d '`' >"$work/words"
 cat "$work"/block* >>"$work/words"
-"$programs/cifar10" --help >"$work/help" 2>&1
+"$programs/mls" help train >"$work/help" 2>&1
 for option in $(words '--[a-z][a-z-]*' "$work/words"); do
     grep -q -e "  $option\\b" -e ", $option\\b" "$work/help"
-    ok $? "$option is no option of cifar10"
+    ok $? "$option is no option of mls train"
 done
 for name in $(words '(mls|MLS)_[A-Za-z0-9_]+' "$work/words"); do
-    grep -q -w "$name" mls.h mls_conv.h mls_train.h examples/cifar10.c
+    grep -q -w "$name" mls.h mls_conv.h mls_train.h examples/cifar10.c examples/mls/*.[ch]
     ok $? "$name is in no header"
 done
 for file in $(words '(tests|scripts|examples|docs)/[a-z0-9_]+\.[a-z]+' $page); do

@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$(pwd)
 count=${1:-20} seed=${SEED:-1} jobs=${JOBS:-2} endian=${ENDIAN:-}
-program=$(cd "${BUILD:-build}" && pwd)/cifar10
+program=$(cd "${BUILD:-build}" && pwd)/mls
 [ -x "$program" ] || {
     echo "kill.sh: $program is not there: make build" >&2
     exit 2
@@ -24,15 +24,15 @@ trap 'exit 143' TERM
 cd "$dir" || exit 1
 export OMP_WAIT_POLICY=passive
 
-here=../cifar10
+here=../mls
 there="$(command -v qemu-s390x-static) ../s390x"
 strace=$(command -v strace)
-ln -s "$program" cifar10
+ln -s "$program" mls
 # Half a second, with a checkpoint or two for each epoch; the scalar kernel takes thirty times as long
 long='--model resnet8 --width 4 --limit 8 --test-limit 2 --batch 4 --epochs 16'
 # An emulator takes seconds for an epoch
 short='--model resnet8 --width 2 --limit 8 --test-limit 2 --batch 4 --epochs 6'
-kernels=$("$program" --kernel none 2>&1 | sed 's/.* auto //')
+kernels=$("$program" train --kernel none 2>&1 | sed 's/.* auto //')
 
 # draw RANGE: drawn is 0 .. RANGE - 1. Every trial starts a sequence of its own.
 draw() {
@@ -56,7 +56,7 @@ train() {
     machine=$1
     shift
     # shellcheck disable=SC2086 # a command and its arguments
-    exec env PATH=/ $machine "$@" --out run >out 2>err </dev/null
+    exec env PATH=/ $machine train "$@" --out run >out 2>err </dev/null
 }
 
 # other_way: how is a kernel of this machine and another number of threads than the last time.
@@ -100,7 +100,7 @@ strike() {
 
 # A write has begun, or all is over.
 writing() {
-    [ -f run/last.mlsck.tmp ] || [ -f run/best.mlsck.tmp ] || [ -f run/plot.gp ]
+    [ -f run/last.mlsck.tmp ] || [ -f run/best.mlsck.tmp ] || [ -f run/runs.csv ]
 }
 
 # killed: starts a run and kills it; of all, a quarter while they resume, a third in a write.
@@ -154,7 +154,7 @@ trial() {
     logged=$(grep -c '}$' run/log.jsonl 2>/dev/null)
     before=$threads bad='' saved=unsaved
     if [ -f run/best.mlsck ]; then
-        "$here" --eval run/best.mlsck >out 2>err || bad=' best.mlsck-damaged'
+        "$here" test run/best.mlsck >out 2>err || bad=' best.mlsck-damaged'
     fi
     [ ! -f run/last.mlsck ] || saved=saved
     go_on
@@ -235,7 +235,7 @@ each_call() {
             signal=KILL:137 | error=*:0) ;;
             error=*:127) continue ;; # not this program, but its loading
             error=*:2)
-                [ "$(grep -c '^cifar10: ' err)" = 1 ] || bad=' complaint'
+                [ "$(grep -c '^mls: ' err)" = 1 ] || bad=' complaint'
                 [ -z "$(find run -name '*.tmp' 2>/dev/null)" ] || bad="$bad temporary-file"
                 ;;
             *) bad=" exit-status-$code" ;;
@@ -258,7 +258,7 @@ whole() {
     name=$1
     shift
     begin=$(date +%s%N)
-    (train ./cifar10 "$@") || {
+    (train ./mls "$@") || {
         failed "a run without kills: exit status $?"
         exit 1
     }
@@ -274,13 +274,13 @@ stopped() {
     shift 2
     until [ -d "$name" ]; do
         rm -rf run
-        train ./cifar10 "$@" &
+        train ./mls "$@" &
         pid=$!
         until [ "$(grep -c . run/log.jsonl 2>/dev/null)" = "$epochs" ] ||
-            [ -f run/plot.gp ]; do :; done
+            [ -f run/runs.csv ]; do :; done
         kill -TERM $pid
         wait $pid
-        [ -f run/plot.gp ] || mv run "$name"
+        [ -f run/runs.csv ] || mv run "$name"
     done
 }
 
@@ -315,7 +315,7 @@ if [ "$endian" != 0 ] && command -v qemu-s390x-static >/dev/null &&
     seams=2
     # static OpenMP programs call dlopen, which the linker does not like
     (cd "$root" && s390x-linux-gnu-gcc -std=gnu11 -O2 -DNO_PICTURES -fopenmp -static -I. \
-        examples/cifar10.c -o "$dir/s390x" -lm 2>"$dir/err") || failed 'the big-endian program'
+        examples/mls/mls.c -o "$dir/s390x" -lm 2>"$dir/err") || failed 'the big-endian program'
     (mkdir seam1 && cd seam1 && seam 1 "$here" "$there") >seam1.txt &
     workers=$!
     (mkdir seam2 && cd seam2 && seam 2 "$there" "$here") >seam2.txt

@@ -2,7 +2,7 @@
 # program.sh - what the tests of the example program share; each sources it from the repository's root.
 # BUILD is where the program was built. The current folder is then an empty one.
 set -u
-program=$(cd "${BUILD:-build}" && pwd)/cifar10
+program=$(cd "${BUILD:-build}" && pwd)/mls
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -12,6 +12,14 @@ net='--model resnet8 --width 8 --limit 48 --test-limit 24 --batch 16'
 # shellcheck disable=SC2034 # the tests use it
 tiny="$net --epochs 2"
 export OMP_WAIT_POLICY=passive
+
+# mls [COMMAND] OPTIONS...: the program; without a command it trains.
+mls() {
+    case ${1-} in
+    train | test | plan | help) "$program" "$@" ;;
+    *) "$program" train "$@" ;;
+    esac
+}
 
 # ok STATUS NAME: one test, with what the program said last if it failed.
 ok() {
@@ -28,8 +36,7 @@ ok() {
 runs() {
     name=$1
     shift
-    # shellcheck disable=SC2086
-    "$program" "$@" >out 2>err </dev/null
+    mls "$@" >out 2>err </dev/null
     code=$?
     [ "$code" = 0 ] && tail -n 1 out |
         grep -Eq '^result test_accuracy=[0-9.]+ (train|test)_loss=[0-9.]+ images_per_second=[0-9.]+ digest=[0-9a-f]{16}'
@@ -43,10 +50,10 @@ digest() { tail -n 1 out | sed 's/.*digest=\([0-9a-f]*\).*/\1/'; }
 refused() {
     name=$1 text=$2
     shift 2
-    "$program" "$@" >out 2>err </dev/null
+    mls "$@" >out 2>err </dev/null
     code=$?
-    [ "$code" = 2 ] && [ ! -s out ] && [ "$(grep -c '^cifar10: ' err)" = 1 ] &&
-        tail -n 1 err | grep -q "^cifar10: .*$text"
+    [ "$code" = 2 ] && [ ! -s out ] && [ "$(grep -c '^mls: ' err)" = 1 ] &&
+        tail -n 1 err | grep -q "^mls: .*$text"
     ok $? "$name (exit $code)"
 }
 
@@ -56,8 +63,8 @@ broken() {
     shift 2
     "$@" >out 2>err </dev/null
     code=$?
-    [ "$code" = 2 ] && [ "$(grep -c '^cifar10: ' err)" = 1 ] &&
-        tail -n 1 err | grep -q "^cifar10: .*$text"
+    [ "$code" = 2 ] && [ "$(grep -c '^mls: ' err)" = 1 ] &&
+        tail -n 1 err | grep -q "^mls: .*$text"
     ok $? "$name (exit $code)"
 }
 
@@ -72,6 +79,7 @@ env --default-signal=HUP true 2>/dev/null && plain='env --default-signal=HUP'
 
 # starts OPTIONS...: in the background, as process pid; it says things in long.out and long.err.
 starts() {
+    case $1 in -*) set -- train "$@" ;; esac
     $plain "$program" "$@" >long.out 2>long.err </dev/null &
     pid=$!
 }

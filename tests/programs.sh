@@ -33,10 +33,24 @@ says() {
     ok $? "$program $* (exit $code)"
 }
 
-for program in cifar10 bench_conv bench_quantize bench_train golden; do
+for command in train test plan; do
+    says 0 '--kernel' mls help $command
+    ! awk 'length > 80' "$work/out" | grep -q .
+    ok $? "mls help $command fits 80 columns"
+    says 0 '--kernel' mls $command --help
+done
+for help in help --help -h; do says 0 'mls test' mls $help; done
+says 0 'mls test' mls
+says 2 'did you mean train' mls trian
+says 2 'unknown command' mls predictions
+says 2 'after a command' mls --data x
+says 2 'auto scalar' mls train --kernel foo
+says 2 '--quite-another.*--help' mls train --quite-another
+for program in cifar10 golden bench_conv bench_quantize bench_train; do says 0 '--' "$program" --help; done
+for program in bench_conv bench_quantize bench_train golden; do
     says 0 '--kernel' "$program" -h
     says 0 '--kernel' "$program" --help
-    [ "$program" = cifar10 ] || ! awk 'length > 80' "$work/out" | grep -q .
+    ! awk 'length > 80' "$work/out" | grep -q .
     ok $? "$program --help fits 80 columns"
     says 2 'auto scalar' "$program" --kernel foo
     says 2 '--quite-another.*--help' "$program" --quite-another
@@ -54,7 +68,7 @@ make_does() {
     ok $? "make $1"
 }
 for target in '' all build; do
-    make_does "$target" 'examples/cifar10.c'
+    make_does "$target" 'examples/mls/mls.c'
     ! grep -q tests/run.sh "$work/out"
     ok $? "make $target does not test"
 done

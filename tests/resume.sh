@@ -1,5 +1,5 @@
 #!/bin/sh
-# resume.sh - checkpoints and folders of the example program know what they are: --eval and --resume need
+# resume.sh - checkpoints and folders of the example program know what they are: mls test and mls train --resume need
 # no other option, what contradicts them is refused by name, several runs go on where they were, and
 # nothing of another run is overwritten. From the repository's root; see program.sh.
 set -u
@@ -28,31 +28,31 @@ stops() {
 
 # shellcheck disable=SC2086 # options are words
 {
-    # --eval needs nothing
+    # A test needs nothing
     runs 'a run' $net --epochs 3 --seed 7 --out run
     whole=$(digest)
-    runs 'eval' --eval run/last.mlsck
+    runs 'eval' test run/last.mlsck
     [ "$(digest)" = "$whole" ] && tail -n 1 out | grep -q ' seed=7$' && ! grep -q train_loss out
     ok $? 'eval: that network, its seed, no training loss'
     tested=$(tail -n 1 run/log.jsonl | sed 's/.*"test_accuracy":\([0-9.]*\)..,.*/\1/')
     for batch in 1 2 8 32 128; do
-        runs "eval, batch $batch" --eval run/last.mlsck --batch $batch
+        runs "eval, batch $batch" test run/last.mlsck --batch $batch
         grep -q "^result test_accuracy=$tested " out
         ok $? "eval, batch $batch: the accuracy of the log"
     done
-    runs 'eval of other pictures' --eval run/last.mlsck --test-limit 100
+    runs 'eval of other pictures' test run/last.mlsck --test-limit 100
     grep -q 'of the 100 test pictures of synthetic' out
     ok $? 'eval says what it tested on'
-    runs 'eval in another format' --eval run/last.mlsck --test-format fp32
+    runs 'eval in another format' test run/last.mlsck --test-format fp32
     tail -n 1 out | grep -q 'format=fp32' && grep -q 'trained in 2,1:nc:2,0' out && grep -q 'tested in fp32' out
     ok $? 'eval says in what format'
-    runs 'eval with what it knows' --eval run/last.mlsck $net --epochs 3 --seed 7 --format 2,1:nc:2,0:fit --lr 1e-1
+    runs 'eval with what it knows' test run/last.mlsck $net --epochs 3 --seed 7 --format 2,1:nc:2,0:fit --lr 1e-1
 
     # What contradicts the file is refused: the option, its value there, and here
     contradicts() {
         refused "$1" "run/last.mlsck: was made with $2 $3, not $4" "$1" run/last.mlsck "$2" "$4"
     }
-    for job in --eval --resume; do
+    for job in test --resume; do
         contradicts $job --width 8 16
         contradicts $job --model resnet8 resnet14
         contradicts $job --format 2,1:nc:2,0 2,4
@@ -66,8 +66,8 @@ stops() {
     done
     contradicts --resume --batch 16 8
     contradicts --resume --test-limit 24 25
-    refused 'eval keeps nothing' 'no --out' --eval run/last.mlsck --out other
-    refused 'eval of a folder' 'run/best.mlsck' --eval run
+    refused 'eval keeps nothing' '--out is not for this command' test run/last.mlsck --out other
+    refused 'eval of a folder' 'run/best.mlsck' test run
     refused 'no folder' nowhere --resume nowhere
     mkdir empty
     refused 'no run' 'there is no run in empty' --resume empty
@@ -84,18 +84,18 @@ stops() {
     runs 'pictures' $net --epochs 4 --data pictures --out named
     grep -q '"class_0": "dark"' named/config.json && grep -q '"class_1": "light"' named/config.json
     ok $? 'config.json has the names of the classes'
-    runs 'eval of pictures' --eval named/last.mlsck
+    runs 'eval of pictures' test named/last.mlsck
     mv pictures/test/dark pictures/test/zzz
-    refused 'another name' "has a class 'dark', --data pictures has 'zzz' instead" --eval named/last.mlsck
+    refused 'another name' "has a class 'dark', --data pictures has 'zzz' instead" test named/last.mlsck
     mv pictures/test/light pictures/test/dark
     mv pictures/test/zzz pictures/test/light
-    runs 'the names swapped: that cannot be seen' --eval named/last.mlsck
+    runs 'the names swapped: that cannot be seen' test named/last.mlsck
     mv pictures/test/light dark
-    refused 'a class is missing' "has a class 'light', --data pictures has none" --eval named/last.mlsck
+    refused 'a class is missing' "has a class 'light', --data pictures has none" test named/last.mlsck
     mv pictures/test/dark pictures/test/light
     mv dark pictures/test/dark
     cp -r pictures/test/dark pictures/test/more
-    refused 'a class too many' "has no class 'more', --data pictures has one" --eval named/last.mlsck
+    refused 'a class too many' "has no class 'more', --data pictures has one" test named/last.mlsck
     rm -r pictures/test/more
     for part in train test; do mv pictures/$part/dark pictures/$part/zzz; done
     refused 'resume with another name' "class 'dark', --data pictures has 'zzz'" --resume named
@@ -103,12 +103,12 @@ stops() {
     mv pictures moved
     refused 'the pictures are elsewhere' 'pictures: No such file.*(so says named/config.json; --data can' --resume named
     runs 'and that is where' --resume named --data moved
-    runs 'eval, too' --eval named/last.mlsck --data moved
+    runs 'eval, too' test named/last.mlsck --data moved
     # Not UTF-8 to its end; a line break in a name is refused by the loader
     odd=$(printf 'we"ird\\na me \303\274 \377\355\240\200')
     for part in train test; do mv moved/$part/light "moved/$part/$odd"; done
     runs 'an odd name' $net --epochs 2 --data moved --out odd
-    runs 'eval of an odd name' --eval odd/last.mlsck
+    runs 'eval of an odd name' test odd/last.mlsck
     runs 'resume with an odd name' --resume odd
     ! command -v python3 >/dev/null || python3 -c 'import json; print(len(json.load(open("odd/config.json"))))' >out 2>err
     ok $? 'config.json is JSON'
@@ -170,7 +170,7 @@ stops() {
     runs 'several runs' $study --out "all of them"
     whole=$(digest)
     stops INT 'so far/seed3/log.jsonl' $study --out 'so far'
-    advice=$(sed -n 's/^cifar10: interrupted .*; go on with //p' long.err)
+    advice=$(sed -n 's/^mls: interrupted .*; go on with //p' long.err)
     cp 'so far/seed2/last.mlsck' second.mlsck
     cp -r 'so far' kept
     cp -r 'so far' alone
@@ -203,7 +203,7 @@ stops() {
 
     # Of the version before: neither names nor data nor limits are in it
     old=$here/vectors/format1.mlsck
-    runs 'eval of format 1' --eval "$old" --test-limit 10
+    runs 'eval of format 1' test "$old" --test-limit 10
     [ "$(digest)" = ed2f9902e189dba9 ] && tail -n 1 out | grep -q 'format=2,1:nc:2,0 seed=1$'
     ok $? 'eval of format 1: what it was'
     runs 'resume format 1' --resume "$old" --limit 8 --test-limit 10 --out old

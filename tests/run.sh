@@ -36,7 +36,7 @@ run 'formats' "$BUILD/test_formats"
 run 'wrong calls' "$BUILD/test_misuse"
 run 'pictures' "$BUILD/test_pictures"
 run 'golden digests' "$BUILD/golden"
-run 'cifar10' tests/cifar10.sh
+run 'mls' tests/mls.sh
 run 'data' tests/data.sh
 run 'resume' tests/resume.sh
 run 'signals and locks' tests/signals.sh

@@ -17,7 +17,7 @@ stops() {
     until_there run/log.jsonl
     for signal in "$@"; do kill -s "$signal" "$pid" 2>/dev/null; done
     ends
-    [ "$code" = 1 ] && [ -s run/last.mlsck ] && tail -n 1 long.err | grep -q '^cifar10: interrupted in epoch .*--resume'
+    [ "$code" = 1 ] && [ -s run/last.mlsck ] && tail -n 1 long.err | grep -q '^mls: interrupted in epoch .*--resume'
     ok $? "$name (exit $code)"
 }
 
@@ -43,7 +43,7 @@ stops 'no processor time left' XCPU XCPU
 # shellcheck disable=SC2086 # options are words
 {
     # a lost connection is none of nohup's business
-    (trap '' HUP && exec "$program" $net --epochs 40 --out nohup) >out 2>err </dev/null &
+    (trap '' HUP && exec "$program" train $net --epochs 40 --out nohup) >out 2>err </dev/null &
     pid=$!
     until_there nohup/log.jsonl
     kill -s HUP $pid
@@ -52,7 +52,7 @@ stops 'no processor time left' XCPU XCPU
     ok $? "nohup (exit $code)"
 
     # the reader of the output goes away
-    "$program" $net --epochs 40 --out pipe 2>err | head -n 1 >out
+    "$program" train $net --epochs 40 --out pipe 2>err | head -n 1 >out
     [ "$(grep -c epoch pipe/log.jsonl)" = 40 ] && [ -s pipe/last.mlsck ]
     ok $? 'a closed pipe'
 
@@ -60,8 +60,7 @@ stops 'no processor time left' XCPU XCPU
     many='--model resnet8 --width 4 --limit 60000 --test-limit 24'
     at_once 'Ctrl-C while pictures load' INT $many --batch 4
     at_once 'TERM while pictures load' TERM $many --batch 4
-    at_once 'Ctrl-C in a dry run' INT --model resnet20 --width 64 --limit 24 --test-limit 24 --batch 256 \
-        --kernel scalar --dry-run
+    at_once 'Ctrl-C in a plan' INT plan --model resnet20 --width 64 --limit 24 --test-limit 24 --batch 256 --kernel scalar
 
     # Two runs never share a folder, be it that of one seed of several
     starts $endless --out one

@@ -30,7 +30,7 @@ parts() { tr '\r' '\n' <raw | sed "s/$escape\[K//g"; }
 widest() { awk '{ if (length > n) n = length } END { print n + 0 }'; }
 # one_line COLUMNS: 160 epochs in a terminal so wide.
 one_line() {
-    terminal "$1" "OMP_WAIT_POLICY=passive '$program' $many"
+    terminal "$1" "OMP_WAIT_POLICY=passive '$program' train $many"
     lines=0 looks=0
     while [ ! -f over ] && [ "$looks" -lt 3000 ]; do
         screen >seen
@@ -59,11 +59,11 @@ finish() {
     cp raw out
 }
 
-terminal 80 "COLUMNS=40 '$program' $many"
+terminal 80 "COLUMNS=40 '$program' train $many"
 finish
 parts | grep -q '^epoch [0-9]*/160 (' && [ "$(parts | grep '^epoch' | widest)" -le 40 ]
 ok $? 'COLUMNS=40'
-terminal 80 "TERM=dumb '$program' $many"
+terminal 80 "TERM=dumb '$program' train $many"
 finish
 ! grep -q "$escape" raw && [ "$(tr -d '\n' <raw | tr '\r' '\n' | grep -c '^epoch')" = 160 ] &&
     ! grep -q '/160 (' raw
@@ -71,7 +71,7 @@ ok $? 'TERM=dumb: no escapes, a line an epoch'
 
 # shellcheck disable=SC2086 # options are words
 {
-    "$program" $many >out 2>&1
+    "$program" train $many >out 2>&1
     [ "$(grep -c epoch out)" = 160 ] && [ "$(grep -c '^epoch [0-9]*/160  loss .* test [0-9.]*%' out)" = 160 ]
     ok $? 'a pipe: one line an epoch'
     ! grep -q "$(printf '[\033\r]')" out
@@ -81,17 +81,17 @@ ok $? 'TERM=dumb: no escapes, a line an epoch'
     narrow() {
         name=$1
         shift
-        "$program" "$@" >out 2>err
+        mls "$@" >out 2>err
         [ "$(cat out err | grep -v '^result ' | widest)" -le 80 ]
         ok $? "$name: 80 columns"
     }
     narrow help --help
-    narrow 'dry run' --model resnet110 --limit 20 --test-limit 10 --batch 1 --width 2 --dry-run --threads 1000
+    narrow plan plan --model resnet110 --limit 20 --test-limit 10 --batch 1 --width 2 --threads 1000
     narrow 'two formats' $tiny --format 'w=2,1:nc:3,1 a=2,4:n:2,0 e=2,1:nc:8,1:clipped' --beside fp32 --seeds 2
     narrow 'a warning' $tiny --lr 50
 
     # The closing sentence compares in words, and the result line is as it was
-    "$program" $tiny --format 2,1 --beside fp32 >out 2>err
+    "$program" train $tiny --format 2,1 --beside fp32 >out 2>err
     tr '\n' ' ' <out | grep -Eq ' 2,1 integers ended ([0-9.]+ points (below|above)|level with) fp32 and (trained [0-9.]+ times as fast|took [0-9.]+ times as long)\. '
     ok $? 'a sentence compares the formats'
     tail -n 1 out | grep -Eq '^result test_accuracy=[0-9.]+ train_loss=[0-9.]+ images_per_second=[0-9.]+ digest=[0-9a-f]{16} format=2,1 seed=1$'

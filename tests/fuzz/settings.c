@@ -1,9 +1,9 @@
 /* What checkpoints and config.json say of a run: any bytes are read or refused, what is read is
    written back as lines and as JSON and reads as the same, and options taken from it are in range. */
-#define main cifar10_main
+#define main mls_main
 #define MLS_NO_SIMD
 #define NO_PICTURES
-#include "../../examples/cifar10.c"
+#include "../../examples/mls/mls.c"
 #undef main
 #include "fuzz.h"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# cifar10.sh - what the example program promises: results, resume, and one clear line with exit
+# mls.sh - what the example program promises: results, resume, and one clear line with exit
 # status 2 for everything that is wrong. From the repository's root; see program.sh.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +36,7 @@ on_disk() {
 
 # shellcheck disable=SC2086
 {
-    "$program" --help >out 2>err && grep -q -- --resume out
+    "$program" train --help >out 2>err && grep -q -- --resume out
     ok $? 'help'
 
     runs 'mls' $tiny
@@ -53,7 +53,7 @@ on_disk() {
         [ "$(digest)" = "$first" ]
         ok $? "the same digest with $threads threads"
     done
-    "$program" --kernel none 2>err >out
+    "$program" train --kernel none 2>err >out
     for kernel in sse41 avx2 avx512vnni; do
         grep -q "$kernel" err || continue
         runs "kernel $kernel" $tiny --kernel "$kernel"
@@ -71,21 +71,38 @@ on_disk() {
     layers=$(digest)
     [ "$layers" != "$first" ]
     ok $? 'layers have formats of their own'
-    runs 'eval, by layer' --eval layers/last.mlsck
+    runs 'eval, by layer' test layers/last.mlsck
     [ "$(digest)" = "$layers" ]
     ok $? 'a checkpoint knows the formats of layers'
     refused 'no such layer' 'conv99=2,4' $tiny --layer-formats 'conv99=2,4'
-    refused 'other layers than there' 'was made with --layer-formats conv1=2,4' --eval layers/last.mlsck --layer-formats conv1=fp32
-    "$program" $tiny --format '2,1 e.weight=fp32' --dry-run >out 2>err
+    refused 'other layers than there' 'was made with --layer-formats conv1=2,4' test layers/last.mlsck --layer-formats conv1=fp32
+    mls plan $tiny --format '2,1 e.weight=fp32' >out 2>err
     grep -q '^E, gradient     fp32$' out && grep -q ' 0.0 % of gradient MACs$' out
     ok $? 'dry run by product'
     runs 'option B' --model resnet8b --width 8 --limit 48 --test-limit 24 --batch 16 --epochs 1
     runs 'cosine and warm-up' $tiny --schedule cosine --warmup 1
     runs 'beside fp32' $tiny --beside fp32
+    # A sweep: one table, a CSV, and it can go on
+    runs 'a sweep' $tiny --formats '2,1; fp32;2,4' --seeds 2 --out sweep
+    [ "$(grep -c '^    2 .* [0-9.]* ' out)" = 3 ] && [ "$(wc -l <sweep/runs.csv)" = 7 ] &&
+        grep -q '^"2,4",2,format3-seed2,' sweep/runs.csv && tail -n 1 out | grep -q 'format=2,1 seed=1$'
+    ok $? 'a sweep has a table and a CSV'
+    [ "$(grep -c '^2 ' sweep/curves.dat)" = 9 ] && [ -s sweep/plot.gp ]
+    ok $? 'a sweep has curves'
+    sweep=$(digest)
+    rm -r sweep/format2-seed2
+    runs 'a sweep goes on' --resume sweep
+    [ "$(digest)" = "$sweep" ] && [ "$(wc -l <sweep/runs.csv)" = 7 ]
+    ok $? 'a sweep goes on: the same'
+    refused 'a sweep and --format' '--formats and --format exclude' $tiny --formats '2,1;2,4' --format 2,1
+    refused 'a sweep and --beside' '--formats and --beside exclude' $tiny --formats '2,1;2,4' --beside 2,1
+    refused 'a bad one in a sweep' "--formats: .*2,x" $tiny --formats '2,1; 2,x'
+    refused 'one twice in a sweep' '--formats: 2,1 is there twice' $tiny --formats '2,1; 2,1'
+    refused 'an empty one in a sweep' '--formats: one is empty' $tiny --formats '2,1;'
     runs 'two seeds' $tiny --seeds 2
-    grep -q lowest out
+    grep -q deviation out
     ok $? 'seeds have a mean'
-    "$program" $tiny --dry-run >out 2>err && grep -qi arena out
+    mls plan $tiny >out 2>err && grep -qi arena out
     ok $? 'dry run'
 
     runs 'with a folder' $net --epochs 4 --out whole
@@ -94,9 +111,9 @@ on_disk() {
     ok $? 'log.jsonl has a line for each epoch'
     [ -f whole/last.mlsck ] && ! ls whole/*.tmp >/dev/null 2>&1
     ok $? 'a checkpoint, and no temporary file'
-    runs 'eval' --eval whole/last.mlsck
+    runs 'eval' test whole/last.mlsck
     # Stopped in the middle, by a signal, and resumed
-    "$program" $net --epochs 4 --out part >out 2>err </dev/null &
+    "$program" train $net --epochs 4 --out part >out 2>err </dev/null &
     pid=$!
     while [ ! -s part/log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     kill -TERM $pid 2>/dev/null
@@ -117,37 +134,37 @@ on_disk() {
     head -c 1000 whole/last.mlsck >cut.mlsck
     refused 'truncated checkpoint' cut.mlsck $net --epochs 4 --resume cut.mlsck
     echo hello >foreign.mlsck
-    refused 'foreign checkpoint' foreign.mlsck --eval foreign.mlsck
+    refused 'foreign checkpoint' foreign.mlsck test foreign.mlsck
     refused 'missing checkpoint' nowhere.mlsck $tiny --resume nowhere.mlsck
 
     # A disk that is full from some moment on: the same run can go on when there is space again
     cp -r half full
     resume="$net --epochs 4 --out full --resume full/last.mlsck"
-    broken 'a full disk' full/ small_files "$program" $resume
+    broken 'a full disk' full/ small_files "$program" train $resume
     kept full
     runs 'with space again' $resume
     [ "$(digest)" = "$whole" ] && [ "$(cut -c 10 full/log.jsonl | tr -d '\n')" = 1234 ]
     ok $? 'nothing is lost on a full disk'
-    broken 'a full disk from the start' new/ small_files "$program" $tiny --out new
+    broken 'a full disk from the start' new/ small_files "$program" train $tiny --out new
     if [ -c /dev/full ]; then
         mkdir log
         ln -s /dev/full log/log.jsonl
-        broken 'a full disk for the log' 'log/log.jsonl: No space' "$program" $tiny --out log
-        "$program" $tiny >/dev/full 2>err
-        [ $? = 2 ] && tail -n 1 err | grep -q '^cifar10: standard output: .*full'
+        broken 'a full disk for the log' 'log/log.jsonl: No space' "$program" train $tiny --out log
+        "$program" train $tiny >/dev/full 2>err
+        [ $? = 2 ] && tail -n 1 err | grep -q '^mls: standard output: .*full'
         ok $? 'a full disk for the output'
     fi
     resume="$net --epochs 4 --out disk --resume disk/last.mlsck"
     if unshare -rm mount -t tmpfs none half 2>/dev/null; then
         fill='! cat /dev/zero >disk/rest 2>/dev/null'
         room="head -c 65536 /dev/zero >disk/room; $fill; rm disk/room"
-        broken 'no space for a checkpoint' mlsck on_disk "$room" "$program" $resume
+        broken 'no space for a checkpoint' mlsck on_disk "$room" "$program" train $resume
         kept disk
-        broken 'no space at all' 'disk/.*: No space' on_disk "$fill" "$program" $resume
+        broken 'no space at all' 'disk/.*: No space' on_disk "$fill" "$program" train $resume
         kept disk
         cmp -s half/log.jsonl disk/log.jsonl && cmp -s half/config.json disk/config.json
         ok $? 'nor are log.jsonl and config.json touched'
-        broken 'a read-only disk' 'disk: Read-only' on_disk 'mount -o remount,bind,ro disk' "$program" $resume
+        broken 'a read-only disk' 'disk: Read-only' on_disk 'mount -o remount,bind,ro disk' "$program" train $resume
         kept disk
     elif [ "$(id -u)" != 0 ]; then
         cp -r half disk
@@ -157,21 +174,21 @@ on_disk() {
         chmod u+w disk
     fi
     # The folder goes away, with what is in it
-    "$program" $net --epochs 1000 --out gone >out 2>err </dev/null &
+    "$program" train $net --epochs 1000 --out gone >out 2>err </dev/null &
     pid=$!
     while [ ! -s gone/last.mlsck ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     mv gone moved
     wait $pid
     code=$?
-    [ "$code" = 2 ] && tail -n 1 err | grep -q '^cifar10: .*gone/'
+    [ "$code" = 2 ] && tail -n 1 err | grep -q '^mls: .*gone/'
     ok $? "a folder that vanishes (exit $code)"
-    runs 'what was in it is whole' --eval moved/last.mlsck
+    runs 'what was in it is whole' test moved/last.mlsck
 
     cp -r "$here/pictures" pictures
     runs 'pictures' $net --epochs 4 --data pictures --out seen
     seen=$(digest)
     # Pictures that vanish, or change
-    "$program" $net --epochs 4 --data pictures --out unseen >out 2>err </dev/null &
+    "$program" train $net --epochs 4 --data pictures --out unseen >out 2>err </dev/null &
     pid=$!
     while [ ! -s unseen/log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
     mv pictures vanished
@@ -210,23 +227,25 @@ on_disk() {
     for option in --predict --momentum --adam --test --load --rate=0.1; do
         refused "$option" "unknown option '${option%=*}' (see --help)" "$option" 1
     done
-    "$program" --version >out 2>err && grep -Eq '^cifar10 [0-9]+\.[0-9]+\.[0-9]+$' out
+    "$program" --version >out 2>err && grep -Eq '^mls [0-9]+\.[0-9]+\.[0-9]+$' out
     ok $? 'version'
     refused 'an option twice' '--beside is given twice' --beside 0,4 --beside 3,0
     refused 'a number twice' '--epochs is given twice' --epochs 2 --epochs=2
     refused 'a flag twice' '--resize is given twice' --resize --resize
-    refused 'two jobs' 'exclude' --dry-run --eval whole/last.mlsck
+    refused 'an option of another command' '--seeds is not for this command, but for mls train' \
+        test whole/last.mlsck --seeds 2
+    refused 'no checkpoint' 'which checkpoint' test
 
     # The listing says what happens, role by role
-    "$program" $tiny --dry-run --format 'w=fp32 a=2,1 e=2,1' >out 2>err
+    mls plan $tiny --format 'w=fp32 a=2,1 e=2,1' >out 2>err
     [ "$(grep -c 'convolution .* fp32  2,1   2,1$' out)" = 6 ] &&
         grep -q '^in integers  *0.0 % of forward, 0.0 % of backward, .*[1-9][0-9.]* % of gradient' out
     ok $? 'dry run: only activations and errors in integers'
-    "$program" $tiny --dry-run --format 'w=2,1 a=2,4 e=fp32' >out 2>err
+    mls plan $tiny --format 'w=2,1 a=2,4 e=fp32' >out 2>err
     [ "$(grep -c 'convolution .* 2,1   2,4   fp32$' out)" = 6 ] &&
         grep -q '^in integers  *[1-9][0-9.]* % of forward, 0.0 % of backward, 0.0 % of gradient' out
     ok $? 'dry run: errors in fp32'
-    "$program" $tiny --dry-run --beside fp32 >out 2>err
+    mls plan $tiny --beside fp32 >out 2>err
     [ "$(grep -c '^in integers' out)" = 2 ]
     ok $? 'dry run: also the format beside'
 
@@ -235,11 +254,11 @@ on_disk() {
     grep -q '^warning: in epoch 1 the loss is' err && grep -q '^warning: training ended at a loss' err &&
         tr '\n' ' ' <err | grep -q 'too high (--lr 50)'
     ok $? 'lr 50: a warning early and at the end'
-    "$program" --model resnet8 --width 4 --limit 160 --test-limit 24 --batch 4 --lr 50 >out 2>err
+    "$program" train --model resnet8 --width 4 --limit 160 --test-limit 24 --batch 4 --lr 50 >out 2>err
     [ ! -s out ] && grep -q '^warning: in epoch 1' err
     ok $? 'lr 50: a warning in the first epoch'
-    "$program" --model resnet8 --width 4 --limit 16 --test-limit 24 --batch 4 --lr 1000 >out 2>err
-    [ $? = 1 ] && grep -q '^cifar10: stopped in .* not finite; .* too high (--lr 1000)$' err
+    "$program" train --model resnet8 --width 4 --limit 16 --test-limit 24 --batch 4 --lr 1000 >out 2>err
+    [ $? = 1 ] && grep -q '^mls: stopped in .* not finite; .* too high (--lr 1000)$' err
     ok $? 'lr 1000: the learning rate is blamed'
     runs 'lr 1e-9' $tiny --lr 1e-9
     ! grep -q 'in epoch' err && tr '\n' ' ' <err | grep -q 'no more than guessing .* (--lr 1e-09)'
@@ -276,7 +295,7 @@ on_disk() {
     touch file
     refused 'a file for a folder' file $tiny --out file/run
     # a format whose sums cannot be exact: the bound is named
-    refused 'too wide a format' bits --model resnet8 --limit 48 --batch 16 --width 1024 --format 5,10:nc:8,1 --dry-run
+    refused 'too wide a format' bits plan --model resnet8 --limit 48 --batch 16 --width 1024 --format 5,10:nc:8,1
 }
 
 sums

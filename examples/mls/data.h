@@ -1,0 +1,310 @@
+/* data.h - training and test pictures from folders, files or memory */
+#ifndef PROGRAM_DATA_H_INCLUDED
+#define PROGRAM_DATA_H_INCLUDED
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "lines.h"
+#include "options.h"
+#ifndef NO_PICTURES
+#include "../pictures.h"
+#endif
+
+/* What was left out of folders of pictures: for each reason how often, and the first. */
+typedef struct left_out {
+    bool resize; /* comes first: it is what decode_picture looks for */
+    int64_t count[MLS_LEFT_OUT_REASONS];
+    char first[MLS_LEFT_OUT_REASONS][PATH_SIZE];
+} left_out;
+
+static const char *const left_out_what[] = {
+    "pictures that cannot be decoded", "files that do not end in .jpg, .jpeg or .png",
+    "hidden files and folders",        "folders in class folders",
+    "files beside the class folders",  "folders without pictures"};
+
+static void say_left_out(const left_out *left, bool skip_bad)
+{
+    for (int i = 0; i < MLS_LEFT_OUT_REASONS; i++) {
+        if (!left->count[i] || (i == MLS_LEFT_OUT_BAD && !skip_bad)) continue;
+        say(stderr, "left out %s: %lld, such as %s", left_out_what[i], (long long)left->count[i],
+            left->first[i]);
+    }
+}
+
+#ifdef NO_PICTURES
+static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
+{
+    (void)part, (void)data, (void)left;
+    return fail(f, 2, "--data %s: this program was built with NO_PICTURES", o->data);
+}
+#else
+/* Pictures that cannot be read are listed, so that all can be mended at once, but no more than fit
+   on a screen. */
+static void leave_out(void *user, mls_left_out reason, const char *path, const char *text)
+{
+    left_out *left = user;
+    char shown[PATH_SIZE];
+    int64_t before = left->count[reason]++;
+    if (before >= 20 || (before > 0 && reason != MLS_LEFT_OUT_BAD)) return;
+    snprintf(shown, sizeof shown, "%s", path);
+    for (char *c = shown; *c; c++) *c = (unsigned char)*c < 32 || *c == 127 ? '?' : *c;
+    if (before == 0) memcpy(left->first[reason], shown, sizeof shown);
+    if (reason == MLS_LEFT_OUT_BAD) fprintf(stderr, "%s: %s\n", shown, text);
+}
+
+static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
+{
+    char folder[PATH_SIZE], text[PATH_SIZE] = "";
+    mls_folder_desc desc = {folder, decode_picture, SIZE, SIZE, 1, left, leave_out};
+    snprintf(folder, sizeof folder, "%s/%s", o->data, part ? "test" : "train");
+    left->resize = o->resize;
+    mls_status status = mls_data_pictures(data, &desc, text, sizeof text);
+    if (status == MLS_OK) return true;
+    return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
+}
+#endif
+
+static bool load_synthetic(mls_data *data, int64_t count, int part, failure *f)
+{
+    data->pixels = malloc((size_t)count * SIZE * SIZE * CHANNELS);
+    data->labels = malloc((size_t)count);
+    if (!data->pixels || !data->labels) {
+        return fail(f, 1, "no memory for %lld pictures", (long long)count);
+    }
+    mls_status status = mls_data_synthetic(data, (int32_t)count, 0, (uint64_t)part);
+    return status == MLS_OK || fail(f, 1, "synthetic pictures: %s", mls_status_string(status));
+}
+
+/* Keeps at most limit pictures, equally many of each class as far as there are, chosen by a fixed
+   shuffle: neither the order of the files nor --seed matters. */
+static bool keep_some(mls_data *data, int64_t limit, failure *f)
+{
+    size_t bytes = (size_t)data->h * (size_t)data->w * (size_t)data->c;
+    int64_t quota[256], kept = 0;
+    if (!limit || limit >= data->count) return true;
+    bool *keep = calloc((size_t)data->count, sizeof *keep);
+    if (!keep) return fail(f, 1, "no memory to choose from %d pictures", (int)data->count);
+    for (int c = 0; c < data->classes; c++) {
+        quota[c] = limit / data->classes + (c < limit % data->classes);
+    }
+    for (int pass = 0; pass < 2; pass++) { /* the second fills up where classes ran short */
+        for (int32_t i = 0; i < data->count && kept < limit; i++) {
+            int32_t picture = mls_data_order(data->count, 0, 0, i);
+            int64_t *left = &quota[data->labels[picture]];
+            if (keep[picture] || (pass == 0 && *left == 0)) continue;
+            keep[picture] = true, kept++, --*left;
+        }
+    }
+    kept = 0;
+    for (int32_t i = 0; i < data->count; i++) {
+        if (!keep[i]) continue;
+        data->labels[kept] = data->labels[i];
+        memmove(data->pixels + (size_t)kept++ * bytes, data->pixels + (size_t)i * bytes, bytes);
+    }
+    data->count = (int32_t)kept;
+    free(keep);
+    return true;
+}
+
+static bool exists(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    struct stat s;
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && length < PATH_SIZE && stat(path, &s) == 0;
+}
+
+static bool has_folder(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    struct stat s;
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && length < PATH_SIZE && stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static bool has_cifar10(const char *folder)
+{
+    return exists(folder, "data_batch_1.bin") || exists(folder, "test_batch.bin");
+}
+
+static bool has_data(const char *folder)
+{
+    return has_cifar10(folder) || (has_folder(folder, "train") && has_folder(folder, "test"));
+}
+
+/* a/b to a, a to . */
+static void to_parent(char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    while (n > 0 && path[n - 1] != '/') n--;
+    while (n > 1 && path[n - 1] == '/') n--;
+    if (n == 0) path[n++] = '.';
+    path[n] = 0;
+}
+
+/* A folder in the given one, or around it up to that of a picture, that may have been meant. */
+static bool find_data(const char *path, char *found)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    bool good = false;
+    while (dir && !good && (entry = readdir(dir)) != NULL) {
+        int length = snprintf(found, PATH_SIZE, "%s/%s", path, entry->d_name);
+        good = entry->d_name[0] != '.' && length < PATH_SIZE && has_data(found);
+    }
+    if (dir) closedir(dir);
+    if (!good) snprintf(found, PATH_SIZE, "%s", path);
+    for (int level = 0; level < 3 && !good; level++) {
+        to_parent(found);
+        good = has_data(found);
+    }
+    return good;
+}
+
+typedef struct hint {
+    const char *sign, *text;
+} hint;
+
+/* By what is in a name that leads to no folder. */
+static const hint path_hints[] = {
+    {"~/", " (the shell does not replace this ~: write the folder out)"},
+    {"://", " (fetch it first)"},
+    {"\\", " (the C:\\data of Windows is /mnt/c/data in WSL)"},
+    {".tar", " (unpack it with tar -xf, and give the folder)"},
+    {".tgz", " (unpack it with tar -xf, and give the folder)"},
+    {".zip", " (unpack it with unzip, and give the folder)"},
+    {"", ""},
+};
+
+/* By a file in a folder that has nothing for us. */
+static const hint folder_hints[] = {
+    {"data_batch_1", "this is CIFAR-10 for Python; 'make cifar10' fetches the binary version"},
+    {"data_batch_1.mat", "this is CIFAR-10 for Matlab; 'make cifar10' fetches the binary version"},
+    {"cifar-10-python.tar.gz",
+     "this is CIFAR-10 for Python; 'make cifar10' fetches the binary version"},
+    {"cifar-10-binary.tar.gz", "unpack cifar-10-binary.tar.gz first, with tar -xf"},
+    {"fine_label_names.txt", "this is CIFAR-100, not CIFAR-10"},
+    {"meta", "this is CIFAR-100, not CIFAR-10"},
+    {"meta.mat", "this is CIFAR-100, not CIFAR-10"},
+    {"train-images-idx3-ubyte", "this is MNIST, not CIFAR-10"},
+    {"train-images-idx3-ubyte.gz", "this is MNIST, not CIFAR-10"},
+};
+
+/* Whether it is a folder that can be looked into. */
+static bool is_folder(const char *path, failure *f)
+{
+    struct stat s;
+    char found[PATH_SIZE];
+    size_t i = 0;
+    if (strlen(path) > PATH_SIZE - 300) return fail(f, 2, "--data: the name is too long");
+    bool there = stat(path, &s) == 0, folder = there && S_ISDIR(s.st_mode);
+    if (folder && can_read(path)) return true;
+    const char *reason = there && !folder ? "not a folder" : strerror(errno);
+    if (there && find_data(path, found)) {
+        return fail(f, 2, "--data %s: %s; did you mean %s?", path, reason, found);
+    }
+    while (!strstr(path, path_hints[i].sign)) i++;
+    return fail(f, 2, "--data %s: %s%s", path, reason, path_hints[i].text);
+}
+
+/* There is nothing to read in a folder: says what it may be. */
+static bool no_data(const char *path, int part, failure *f)
+{
+    static const char *const folders[] = {"train", "test"};
+    static const char *const others[] = {"val",  "valid",    "validation", "Train",
+                                         "Test", "training", "testing"};
+    const bool half = has_folder(path, folders[!part]);
+    char found[PATH_SIZE];
+    for (size_t i = 0; !half && i < sizeof folder_hints / sizeof *folder_hints; i++) {
+        const hint *h = &folder_hints[i];
+        if (exists(path, h->sign)) return fail(f, 2, "--data %s: %s", path, h->text);
+    }
+    if (!half && find_data(path, found)) {
+        return fail(f, 2, "--data %s: neither CIFAR-10 nor train and test; did you mean %s?", path,
+                    found);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (!has_folder(path, others[i])) continue;
+        return fail(f, 2, "--data %s: no folder %s in it; is that %s?", path, folders[part],
+                    others[i]);
+    }
+    if (half) {
+        return fail(f, 2, "--data %s: it has %s, but no folder %s", path, folders[!part],
+                    folders[part]);
+    }
+    return fail(f, 2,
+                "--data %s: neither data_batch_1.bin and so on nor train/CLASS/*.jpg and "
+                "test/CLASS/*.jpg in it",
+                path);
+}
+
+/* part 0: training, 1: test. */
+static bool load_data(const options *o, int part, mls_data *data, left_out *left, failure *f)
+{
+    char text[PATH_SIZE] = "";
+    int64_t limit = part ? o->test_limit : o->limit;
+    if (strcmp(o->data, "synthetic") == 0) {
+        return load_synthetic(data, limit ? limit : part ? 1000 : 5000, part, f);
+    }
+    if (!is_folder(o->data, f)) return false;
+    if (has_cifar10(o->data)) {
+        mls_status status = mls_data_cifar10(data, o->data, part, text, sizeof text);
+        if (status != MLS_OK) {
+            return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
+        }
+    } else if (!has_folder(o->data, part ? "test" : "train")) {
+        return no_data(o->data, part, f);
+    } else if (!load_pictures(o, part, data, left, f)) {
+        return false;
+    }
+    if (data->classes < 2 && !o->checkpoint) { /* the classes of a checkpoint say it better */
+        return fail(f, 2, "--data %s: %s has one class only, %s: nothing can be told apart",
+                    o->data, part ? "test" : "train", data->names[0]);
+    }
+    return keep_some(data, limit, f);
+}
+
+/* Both have the names in order: the first that differs is missing on one side. */
+static bool same_classes(const mls_data *train, const mls_data *test, failure *f)
+{
+    for (int i = 0; i < train->classes || i < test->classes; i++) {
+        const char *a = i < train->classes ? train->names[i] : NULL;
+        const char *b = i < test->classes ? test->names[i] : NULL;
+        int order = a && b ? strcmp(a, b) : a ? -1 : 1;
+        if (order == 0) continue;
+        return fail(f, 2, "--data: train and test differ: %s has no pictures of the class %s",
+                    order < 0 ? "test" : "train", order < 0 ? a : b);
+    }
+    return true;
+}
+
+/* The test pictures, and unless they are all that a test needs, those to train on. Bad pictures of both
+   are listed before they are refused. */
+static bool load_both(const options *o, mls_data *train, mls_data *test, failure *f)
+{
+    static left_out left;
+    bool good =
+        load_data(o, 1, test, &left, f) && (o->checkpoint || load_data(o, 0, train, &left, f));
+    say_left_out(&left, o->skip_bad);
+    if (!good) return false;
+    if (left.count[MLS_LEFT_OUT_BAD] && !o->skip_bad) {
+        return fail(f, 2, "--data: %s: %lld, such as %s (--skip-bad goes on without)",
+                    left_out_what[MLS_LEFT_OUT_BAD], (long long)left.count[MLS_LEFT_OUT_BAD],
+                    left.first[MLS_LEFT_OUT_BAD]);
+    }
+    return o->checkpoint || same_classes(train, test, f);
+}
+
+/* FNV-1a of pixels and labels. */
+static uint64_t data_hash(const mls_data *data)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    size_t count = (size_t)data->count, bytes = count * (size_t)(data->h * data->w * data->c);
+    for (size_t i = 0; i < bytes; i++) hash = (hash ^ data->pixels[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < count; i++) hash = (hash ^ data->labels[i]) * 0x100000001b3u;
+    return hash;
+}
+
+#endif /* PROGRAM_DATA_H_INCLUDED */

@@ -1,0 +1,122 @@
+/* train.h - training and test of one run */
+#ifndef PROGRAM_TRAIN_H_INCLUDED
+#define PROGRAM_TRAIN_H_INCLUDED
+
+#include "checkpoint.h"
+#include "progress.h"
+
+/* Between steps: the checkpoint holds the batch, too. */
+static bool interrupted(run *r, failure *f)
+{
+    const progress *p = &r->at;
+    char word[PATH_SIZE + 8];
+    if (!r->folder[0]) return fail(f, 1, "interrupted; without --out nothing is kept");
+    if (!save_run(r, "last.mlsck", f)) return false;
+    return fail(f, 1, "interrupted in epoch %lld after batch %lld of %lld; go on with --resume %s",
+                (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches,
+                shell_word(r->job->o.out, word));
+}
+
+/* Numbers that are not finite after steps that went well are the rate's doing. */
+static bool stopped(const run *r, const char *when, mls_status status, failure *f)
+{
+    const progress *p = &r->at;
+    char rate[64] = "";
+    if ((status == MLS_OK || status == MLS_ERROR_NONFINITE) && p->epoch + p->batch > 0) {
+        snprintf(rate, sizeof rate, "; the learning rate looks too high (--lr %g)", r->job->o.rate);
+    }
+    return fail(f, 1, "stopped %s epoch %lld, after batch %lld of %lld: %s%s", when,
+                (long long)p->epoch + 1, (long long)p->batch, (long long)r->batches,
+                status == MLS_OK ? "the loss is not finite" : r->net.text, rate);
+}
+
+static bool train_batch(run *r, failure *f)
+{
+    const job *j = r->job;
+    progress *p = &r->at;
+    int64_t first = p->batch * j->o.batch, left = j->train.count - first;
+    int32_t count = (int32_t)(left < j->o.batch ? left : j->o.batch);
+    mls_sgd sgd = {0, 0.9f, 5e-4f, 0};
+    mls_result result;
+    double start = now();
+    sgd.rate = mls_schedule_rate(&r->schedule, p->epoch * r->batches + p->batch);
+    mls_status status = mls_data_batch(&j->train, &j->augment, r->seed, p->epoch, first, count,
+                                       r->images, r->labels);
+    if (status != MLS_OK) return fail(f, 1, "batch: %s", mls_status_string(status));
+    status = mls_net_step(&r->net, r->images, r->labels, count, &sgd, &result);
+    if (status != MLS_OK || !is_finite(result.loss)) return stopped(r, "in", status, f);
+    r->seconds += now() - start, r->trained += count;
+    p->loss += result.loss * count, p->correct += result.correct, p->images += count, p->batch++;
+    if (p->batch > 9) warn_early(r, p->loss / (double)p->images, p->correct, p->images, 3);
+    return true;
+}
+
+/* The mean loss of the test pictures, and how many are right. */
+static bool test_net(run *r, double *loss, int64_t *correct, failure *f)
+{
+    const mls_data *test = &r->job->test;
+    mls_augment plain = {0};
+    for (int c = 0; c < CHANNELS; c++) {
+        plain.mean[c] = (float)r->at.mean[c], plain.scale[c] = (float)r->at.scale[c];
+    }
+    *correct = 0, *loss = 0;
+    for (int64_t first = 0; first < test->count; first += r->job->o.batch) {
+        int64_t left = test->count - first;
+        int32_t count = (int32_t)(left < r->job->o.batch ? left : r->job->o.batch);
+        mls_result result;
+        if (stop_requested) return interrupted(r, f);
+        mls_status status = mls_data_batch(test, &plain, 0, 0, first, count, r->images, r->labels);
+        if (status != MLS_OK) return fail(f, 1, "test: %s", mls_status_string(status));
+        status = mls_net_evaluate(&r->net, r->images, r->labels, count, &result);
+        if (status != MLS_OK && r->job->o.checkpoint)
+            return fail(f, 1, "the test: %s", r->net.text);
+        if (status != MLS_OK) return stopped(r, "in the test of", status, f);
+        *correct += result.correct, *loss += result.loss * count;
+    }
+    *loss = is_finite(*loss) ? *loss / (double)test->count : DBL_MAX; /* a number in the log */
+    return true;
+}
+
+/* The log comes before the checkpoint: a crash between them leaves a line too many, which
+   resuming drops, and never one too few. */
+static bool finish_epoch(run *r, double speed, failure *f)
+{
+    const options *o = &r->job->o;
+    progress *p = &r->at;
+    figures e = {.speed = speed};
+    int64_t correct;
+    if (!test_net(r, &e.test_loss, &correct, f)) return false;
+    e.rate = (double)mls_schedule_rate(&r->schedule, p->epoch * r->batches);
+    e.loss = p->loss / (double)p->images, e.accuracy = percent(p->correct, p->images);
+    e.test_accuracy = percent(correct, r->job->test.count);
+    e.digest = mls_net_digest(&r->net);
+    warn_early(r, e.loss, p->correct, p->images, 1.5);
+    bool best = correct > p->best || p->epoch == 0;
+    p->epoch++, p->batch = 0, p->loss = 0, p->correct = 0, p->images = 0;
+    p->last_loss = e.loss, p->last_correct = correct;
+    if (best) p->best = correct;
+    show_epoch(r, &e);
+    if (!log_epoch(r, &e, f)) return false;
+    if (!r->folder[0]) return true;
+    if (best && !save_run(r, "best.mlsck", f)) return false;
+    if (p->epoch % o->every != 0 && p->epoch != o->epochs) return true;
+    return save_run(r, "last.mlsck", f);
+}
+
+static bool train_run(run *r, failure *f)
+{
+    while (r->at.epoch < r->job->o.epochs) {
+        double seconds = r->seconds;
+        int64_t trained = r->trained;
+        while (r->at.batch < r->batches) {
+            if (stop_requested) return interrupted(r, f);
+            if (!train_batch(r, f)) return false;
+            show_progress(r);
+        }
+        double speed = ratio((double)(r->trained - trained), r->seconds - seconds);
+        if (!finish_epoch(r, speed, f)) return false;
+    }
+    return true;
+}
+
+#endif /* PROGRAM_TRAIN_H_INCLUDED */
