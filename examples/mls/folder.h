@@ -201,8 +201,12 @@ static bool open_folder(job *j, failure *f)
     o->out = j->out;
     if (!read_config(j->out, &j->from, f)) return false;
     if (j->from.count) return adopt(o, &j->from, j->from_name, RESUME, f);
-    if (!exists(j->out, "last.mlsck")) return fail(f, 2, "--resume: there is no run in %s", j->out);
-    return fail(f, 2, "--resume: there is no config.json in %s; try --resume %s/last.mlsck", j->out,
+    bool has_config = exists(j->out, "config.json"), has_last = exists(j->out, "last.mlsck");
+    const char *what = has_config ? "config.json is damaged or of another program"
+                       : has_last ? "there is no config.json"
+                                  : "there is no run";
+    if (!has_last) return fail(f, 2, "--resume: %s in %s", what, j->out);
+    return fail(f, 2, "--resume: %s in %s; try --resume %s/last.mlsck", what, j->out,
                 shell_word(j->out, word));
 }
 

@@ -83,14 +83,30 @@ static void append(growing *t, const char *bytes, size_t count)
     at[t->length += count] = 0;
 }
 
-/* As JSON has it: names of classes can be anything that names a folder. */
+/* Bytes of the character that a text starts with; 0: they are not UTF-8. */
+static size_t utf8(const char *text)
+{
+    const unsigned char *u = (const unsigned char *)text;
+    const unsigned least = u[0] == 0xe0 ? 0xa0 : u[0] == 0xf0 ? 0x90 : 0x80;
+    const unsigned most = u[0] == 0xed ? 0x9f : u[0] == 0xf4 ? 0x8f : 0xbf;
+    const size_t bytes = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+    if (bytes > 1 && (u[0] < 0xc2 || u[0] > 0xf4 || u[1] < least || u[1] > most)) return 0;
+    for (size_t i = 2; i < bytes; i++) {
+        if ((u[i] & 0xc0) != 0x80) return 0;
+    }
+    return bytes;
+}
+
+/* As JSON has it: names of classes can be anything that names a folder. A byte that is no UTF-8 is
+   written as the character of its number, so that others can read the file, and read as the byte. */
 static void append_escaped(growing *t, const char *value)
 {
     for (char escape[8]; *value; value++) {
         unsigned char c = (unsigned char)*value;
+        size_t bytes = utf8(value);
         if (c == '"' || c == '\\') append(t, "\\", 1);
-        if (c < ' ') snprintf(escape, sizeof escape, "\\u%04x", c), append(t, escape, 6);
-        if (c >= ' ') append(t, value, 1);
+        if (c < ' ' || !bytes) snprintf(escape, sizeof escape, "\\u%04x", c), append(t, escape, 6);
+        if (c >= ' ' && bytes) append(t, value, bytes), value += bytes - 1;
     }
 }
 
