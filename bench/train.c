@@ -11,7 +11,7 @@
 
 int main(int count, char **words)
 {
-    static const char *const specs[] = {"fp32",       "2,1:nc:2,0", "2,1:nc:3,1",
+    static const char *const formats[] = {"fp32",       "2,1:nc:2,0", "2,1:nc:3,1",
                                         "2,4:nc:3,1", "0,4:none",   "paper-2,1"};
     static const bench_word known[] = {
         {"--model NAME", "as mls train has them (resnet20)"},
@@ -21,10 +21,10 @@ int main(int count, char **words)
         {"--rounds N", "steps of each format, whose median counts (15)"},
         {0, 0}};
     enum {
-        SPECS = sizeof specs / sizeof specs[0]
+        FORMATS = sizeof formats / sizeof formats[0]
     };
-    static run runs[SPECS];
-    static bench_times times[SPECS];
+    static run runs[FORMATS];
+    static bench_times times[FORMATS];
     static job j;
     failure f = {0};
     int rounds;
@@ -43,14 +43,14 @@ int main(int count, char **words)
         fprintf(stderr, "bench_train: %s\n", f.text);
         return 2;
     }
-    for (int i = 0; i < SPECS; i++) {
-        if (!open_run(&runs[i], &j, specs[i], 1, &f)) {
+    for (int i = 0; i < FORMATS; i++) {
+        if (!open_run(&runs[i], &j, formats[i], 1, &f)) {
             fprintf(stderr, "bench_train: %s\n", f.text);
             return 1;
         }
     }
     for (int round = -2; round < rounds; round++) { /* the first two warm up */
-        for (int i = 0; i < SPECS; i++) {
+        for (int i = 0; i < FORMATS; i++) {
             run *r = &runs[i];
             mls_sgd sgd = {0.01f, 0.9f, 5e-4f, 0};
             double start;
@@ -68,16 +68,16 @@ int main(int count, char **words)
     printf("%s, batch %d, %d rounds, kernel %s, threads %d\n", j.o.model, (int)j.o.batch, rounds,
            mls_kernel_used(), runs[0].net.threads);
     printf("%-12s %24s %10s %12s\n", "format", "images/s, median (best)", "to fp32", "arena, MiB");
-    for (int i = 0; i < SPECS; i++) {
+    for (int i = 0; i < FORMATS; i++) {
         const bench_times *t = &times[i];
-        printf("%-12s %12.0f (%9.0f) %10.2f %12.1f\n", specs[i],
+        printf("%-12s %12.0f (%9.0f) %10.2f %12.1f\n", formats[i],
                (double)j.o.batch / bench_median(t->seconds, t->count),
                (double)j.o.batch / bench_best(t->seconds, t->count), bench_ratio(&times[0], t),
                (double)runs[i].plan.arena / (1 << 20));
     }
     printf("result");
-    for (int i = 1; i < SPECS; i++) printf(" %s=%.2f", specs[i], bench_ratio(&times[0], &times[i]));
+    for (int i = 1; i < FORMATS; i++) printf(" %s=%.2f", formats[i], bench_ratio(&times[0], &times[i]));
     printf("\n");
-    for (int i = 0; i < SPECS; i++) close_run(&runs[i]);
+    for (int i = 0; i < FORMATS; i++) close_run(&runs[i]);
     return 0;
 }
