@@ -12,7 +12,7 @@
 int main(int count, char **words)
 {
     static const char *const formats[] = {"fp32",       "2,1:nc:2,0", "2,1:nc:3,1",
-                                        "2,4:nc:3,1", "0,4:none",   "paper-2,1"};
+                                          "2,4:nc:3,1", "0,4:none",   "paper-2,1"};
     static const bench_word known[] = {
         {"--model NAME", "as mls train has them (resnet20)"},
         {"--batch N", "pictures of a step (128)"},
@@ -37,7 +37,8 @@ int main(int count, char **words)
     omp_set_num_threads(bench_number(count, words, "--threads", omp_get_max_threads()));
 #endif
     bench_kernel(bench_option(count, words, "--kernel", "auto"));
-    if (!model_resnet_named(&j.model, j.o.model, (int32_t)j.o.width) || !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
+    if (!model_resnet_named(&j.model, j.o.model, (int32_t)j.o.width) ||
+        !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
         !load_synthetic(&j.test, j.o.batch, 1, &f) ||
         mls_data_normalise(&j.train, &j.augment) != MLS_OK) {
         fprintf(stderr, "bench_train: %s\n", f.text);
@@ -76,7 +77,8 @@ int main(int count, char **words)
                (double)runs[i].plan.arena / (1 << 20));
     }
     printf("result");
-    for (int i = 1; i < FORMATS; i++) printf(" %s=%.2f", formats[i], bench_ratio(&times[0], &times[i]));
+    for (int i = 1; i < FORMATS; i++)
+        printf(" %s=%.2f", formats[i], bench_ratio(&times[0], &times[i]));
     printf("\n");
     for (int i = 0; i < FORMATS; i++) close_run(&runs[i]);
     return 0;
