@@ -201,6 +201,7 @@ typedef struct mls_work {
     int32_t node;           /* its number */
     const void *parameters; /* as given to mls_net_custom */
     mls_shape in[2], out;   /* of inputs and output; n is the number of images in this call */
+    uint32_t uses;          /* what the step reads and writes */
     int32_t image, thread;  /* at hand, at work */
     int32_t training;       /* 0: evaluation */
     const float *x[2];      /* MLS_X */
@@ -981,7 +982,7 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
     const size_t image = (size_t)n;
     mls_work w = mls__work_of(net, i);
     mls__work_numbers(&w);
-    w.image = n, w.thread = thread;
+    w.uses = uses, w.image = n, w.thread = thread;
     w.labels = net->labels;
     for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
         if (uses & MLS_X) w.x[j] = mls__value(net, node->in[j], n);
@@ -1040,6 +1041,23 @@ MLS_DEF int32_t mls_net_input(mls_net *net, int32_t h, int32_t w, int32_t c)
     return mls__node_done(net, node);
 }
 
+/* The row of a layer that works image by image: forward reads x and writes y, backward reads dy and writes
+   dx. kept: MLS_KEEP, if forward keeps something for backward. */
+#define MLS__OF_IMAGES(layer, name, flags, kept)                                      \
+    static const mls_step mls__##layer##_forward_steps[] = {                          \
+        {0, MLS_EACH, MLS_X, MLS_Y | (kept), mls__##layer##_forward}, MLS_STEPS_END}; \
+    static const mls_step mls__##layer##_backward_steps[] = {                         \
+        {MLS_IF_WANTED, MLS_EACH, MLS_DY | (kept), MLS_DX, mls__##layer##_backward},  \
+        MLS_STEPS_END};                                                               \
+    static const mls_layer_kind mls__##layer = {name,                                 \
+                                                flags,                                \
+                                                mls__##layer##_shape,                 \
+                                                0,                                    \
+                                                mls__##layer##_forward_steps,         \
+                                                mls__##layer##_backward_steps,        \
+                                                0,                                    \
+                                                0}
+
 /* ---- relu */
 
 static const char *mls__relu_shape(const mls_work *w, mls_layer_sizes *s)
@@ -1060,13 +1078,7 @@ static void mls__relu_backward(const mls_work *w)
                                               w->dx[0]);
 }
 
-static const mls_step mls__relu_forward_steps[] = {
-    {0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__relu_forward}, MLS_STEPS_END};
-static const mls_step mls__relu_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__relu_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__relu = {
-    "relu", MLS_IN_PLACE, mls__relu_shape, 0, mls__relu_forward_steps, mls__relu_backward_steps, 0,
-    0};
+MLS__OF_IMAGES(relu, "relu", MLS_IN_PLACE, MLS_KEEP);
 
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
 {
@@ -1095,18 +1107,7 @@ static void mls__add_backward(const mls_work *w)
     }
 }
 
-static const mls_step mls__add_forward_steps[] = {{0, MLS_EACH, MLS_X, MLS_Y, mls__add_forward},
-                                                  MLS_STEPS_END};
-static const mls_step mls__add_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__add_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__add = {"add",
-                                        MLS_IN_PLACE | MLS__PASSES,
-                                        mls__add_shape,
-                                        0,
-                                        mls__add_forward_steps,
-                                        mls__add_backward_steps,
-                                        0,
-                                        0};
+MLS__OF_IMAGES(add, "add", MLS_IN_PLACE | MLS__PASSES, 0);
 
 MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y)
 {
@@ -1143,12 +1144,7 @@ static void mls__concat_backward(const mls_work *w)
     }
 }
 
-static const mls_step mls__concat_forward_steps[] = {
-    {0, MLS_EACH, MLS_X, MLS_Y, mls__concat_forward}, MLS_STEPS_END};
-static const mls_step mls__concat_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__concat_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__concat = {
-    "concat", 0, mls__concat_shape, 0, mls__concat_forward_steps, mls__concat_backward_steps, 0, 0};
+MLS__OF_IMAGES(concat, "concat", 0, 0);
 
 MLS_DEF int32_t mls_net_concat(mls_net *net, int32_t x, int32_t y)
 {
@@ -1157,7 +1153,7 @@ MLS_DEF int32_t mls_net_concat(mls_net *net, int32_t x, int32_t y)
 
 /* ---- pools: windows of size x size, what is outside the image left out */
 
-static const char *mls__pool_shape(const mls_work *w, mls_layer_sizes *s)
+static const char *mls__average_pool_shape(const mls_work *w, mls_layer_sizes *s)
 {
     const mls_node *node = &w->net->nodes[w->node];
     const char *wrong;
@@ -1203,7 +1199,7 @@ static mls__window mls__window_at(const mls_work *w, int32_t oy, int32_t ox)
 
 static const char *mls__max_pool_shape(const mls_work *w, mls_layer_sizes *s)
 {
-    const char *wrong = mls__pool_shape(w, s);
+    const char *wrong = mls__average_pool_shape(w, s);
     s->keep = wrong ? 0 : mls__image(s->shape) * sizeof(uint32_t);
     return wrong;
 }
@@ -1242,18 +1238,7 @@ static void mls__max_pool_backward(const mls_work *w)
     for (size_t i = 0; i < count; i++) w->dx[0][place[i]] += w->dy[i];
 }
 
-static const mls_step mls__max_pool_forward_steps[] = {
-    {0, MLS_EACH, MLS_X, MLS_Y | MLS_KEEP, mls__max_pool_forward}, MLS_STEPS_END};
-static const mls_step mls__max_pool_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_KEEP, MLS_DX, mls__max_pool_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__max_pool = {"max pool",
-                                             0,
-                                             mls__max_pool_shape,
-                                             0,
-                                             mls__max_pool_forward_steps,
-                                             mls__max_pool_backward_steps,
-                                             0,
-                                             0};
+MLS__OF_IMAGES(max_pool, "max pool", 0, MLS_KEEP);
 
 MLS_DEF int32_t mls_net_max_pool(mls_net *net, int32_t x, int32_t size, int32_t stride, int32_t pad)
 {
@@ -1308,18 +1293,7 @@ static void mls__average_pool_backward(const mls_work *w)
         }
 }
 
-static const mls_step mls__average_pool_forward_steps[] = {
-    {0, MLS_EACH, MLS_X, MLS_Y, mls__average_pool_forward}, MLS_STEPS_END};
-static const mls_step mls__average_pool_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__average_pool_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__average_pool = {"average pool",
-                                                 0,
-                                                 mls__pool_shape,
-                                                 0,
-                                                 mls__average_pool_forward_steps,
-                                                 mls__average_pool_backward_steps,
-                                                 0,
-                                                 0};
+MLS__OF_IMAGES(average_pool, "average pool", 0, 0);
 
 MLS_DEF int32_t mls_net_average_pool(mls_net *net, int32_t x, int32_t size, int32_t stride,
                                      int32_t pad)
@@ -1356,18 +1330,7 @@ static void mls__global_pool_backward(const mls_work *w)
     }
 }
 
-static const mls_step mls__global_pool_forward_steps[] = {
-    {0, MLS_EACH, MLS_X, MLS_Y, mls__global_pool_forward}, MLS_STEPS_END};
-static const mls_step mls__global_pool_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__global_pool_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__global_pool = {"global pool",
-                                                0,
-                                                mls__global_pool_shape,
-                                                0,
-                                                mls__global_pool_forward_steps,
-                                                mls__global_pool_backward_steps,
-                                                0,
-                                                0};
+MLS__OF_IMAGES(global_pool, "global pool", 0, 0);
 
 MLS_DEF int32_t mls_net_global_pool(mls_net *net, int32_t x)
 {
@@ -1414,18 +1377,7 @@ static void mls__subsample_backward(const mls_work *w)
         }
 }
 
-static const mls_step mls__subsample_forward_steps[] = {
-    {0, MLS_EACH, MLS_X, MLS_Y, mls__subsample_forward}, MLS_STEPS_END};
-static const mls_step mls__subsample_backward_steps[] = {
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__subsample_backward}, MLS_STEPS_END};
-static const mls_layer_kind mls__subsample = {"subsample",
-                                              0,
-                                              mls__subsample_shape,
-                                              0,
-                                              mls__subsample_forward_steps,
-                                              mls__subsample_backward_steps,
-                                              0,
-                                              0};
+MLS__OF_IMAGES(subsample, "subsample", 0, 0);
 
 MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32_t c)
 {
@@ -1434,6 +1386,8 @@ MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32
     node->stride = stride, node->shape.c = c;
     return mls__node_done(net, node);
 }
+
+#undef MLS__OF_IMAGES
 
 /* ---- batch norm: sums of each image, which are added in order */
 
@@ -1951,11 +1905,23 @@ static const float *mls__operand_fp32(const mls_net *net, int32_t i, int o)
     return (const float *)mls__buffer_at(net, mls__operand_owner(net, i, o), MLS__DEQUANTIZED + o);
 }
 
-/* Peaks of image n. This and what follows is for a role, in each product that has a format of its own. */
-static void mls__role_peaks(const mls_work *w, int role)
+/* The role whose operands a step is for: in each product that has a format of its own. */
+static int mls__step_role(const mls_work *w)
+{
+    return w->uses & MLS__CODES_A ? MLS__A : MLS__E;
+}
+
+/* Elements of an image of a role. */
+static size_t mls__role_image(const mls_work *w, int role)
+{
+    return mls__image(role == MLS__E ? w->out : w->net->nodes[w->node].conv.in);
+}
+
+/* Peaks of image n. */
+static void mls__conv_peaks(const mls_work *w)
 {
     const size_t n = (size_t)w->image;
-    for (int o = role; o < MLS__OPERANDS; o += MLS__ROLES) {
+    for (int o = mls__step_role(w); o < MLS__OPERANDS; o += MLS__ROLES) {
         mls_tensor t;
         if (!mls__operand_own(&w->net->nodes[w->node], o)) continue;
         t = mls__operand_place(w->net, w->node, o, 0);
@@ -1964,8 +1930,9 @@ static void mls__role_peaks(const mls_work *w, int role)
 }
 
 /* Scale and groups, from the peaks of all images. */
-static void mls__role_scales(const mls_work *w, int role)
+static void mls__conv_scales(const mls_work *w)
 {
+    const int role = mls__step_role(w);
     for (int o = role; o < MLS__OPERANDS; o += MLS__ROLES) {
         mls_tensor *t;
         mls_status status;
@@ -1979,72 +1946,45 @@ static void mls__role_scales(const mls_work *w, int role)
     }
 }
 
-static void mls__role_codes(const mls_work *w, int role, size_t first, size_t last)
+/* Codes of elements first .. last - 1 of a tensor, and the same as fp32 where a product takes it so: what
+   belongs to the tensor's element 0 is at that place there. */
+static void mls__operand_codes(const mls_work *w, int o, mls_tensor *t, const float *x,
+                               size_t place, size_t first, size_t last)
 {
     const mls_net *net = w->net;
-    const mls_node *node = &net->nodes[w->node];
+    mls__quantize_codes(t, x, mls__rounding_seed(net, w->node, o), first, last);
+    if (mls__dequantized(&net->nodes[w->node], o)) {
+        float *to = (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o);
+        mls__dequantize_range(t, to + place, first, last);
+    }
+}
+
+static void mls__role_codes(const mls_work *w, int role, size_t first, size_t last)
+{
     for (int o = role; o < MLS__OPERANDS; o += MLS__ROLES) {
-        mls_tensor *t;
-        if (!mls__operand_own(node, o)) continue;
-        t = mls__operand_at(net, w->node, o, 0);
-        mls__quantize_codes(t, mls__operand_values(net, w->node, o),
-                            mls__rounding_seed(net, w->node, o), first, last);
-        if (!mls__dequantized(node, o)) continue;
-        mls__dequantize_range(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o), first,
-                              last);
+        if (!mls__operand_own(&w->net->nodes[w->node], o)) continue;
+        mls__operand_codes(w, o, mls__operand_at(w->net, w->node, o, 0),
+                           mls__operand_values(w->net, w->node, o), 0, first, last);
     }
 }
 
 /* Codes of image n. */
-static void mls__role_image(const mls_work *w, int role)
+static void mls__conv_codes(const mls_work *w)
 {
-    const size_t n = (size_t)w->image;
-    const size_t image = mls__image(role == MLS__E ? w->out : w->net->nodes[w->node].conv.in);
+    const int role = mls__step_role(w);
+    const size_t n = (size_t)w->image, image = mls__role_image(w, role);
     mls__role_codes(w, role, n * image, (n + 1) * image);
 }
 
-static void mls__role_all(const mls_work *w, int role)
-{
-    mls__role_codes(
-        w, role, 0,
-        mls__elements(mls__operand_shape(&w->net->nodes[w->node], role, w->net->images)));
-}
-
-static void mls__conv_peaks(const mls_work *w)
-{
-    mls__role_peaks(w, MLS__A);
-}
-static void mls__conv_scales(const mls_work *w)
-{
-    mls__role_scales(w, MLS__A);
-}
-static void mls__conv_codes(const mls_work *w)
-{
-    mls__role_image(w, MLS__A);
-}
 static void mls__conv_codes_all(const mls_work *w)
 {
-    mls__role_all(w, MLS__A);
-}
-static void mls__conv_error_peaks(const mls_work *w)
-{
-    mls__role_peaks(w, MLS__E);
-}
-static void mls__conv_error_scales(const mls_work *w)
-{
-    mls__role_scales(w, MLS__E);
-}
-static void mls__conv_error_codes(const mls_work *w)
-{
-    mls__role_image(w, MLS__E);
-}
-static void mls__conv_error_codes_all(const mls_work *w)
-{
-    mls__role_all(w, MLS__E);
+    const int role = mls__step_role(w);
+    mls__role_codes(w, role, 0, (size_t)w->out.n * mls__role_image(w, role));
 }
 
-static void mls__weights_codes(const mls_work *w, int o)
+static void mls__conv_weights(const mls_work *w)
 {
+    const int o = w->uses & MLS__CODES_W ? MLS__W : MLS__W_IN_DATA;
     mls_net *net = w->net;
     mls_tensor *t = mls__operand_at(net, w->node, o, 0);
     mls_status status;
@@ -2056,36 +1996,21 @@ static void mls__weights_codes(const mls_work *w, int o)
         mls_dequantize(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o));
     }
 }
-static void mls__conv_weights(const mls_work *w)
-{
-    mls__weights_codes(w, MLS__W);
-}
-static void mls__conv_weights_in_data(const mls_work *w)
-{
-    mls__weights_codes(w, MLS__W_IN_DATA);
-}
 
 /* Quantizes image n for evaluation. What is not finite gets a scale that is none; mls__conv_image_scales
    tells. */
 static void mls__conv_quantize_image(const mls_work *w)
 {
-    const mls_net *net = w->net;
-    const mls_node *node = &net->nodes[w->node];
-    const size_t image = mls__image(node->conv.in);
+    const size_t n = (size_t)w->image, image = mls__role_image(w, MLS__A);
     mls_tensor *t;
-    if (!mls__operand_own(node, MLS__A)) return;
-    t = mls__operand_at(net, w->node, MLS__A, w->image);
-    *t = mls__operand_place(net, w->node, MLS__A, w->image);
+    if (!mls__operand_own(&w->net->nodes[w->node], MLS__A)) return;
+    t = mls__operand_at(w->net, w->node, MLS__A, w->image);
+    *t = mls__operand_place(w->net, w->node, MLS__A, w->image);
     mls__quantize_peaks(t, w->x[0], 0, 1);
-    if (mls__quantize_scales(t) != MLS_OK) {
+    if (mls__quantize_scales(t) == MLS_OK)
+        mls__operand_codes(w, MLS__A, t, w->x[0], n * image, 0, image);
+    else
         t->scale = mls__float(0x7fc00000u);
-        return;
-    }
-    mls__quantize_codes(t, w->x[0], mls__rounding_seed(net, w->node, MLS__A), 0, image);
-    if (mls__dequantized(node, MLS__A)) {
-        float *to = (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + MLS__A);
-        mls__dequantize_range(t, to + (size_t)w->image * image, 0, image);
-    }
 }
 
 static void mls__conv_image_scales(const mls_work *w)
@@ -2100,8 +2025,12 @@ static void mls__conv_image_scales(const mls_work *w)
 }
 
 /* Begins one of the three products, as call 0 or 1. */
-static void mls__conv_start(const mls_work *w, mls_direction direction, int which)
+static void mls__conv_begin(const mls_work *w)
 {
+    const mls_direction direction = w->uses & MLS__FOR_FORWARD ? MLS_FORWARD
+                                    : w->uses & MLS__FOR_DATA  ? MLS_BACKWARD_DATA
+                                                               : MLS_BACKWARD_WEIGHT;
+    const int which = direction == MLS_BACKWARD_WEIGHT;
     mls_net *net = w->net;
     const mls_node *node = &net->nodes[w->node];
     mls_conv conv = node->conv;
@@ -2129,19 +2058,6 @@ static void mls__conv_start(const mls_work *w, mls_direction direction, int whic
         mls__fail(net, status, w->node,
                   status == MLS_ERROR_NONFINITE ? "the product of its scales is not finite" : 0);
     }
-}
-
-static void mls__conv_begin(const mls_work *w)
-{
-    mls__conv_start(w, MLS_FORWARD, 0);
-}
-static void mls__conv_begin_data(const mls_work *w)
-{
-    mls__conv_start(w, MLS_BACKWARD_DATA, 0);
-}
-static void mls__conv_begin_weight(const mls_work *w)
-{
-    mls__conv_start(w, MLS_BACKWARD_WEIGHT, 1);
 }
 
 static void mls__conv_forward(const mls_work *w)
@@ -2468,13 +2384,13 @@ static const mls_step mls__conv_forward_steps[] = {
     {0, MLS_EACH, MLS__FOR_FORWARD, MLS_Y, mls__conv_forward},
     MLS_STEPS_END};
 static const mls_step mls__conv_backward_steps[] = {
-    {MLS__IF_LOW_W_IN_DATA, MLS_SERIAL, 0, MLS__CODES_W_IN_DATA, mls__conv_weights_in_data},
-    {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_error_peaks},
-    {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_E, MLS__CODES_E, mls__conv_error_scales},
-    {MLS_IF_WANTED, MLS_SERIAL, MLS__FOR_DATA, 0, mls__conv_begin_data},
-    {0, MLS_SERIAL, MLS__FOR_WEIGHT, 0, mls__conv_begin_weight},
-    {MLS__IF_APART_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_error_codes},
-    {MLS__IF_JOINT_E, MLS_SERIAL, MLS_DY, MLS__CODES_E, mls__conv_error_codes_all},
+    {MLS__IF_LOW_W_IN_DATA, MLS_SERIAL, 0, MLS__CODES_W_IN_DATA, mls__conv_weights},
+    {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_peaks},
+    {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_E, MLS__CODES_E, mls__conv_scales},
+    {MLS_IF_WANTED, MLS_SERIAL, MLS__FOR_DATA, 0, mls__conv_begin},
+    {0, MLS_SERIAL, MLS__FOR_WEIGHT, 0, mls__conv_begin},
+    {MLS__IF_APART_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_codes},
+    {MLS__IF_JOINT_E, MLS_SERIAL, MLS_DY, MLS__CODES_E, mls__conv_codes_all},
     {MLS_IF_WANTED, MLS_EACH, MLS__FOR_DATA, MLS_DX, mls__conv_dx},
     {MLS__IF_EXACT, MLS_EACH, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS, mls__conv_weight},
     {MLS__IF_BLOCKS, MLS__EACH_OF_BLOCK, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS, mls__conv_weight},
@@ -3434,41 +3350,55 @@ MLS__INLINE uint64_t mls__hash(uint64_t h, uint64_t word)
     return h ^ h >> 32;
 }
 
-static uint64_t mls__hash_floats(uint64_t h, const float *x, size_t count)
-{
-    for (size_t i = 0; i < count; i++) h = mls__hash(h, mls__bits(x[i]));
-    return h;
-}
-
 static uint64_t mls__hash_bytes(uint64_t h, const uint8_t *p, size_t count)
 {
     for (size_t i = 0; i < count; i++) h = mls__hash(h, p[i]);
     return h;
 }
 
+/* The numbers that a digest sees and a checkpoint has: weights; then momentum and running statistics. The
+   gradient lies between them. */
+static float *mls__numbers_kept(const mls_net *net, int part, size_t *count)
+{
+    *count = net->parameters + (part ? net->states : 0);
+    return mls__floats(net, 0) + (part ? 2 * net->parameters : 0);
+}
+
 MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 {
     uint64_t h = 0;
-    const float *w;
     if (!net || net->planned != 2) return 0;
-    w = mls__floats(net, 0);
     h = mls__hash(h, (uint64_t)net->step);
     h = mls__hash(h, (uint64_t)net->updates);
-    h = mls__hash_floats(h, w, net->parameters);
-    h = mls__hash_floats(h, w + 2 * net->parameters, net->parameters + net->states);
+    for (int part = 0; part < 2; part++) {
+        size_t count;
+        const float *x = mls__numbers_kept(net, part, &count);
+        for (size_t i = 0; i < count; i++) h = mls__hash(h, mls__bits(x[i]));
+    }
     return mls__mix(h);
 }
 
 /* ----------------------------------------------------------------------------- >>checkpoint
-   All little-endian. Format 2: magic 8, version 4, note size 4, network 8, parameters 8, states 8,
-   seed 8, step 8, updates 8, nodes 4, bytes of a node 4, batch 4, 0 4, batch norm's momentum and
-   epsilon 4 each, 0 8, the nodes, note, weights, momentum, states as fp32, checksum 8. A node: 14 facts
-   of 4 bytes, see below, three formats of 8, and what may be missing: more facts, then the formats of the
-   second products. Format 1 has the first 64 bytes and no nodes. */
+   All little-endian: magic of 8 bytes, head, nodes, note, weights, momentum, states as fp32, checksum of
+   8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, then
+   the formats of the second products. Format 1 has the first part of the head and no nodes. */
+
+/* The head, field by field, and their bytes; format 1 has the first eight. note: bytes of the note, node:
+   of a node. */
+typedef struct mls__head {
+    uint64_t version, note, network, parameters, states, seed, step, updates;
+    uint64_t nodes, node, batch, zero, bn_momentum, bn_epsilon, zeros;
+} mls__head;
+enum {
+    MLS__HEAD_FIELDS = sizeof(mls__head) / sizeof(uint64_t),
+    MLS__HEAD_FIELDS_1 = 8
+};
+static const uint8_t mls__head_bytes[MLS__HEAD_FIELDS] = {4, 4, 8, 8, 8, 8, 8, 8,
+                                                          4, 4, 4, 4, 4, 4, 8};
 
 enum {
     MLS__CHECKPOINT_VERSION = 2,
-    MLS__CHECKPOINT_HEAD_1 = 64,
+    MLS__CHECKPOINT_HEAD_1 = 64, /* with the magic */
     MLS__CHECKPOINT_HEAD = 96,
     MLS__FACTS_FIRST = 14, /* before the formats */
     MLS__FACTS = 21,
@@ -3477,9 +3407,10 @@ enum {
     MLS__NODE_MOST = MLS__NODE_FACTS + 3 * 8
 };
 
-static void mls__put(uint8_t *p, uint64_t value, int bytes)
+static uint8_t *mls__put(uint8_t *p, uint64_t value, int bytes)
 {
-    for (int i = 0; i < bytes; i++) p[i] = (uint8_t)(value >> (8 * i));
+    for (int i = 0; i < bytes; i++) *p++ = (uint8_t)(value >> (8 * i));
+    return p;
 }
 
 static uint64_t mls__get(const uint8_t *p, int bytes)
@@ -3489,25 +3420,19 @@ static uint64_t mls__get(const uint8_t *p, int bytes)
     return value;
 }
 
-/* What makes a network the same: neither batch nor formats. */
-static const char *const mls__fact_names[MLS__FACTS] = {
-    "kind",         "input",         "second input", "height",       "width",
-    "channels",     "kernel height", "kernel width", "stride",       "padding",
-    "window",       "stride",        "padding",      "bias",         "groups",
-    "dilation",     "dilation in w", "stride in w",  "padding left", "padding at the bottom",
-    "padding right"};
-
 /* Kinds of layers in a checkpoint: their place here, which is part of the format. Others, those of
    mls_net_custom too, are known by a negative number made of their name. */
 static const char *const mls__kind_names[] = {
     "input",        "convolution", "batch norm", "relu",   "add", "max pool",
     "average pool", "global pool", "subsample",  "linear", "loss"};
+enum {
+    MLS__KINDS = sizeof mls__kind_names / sizeof *mls__kind_names
+};
 
 static int32_t mls__kind_number(const mls_node *node)
 {
-    const int32_t kinds = (int32_t)(sizeof mls__kind_names / sizeof *mls__kind_names);
     const char *name = node->kind->name;
-    for (int32_t k = 0; k < kinds && !node->custom; k++) {
+    for (int32_t k = 0; k < MLS__KINDS && !node->custom; k++) {
         if (strcmp(name, mls__kind_names[k]) == 0) return k;
     }
     return -1 - (int32_t)(mls__hash_bytes(0, (const uint8_t *)name, strlen(name)) >> 33);
@@ -3518,48 +3443,48 @@ static int32_t mls__or_else(int32_t value, int32_t other)
     return value ? value : other;
 }
 
-static void mls__node_facts(const mls_node *node, int32_t *to)
+/* What makes a network the same: neither batch nor formats. missing: what a fact is in a checkpoint that
+   does not have it. */
+typedef struct mls__fact {
+    const char *name;
+    int32_t value, missing;
+} mls__fact;
+
+static void mls__node_facts(const mls_node *node, mls__fact *to)
 {
     const mls_conv *c = &node->conv;
-    const int32_t stride_h = mls__or_else(c->stride_h, c->stride);
-    const int32_t facts[MLS__FACTS] = {mls__kind_number(node),
-                                       node->in[0],
-                                       node->in[1],
-                                       node->shape.h,
-                                       node->shape.w,
-                                       node->shape.c,
-                                       c->kh,
-                                       c->kw,
-                                       stride_h,
-                                       c->pad + c->pad_top,
-                                       node->size,
-                                       node->stride,
-                                       node->pad,
-                                       node->bias,
-                                       mls__or_else(c->groups, 1),
-                                       mls__or_else(c->dilation_h, 1),
-                                       mls__or_else(c->dilation_w, 1),
-                                       mls__or_else(c->stride_w, c->stride),
-                                       c->pad + c->pad_left,
-                                       c->pad + c->pad_bottom,
-                                       c->pad + c->pad_right};
+    const int32_t stride = mls__or_else(c->stride_h, c->stride), top = c->pad + c->pad_top;
+    const mls__fact facts[MLS__FACTS] = {
+        {"kind", mls__kind_number(node), 0},
+        {"input", node->in[0], 0},
+        {"second input", node->in[1], 0},
+        {"height", node->shape.h, 0},
+        {"width", node->shape.w, 0},
+        {"channels", node->shape.c, 0},
+        {"kernel height", c->kh, 0},
+        {"kernel width", c->kw, 0},
+        {"stride", stride, 0},
+        {"padding", top, 0},
+        {"window", node->size, 0},
+        {"stride", node->stride, 0},
+        {"padding", node->pad, 0},
+        {"bias", node->bias, 0},
+        {"groups", mls__or_else(c->groups, 1), 1},
+        {"dilation", mls__or_else(c->dilation_h, 1), 1},
+        {"dilation in w", mls__or_else(c->dilation_w, 1), 1},
+        {"stride in w", mls__or_else(c->stride_w, c->stride), stride},
+        {"padding left", c->pad + c->pad_left, top},
+        {"padding at the bottom", c->pad + c->pad_bottom, top},
+        {"padding right", c->pad + c->pad_right, top},
+    };
     memcpy(to, facts, sizeof facts);
 }
 
-/* What fact j is where it is missing. */
-static int32_t mls__fact_default(const int32_t *facts, int j)
-{
-    return j < 17 ? 1 : j == 17 ? facts[8] : facts[9];
-}
-
 /* Fact j of a node in a checkpoint, of which so many bytes are there. */
-static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j)
+static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j, int32_t missing)
 {
     const size_t at = (size_t)(j < MLS__FACTS_FIRST ? 4 * j : 4 * j + 3 * 8);
-    int32_t facts[MLS__FACTS_FIRST];
-    if (at + 4 <= bytes) return (int32_t)mls__get(there + at, 4);
-    for (int i = 0; i < MLS__FACTS_FIRST; i++) facts[i] = (int32_t)mls__get(there + 4 * i, 4);
-    return mls__fact_default(facts, j);
+    return at + 4 <= bytes ? (int32_t)mls__get(there + at, 4) : missing;
 }
 
 /* Bytes of a node in a checkpoint: more facts and formats only where one of them says something. */
@@ -3568,10 +3493,10 @@ static size_t mls__node_bytes(const mls_net *net)
     size_t bytes = MLS__NODE_LEAST;
     for (int32_t i = 0; i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
-        int32_t facts[MLS__FACTS];
+        mls__fact facts[MLS__FACTS];
         mls__node_facts(node, facts);
         for (int j = MLS__FACTS_FIRST; j < MLS__FACTS; j++) {
-            if (facts[j] != mls__fact_default(facts, j)) bytes = MLS__NODE_FACTS;
+            if (facts[j].value != facts[j].missing) bytes = MLS__NODE_FACTS;
         }
         for (int o = MLS__ROLES; o < MLS__OPERANDS; o++) {
             if (mls__operand_same(node, o) == o) return MLS__NODE_MOST;
@@ -3583,7 +3508,7 @@ static size_t mls__node_bytes(const mls_net *net)
 static uint8_t *mls__put_formats(uint8_t *p, const mls_format *f)
 {
     for (int role = 0; role < MLS__ROLES; role++, f++, p += 8) {
-        const uint8_t of[7] = {f->ex, f->mx, f->eg, f->mg, f->grouping, f->rounding, f->range};
+        const uint8_t of[8] = {f->ex, f->mx, f->eg, f->mg, f->grouping, f->rounding, f->range};
         memcpy(p, of, sizeof of);
     }
     return p;
@@ -3604,14 +3529,14 @@ static uint64_t mls__net_identity(const mls_net *net)
 {
     uint64_t h = 0;
     for (int32_t i = 0; i < net->count; i++) {
-        int32_t facts[MLS__FACTS];
+        mls__fact facts[MLS__FACTS];
         mls__node_facts(&net->nodes[i], facts);
         for (int j = 0; j < MLS__FACTS; j++) {
             if (j >= MLS__FACTS_FIRST) { /* as if missing, where it says nothing new */
-                if (facts[j] == mls__fact_default(facts, j)) continue;
+                if (facts[j].value == facts[j].missing) continue;
                 h = mls__hash(h, (uint64_t)j);
             }
-            h = mls__hash(h, (uint64_t)(int64_t)facts[j]);
+            h = mls__hash(h, (uint64_t)(int64_t)facts[j].value);
         }
     }
     return mls__mix(h);
@@ -3624,51 +3549,148 @@ MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
            4 * (2 * net->parameters + net->states) + 8;
 }
 
-/* The head and the nodes; returns what comes after them. */
-static uint8_t *mls__put_head(const mls_net *net, size_t note_size, uint8_t *p)
+static void mls__net_head(const mls_net *net, size_t note_size, mls__head *head)
 {
-    const size_t bytes = mls__node_bytes(net);
-    memset(p, 0, MLS__CHECKPOINT_HEAD + (size_t)net->count * bytes);
-    memcpy(p, "MLSCKPT\n", 8);
-    mls__put(p + 8, MLS__CHECKPOINT_VERSION, 4);
-    mls__put(p + 12, note_size, 4);
-    mls__put(p + 16, mls__net_identity(net), 8);
-    mls__put(p + 24, net->parameters, 8);
-    mls__put(p + 32, net->states, 8);
-    mls__put(p + 40, net->desc.seed, 8);
-    mls__put(p + 48, (uint64_t)net->step, 8);
-    mls__put(p + 56, (uint64_t)net->updates, 8);
-    mls__put(p + 64, (uint64_t)net->count, 4);
-    mls__put(p + 68, bytes, 4);
-    mls__put(p + 72, (uint64_t)net->desc.batch, 4);
-    mls__put(p + 80, mls__bits(net->desc.bn_momentum), 4);
-    mls__put(p + 84, mls__bits(net->desc.bn_epsilon), 4);
-    p += MLS__CHECKPOINT_HEAD;
-    for (int32_t i = 0; i < net->count; i++) {
-        const mls_node *node = &net->nodes[i];
-        int32_t facts[MLS__FACTS];
-        mls__node_facts(node, facts);
-        for (int j = 0; j < MLS__FACTS_FIRST; j++, p += 4) mls__put(p, (uint32_t)facts[j], 4);
-        p = mls__put_formats(p, node->format);
-        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes > MLS__NODE_LEAST; j++, p += 4) {
-            mls__put(p, (uint32_t)facts[j], 4);
-        }
-        if (bytes == MLS__NODE_MOST) p = mls__put_formats(p, node->format + MLS__ROLES);
+    memset(head, 0, sizeof *head);
+    head->version = MLS__CHECKPOINT_VERSION;
+    head->note = note_size;
+    head->network = mls__net_identity(net);
+    head->parameters = net->parameters;
+    head->states = net->states;
+    head->seed = net->desc.seed;
+    head->step = (uint64_t)net->step;
+    head->updates = (uint64_t)net->updates;
+    head->nodes = (uint64_t)net->count;
+    head->node = mls__node_bytes(net);
+    head->batch = (uint64_t)net->desc.batch;
+    head->bn_momentum = mls__bits(net->desc.bn_momentum);
+    head->bn_epsilon = mls__bits(net->desc.bn_epsilon);
+}
+
+static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
+{
+    mls__fact facts[MLS__FACTS];
+    mls__node_facts(node, facts);
+    for (int j = 0; j < MLS__FACTS_FIRST; j++) p = mls__put(p, (uint32_t)facts[j].value, 4);
+    p = mls__put_formats(p, node->format);
+    for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes > MLS__NODE_LEAST; j++) {
+        p = mls__put(p, (uint32_t)facts[j].value, 4);
     }
-    return p;
+    return bytes == MLS__NODE_MOST ? mls__put_formats(p, node->format + MLS__ROLES) : p;
+}
+
+MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
+                                            void *to, size_t size)
+{
+    uint8_t *p = (uint8_t *)to;
+    mls__head head;
+    uint64_t fields[MLS__HEAD_FIELDS];
+    size_t need;
+    mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status != MLS_OK) return status;
+    need = mls_net_checkpoint_size(net, note_size);
+    if (!need) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "the note has over 4294967295 bytes");
+    if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
+    if (size < need) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
+    if (net->images_pending) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is pending: mls_net_update first");
+    }
+    mls__net_head(net, note_size, &head);
+    memcpy(p, "MLSCKPT\n", 8);
+    p += 8;
+    memcpy(fields, &head, sizeof head);
+    for (int i = 0; i < MLS__HEAD_FIELDS; i++) p = mls__put(p, fields[i], mls__head_bytes[i]);
+    for (int32_t i = 0; i < net->count; i++) {
+        p = mls__put_node(p, &net->nodes[i], (size_t)head.node);
+    }
+    if (note_size) memcpy(p, note, note_size);
+    p += note_size;
+    for (int part = 0; part < 2; part++) {
+        size_t count;
+        const float *from = mls__numbers_kept(net, part, &count);
+        for (size_t i = 0; i < count; i++) p = mls__put(p, mls__bits(from[i]), 4);
+    }
+    mls__put(p, mls__mix(mls__hash_bytes(0, (const uint8_t *)to, need - 8)), 8);
+    return MLS_OK;
+}
+
+/* Reads the head of a checkpoint. Returns what is wrong with it, or with the checkpoint; null: nothing. */
+static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
+{
+    uint64_t need = MLS__CHECKPOINT_HEAD_1, nodes, version, field[MLS__HEAD_FIELDS] = {0};
+    const uint8_t *at;
+    int fields = MLS__HEAD_FIELDS_1;
+    if (size < 8 || memcmp(p, "MLSCKPT\n", 8) != 0) return "not a checkpoint";
+    if (size < need) return "truncated";
+    at = p + 8, version = mls__get(at, 4);
+    if (version < 1 || version > MLS__CHECKPOINT_VERSION) {
+        return "a checkpoint of another version of the library";
+    }
+    if (version > 1) need = MLS__CHECKPOINT_HEAD, fields = MLS__HEAD_FIELDS;
+    if (size < need) return "truncated";
+    for (int i = 0; i < fields; at += mls__head_bytes[i++]) {
+        field[i] = mls__get(at, mls__head_bytes[i]);
+    }
+    memcpy(head, field, sizeof field);
+    nodes = head->nodes * head->node;
+    if (head->parameters > size / 8 || head->states > size / 4 || nodes > size) {
+        return "truncated";
+    }
+    need += nodes + head->note + 8;
+    need += 4 * (2 * head->parameters + head->states);
+    if (size < need) return "truncated";
+    if (size > need) return "longer than a checkpoint: something follows it";
+    if (mls__get(p + size - 8, 8) != mls__mix(mls__hash_bytes(0, p, size - 8))) {
+        return "damaged: its checksum does not match";
+    }
+    if (head->step >> 62 || head->updates >> 62 || head->nodes > INT32_MAX ||
+        (version > 1 && (head->node < MLS__NODE_LEAST || head->batch - 1 >= INT32_MAX))) {
+        return "damaged";
+    }
+    return 0;
+}
+
+/* The note, behind the nodes. */
+static const uint8_t *mls__note_at(const uint8_t *p, const mls__head *head)
+{
+    p += head->version > 1 ? MLS__CHECKPOINT_HEAD : MLS__CHECKPOINT_HEAD_1;
+    return p + head->nodes * head->node;
+}
+
+MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkpoint *about,
+                                       char *text, size_t text_size)
+{
+    const char *wrong;
+    mls__head head;
+    if (text && text_size) text[0] = 0;
+    if (!from || !about) return MLS_ERROR_ARGUMENT;
+    wrong = mls__get_head((const uint8_t *)from, size, &head);
+    if (wrong) {
+        mls__say(text, text_size, wrong);
+        return MLS_ERROR_DATA;
+    }
+    about->version = (int32_t)head.version;
+    about->nodes = (int32_t)head.nodes;
+    about->batch = (int32_t)head.batch;
+    about->seed = head.seed;
+    about->step = (int64_t)head.step;
+    about->updates = (int64_t)head.updates;
+    about->note = mls__note_at((const uint8_t *)from, &head);
+    about->note_size = (size_t)head.note;
+    return MLS_OK;
 }
 
 MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t index,
                                           mls_formats *formats)
 {
-    mls_checkpoint about;
     mls_format of[MLS__OPERANDS];
+    mls__head head;
     const uint8_t *p = (const uint8_t *)from;
     size_t bytes, second;
     if (!from || !formats) return MLS_ERROR_ARGUMENT;
-    if (mls_checkpoint_look(from, size, &about, 0, 0) != MLS_OK) return MLS_ERROR_DATA;
-    if (index < 0 || index >= about.nodes) return MLS_ERROR_ARGUMENT;
-    bytes = (size_t)mls__get(p + 68, 4);
+    if (mls__get_head(p, size, &head)) return MLS_ERROR_DATA;
+    if (index < 0 || (uint64_t)index >= head.nodes) return MLS_ERROR_ARGUMENT;
+    bytes = (size_t)head.node;
     p += MLS__CHECKPOINT_HEAD + (size_t)index * bytes;
     second = bytes < MLS__NODE_MOST ? 4 * MLS__FACTS_FIRST : MLS__NODE_FACTS; /* as in the first */
     if (!mls__get_formats(p + 4 * MLS__FACTS_FIRST, of) ||
@@ -3679,93 +3701,8 @@ MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t
     return MLS_OK;
 }
 
-MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
-                                            void *to, size_t size)
-{
-    uint8_t *p = (uint8_t *)to, *q;
-    const float *w, *from[2];
-    size_t need, count[2];
-    mls_status status;
-    status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
-    if (status != MLS_OK) return status;
-    need = mls_net_checkpoint_size(net, note_size);
-    if (!need) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "the note has over 4294967295 bytes");
-    if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
-    if (size < need) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
-    if (net->images_pending) {
-        return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is pending: mls_net_update first");
-    }
-    q = mls__put_head(net, note_size, p);
-    if (note_size) memcpy(q, note, note_size);
-    q += note_size;
-    w = mls__floats(net, 0);
-    from[0] = w, count[0] = net->parameters;
-    from[1] = w + 2 * net->parameters, count[1] = net->parameters + net->states;
-    for (int part = 0; part < 2; part++) {
-        for (size_t i = 0; i < count[part]; i++, q += 4) mls__put(q, mls__bits(from[part][i]), 4);
-    }
-    mls__put(q, mls__mix(mls__hash_bytes(0, p, (size_t)(q - p))), 8);
-    return MLS_OK;
-}
-
-MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkpoint *about,
-                                       char *text, size_t text_size)
-{
-    const uint8_t *p = (const uint8_t *)from;
-    const char *wrong = 0;
-    uint64_t head = MLS__CHECKPOINT_HEAD_1, note = 0, floats = 0, nodes = 0, node = 0, need = 0;
-    uint64_t version = 0;
-    if (text && text_size) text[0] = 0;
-    if (!p || !about) return MLS_ERROR_ARGUMENT;
-    if (size < 8 || memcmp(p, "MLSCKPT\n", 8) != 0) {
-        wrong = "not a checkpoint";
-    } else if (size < head) {
-        wrong = "truncated";
-    } else if ((version = mls__get(p + 8, 4)) < 1 || version > MLS__CHECKPOINT_VERSION) {
-        wrong = "a checkpoint of another version of the library";
-    } else if (version > 1 && size < MLS__CHECKPOINT_HEAD) {
-        wrong = "truncated";
-    } else {
-        const uint64_t parameters = mls__get(p + 24, 8), states = mls__get(p + 32, 8);
-        note = mls__get(p + 12, 4);
-        if (version > 1) {
-            head = MLS__CHECKPOINT_HEAD, nodes = mls__get(p + 64, 4), node = mls__get(p + 68, 4);
-        }
-        if (parameters > size / 8 || states > size / 4 || nodes * node > size) {
-            wrong = "truncated";
-        } else {
-            floats = 2 * parameters + states;
-            need = head + nodes * node + note + 4 * floats + 8;
-        }
-    }
-    if (!wrong && size != need) {
-        wrong = size < need ? "truncated" : "longer than a checkpoint: something follows it";
-    }
-    if (!wrong && mls__get(p + size - 8, 8) != mls__mix(mls__hash_bytes(0, p, size - 8))) {
-        wrong = "damaged: its checksum does not match";
-    }
-    if (!wrong &&
-        (mls__get(p + 48, 8) >> 62 || mls__get(p + 56, 8) >> 62 || nodes > INT32_MAX ||
-         (version > 1 && (node < MLS__NODE_LEAST || mls__get(p + 72, 4) - 1 >= INT32_MAX)))) {
-        wrong = "damaged";
-    }
-    if (wrong) {
-        mls__say(text, text_size, wrong);
-        return MLS_ERROR_DATA;
-    }
-    about->version = (int32_t)version;
-    about->nodes = (int32_t)nodes;
-    about->batch = version > 1 ? (int32_t)mls__get(p + 72, 4) : 0;
-    about->seed = mls__get(p + 40, 8);
-    about->step = (int64_t)mls__get(p + 48, 8);
-    about->updates = (int64_t)mls__get(p + 56, 8);
-    about->note = p + head + nodes * node;
-    about->note_size = (size_t)note;
-    return MLS_OK;
-}
-
 /* "WORD A there, B here" */
-static void mls__say_both(mls_net *net, const char *word, int64_t there, int64_t here)
+static mls_status mls__say_both(mls_net *net, const char *word, int64_t there, int64_t here)
 {
     mls__say(net->text, sizeof net->text, word);
     mls__say(net->text, sizeof net->text, " ");
@@ -3773,84 +3710,74 @@ static void mls__say_both(mls_net *net, const char *word, int64_t there, int64_t
     mls__say(net->text, sizeof net->text, " there, ");
     mls__say_int(net->text, sizeof net->text, here);
     mls__say(net->text, sizeof net->text, " here");
+    return net->status;
 }
 
 /* Refuses the checkpoint of another network, and says where they differ first. */
-static mls_status mls__other_network(mls_net *net, const mls_checkpoint *about, const uint8_t *p)
+static mls_status mls__other_network(mls_net *net, const uint8_t *p, const mls__head *head)
 {
-    const int32_t kinds = (int32_t)(sizeof mls__kind_names / sizeof *mls__kind_names);
-    size_t step = (size_t)mls__get(p + 68, 4);
+    const int32_t nodes = (int32_t)head->nodes;
+    const size_t bytes = (size_t)head->node;
     mls__fail(net, MLS_ERROR_DATA, -1, "a checkpoint of another network");
-    if (about->version < 2) return MLS_ERROR_DATA;
-    for (int32_t i = 0; i < net->count && i < about->nodes; i++) {
-        const uint8_t *there = p + MLS__CHECKPOINT_HEAD + (size_t)i * step;
-        int32_t facts[MLS__FACTS], first = 0, kind = (int32_t)mls__get(there, 4);
+    if (head->version < 2) return net->status;
+    for (int32_t i = 0; i < net->count && i < nodes; i++) {
+        const uint8_t *there = p + MLS__CHECKPOINT_HEAD + (size_t)i * bytes;
+        const char *name = net->nodes[i].kind->name;
+        mls__fact facts[MLS__FACTS];
+        int32_t j = 0, value = 0;
         mls__node_facts(&net->nodes[i], facts);
-        while (first < MLS__FACTS && mls__fact_there(there, step, first) == facts[first]) first++;
-        if (first == MLS__FACTS) continue;
+        for (; j < MLS__FACTS; j++) {
+            value = mls__fact_there(there, bytes, j, facts[j].missing);
+            if (value != facts[j].value) break;
+        }
+        if (j == MLS__FACTS) continue;
         mls__say(net->text, sizeof net->text, ": node ");
         mls__say_int(net->text, sizeof net->text, i);
-        if (first == 0) {
-            mls__say(net->text, sizeof net->text, ": ");
+        mls__say(net->text, sizeof net->text, j ? " (" : ": ");
+        if (j == 0) {
             mls__say(net->text, sizeof net->text,
-                     kind >= 0 && kind < kinds ? mls__kind_names[kind]
-                                               : "an unknown kind of layer");
+                     value >= 0 && value < MLS__KINDS ? mls__kind_names[value]
+                                                      : "an unknown kind of layer");
             mls__say(net->text, sizeof net->text, " there, ");
-            mls__say(net->text, sizeof net->text, net->nodes[i].kind->name);
-            mls__say(net->text, sizeof net->text, " here");
-        } else {
-            mls__say(net->text, sizeof net->text, " (");
-            mls__say(net->text, sizeof net->text, net->nodes[i].kind->name);
-            mls__say(net->text, sizeof net->text, "): ");
-            mls__say_both(net, mls__fact_names[first], mls__fact_there(there, step, first),
-                          facts[first]);
         }
-        return MLS_ERROR_DATA;
+        mls__say(net->text, sizeof net->text, name);
+        mls__say(net->text, sizeof net->text, j ? "): " : " here");
+        return j ? mls__say_both(net, facts[j].name, value, facts[j].value) : net->status;
     }
-    if (net->count != about->nodes) mls__say_both(net, ": nodes", about->nodes, net->count);
-    return MLS_ERROR_DATA;
+    return net->count == nodes ? net->status : mls__say_both(net, ": nodes", nodes, net->count);
 }
 
 MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
                                            size_t note_size)
 {
-    const uint8_t *p = (const uint8_t *)from, *q;
-    mls_checkpoint about;
-    mls_status status;
-    size_t count[2];
-    float *w, *to[2];
-    status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    const uint8_t *p = (const uint8_t *)from;
+    mls__head head;
+    const char *wrong;
+    mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK) return status;
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
-    status = mls_checkpoint_look(from, size, &about, net->text, sizeof net->text);
-    if (status != MLS_OK) return net->status = status;
-    if (mls__get(p + 16, 8) != mls__net_identity(net) || mls__get(p + 24, 8) != net->parameters ||
-        mls__get(p + 32, 8) != net->states) {
-        return mls__other_network(net, &about, p);
+    wrong = mls__get_head(p, size, &head);
+    if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
+    if (head.network != mls__net_identity(net) || head.parameters != net->parameters ||
+        head.states != net->states) {
+        return mls__other_network(net, p, &head);
     }
-    if (note && note_size != about.note_size) {
+    if (note && note_size != head.note) {
         mls__fail(net, MLS_ERROR_DATA, -1, "another note: ");
-        mls__say_both(net, "bytes", (int64_t)about.note_size, (int64_t)note_size);
-        return MLS_ERROR_DATA;
+        return mls__say_both(net, "bytes", (int64_t)head.note, (int64_t)note_size);
     }
-    q = (const uint8_t *)about.note;
-    if (note_size) memcpy(note, q, note_size);
-    q += about.note_size;
-    net->desc.seed = about.seed;
-    net->step = about.step;
-    net->updates = about.updates;
+    p = mls__note_at(p, &head);
+    if (note_size) memcpy(note, p, note_size);
+    p += head.note;
+    net->desc.seed = head.seed;
+    net->step = (int64_t)head.step, net->updates = (int64_t)head.updates;
     net->images_pending = 0;
-    w = mls__floats(net, 0);
-    memset(w + net->parameters, 0, net->parameters * sizeof(float));
-    to[0] = w, count[0] = net->parameters;
-    to[1] = w + 2 * net->parameters, count[1] = net->parameters + net->states;
+    memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
     for (int part = 0; part < 2; part++) {
-        for (size_t i = 0; i < count[part]; i++, q += 4) {
-            to[part][i] = mls__float((uint32_t)mls__get(q, 4));
-        }
+        size_t count;
+        float *to = mls__numbers_kept(net, part, &count);
+        for (size_t i = 0; i < count; i++, p += 4) to[i] = mls__float((uint32_t)mls__get(p, 4));
     }
-    net->status = MLS_OK;
-    net->text[0] = 0;
     return MLS_OK;
 }
 
@@ -4383,86 +4310,64 @@ MLS_DEF mls_status mls_data_cifar10(mls_data *data, const char *folder, int part
 }
 
 #if MLS__FOLDERS
-/* Names, one behind the other, and where each begins; of pictures also the class. */
-typedef struct mls__name {
-    size_t at;
+/* Paths in memory of their own; of pictures also the class. */
+typedef struct mls__path_of {
+    char *path;
     int32_t label;
-} mls__name;
-typedef struct mls__names {
-    char *bytes;
-    size_t used, room;
-    mls__name *name;
-    size_t count, slots;
-} mls__names;
+} mls__path_of;
+typedef struct mls__paths {
+    mls__path_of *at;
+    size_t count, room;
+} mls__paths;
 
-static void mls__names_free(mls__names *names)
+static void mls__paths_free(mls__paths *paths)
 {
-    if (names->bytes) MLS_FREE(names->bytes);
-    if (names->name) MLS_FREE(names->name);
-    memset(names, 0, sizeof *names);
+    for (size_t i = 0; i < paths->count; i++) MLS_FREE(paths->at[i].path);
+    if (paths->at) MLS_FREE(paths->at);
+    memset(paths, 0, sizeof *paths);
 }
 
-/* Doubles a block; 0: no memory, the old one stays. */
-static int mls__grow(void **p, size_t used, size_t *room, size_t unit)
+/* Appends folder/name. */
+static mls_status mls__paths_add(mls__paths *paths, const char *folder, const char *name)
 {
-    size_t more = *room ? *room * 2 : 256;
-    void *fresh = MLS_MALLOC(more * unit);
-    if (!fresh) return 0;
-    if (*p) {
-        memcpy(fresh, *p, used * unit);
-        MLS_FREE(*p);
+    if (paths->count == paths->room) {
+        const size_t room = paths->room ? 2 * paths->room : 64;
+        mls__path_of *more = (mls__path_of *)MLS_MALLOC(room * sizeof *more);
+        if (!more) return MLS_ERROR_MEMORY;
+        if (paths->at) {
+            memcpy(more, paths->at, paths->count * sizeof *more);
+            MLS_FREE(paths->at);
+        }
+        paths->at = more, paths->room = room;
     }
-    *p = fresh, *room = more;
-    return 1;
-}
-
-static mls_status mls__names_add(mls__names *names, const char *name, int32_t label)
-{
-    size_t n = strlen(name) + 1;
-    void *p = names->bytes;
-    int good = 1;
-    while (good && names->used + n > names->room)
-        good = mls__grow(&p, names->used, &names->room, 1);
-    names->bytes = (char *)p, p = names->name;
-    if (good && names->count == names->slots) {
-        good = mls__grow(&p, names->count, &names->slots, sizeof names->name[0]);
-    }
-    names->name = (mls__name *)p;
-    if (!good) return MLS_ERROR_MEMORY;
-    memcpy(names->bytes + names->used, name, n);
-    names->name[names->count].at = names->used, names->name[names->count++].label = label;
-    names->used += n;
+    paths->at[paths->count].path = mls__path(folder, "/", name);
+    if (!paths->at[paths->count].path) return MLS_ERROR_MEMORY;
+    paths->count++;
     return MLS_OK;
 }
 
-static const char *mls__name_at(const mls__names *names, size_t i)
-{
-    return names->bytes + names->name[i].at;
-}
-
 /* Shell sort: the order in a folder is the file system's business, that of training is ours. */
-static void mls__names_sort(mls__names *names)
+static void mls__paths_sort(mls__path_of *at, size_t count)
 {
-    for (size_t gap = names->count / 2; gap; gap /= 2) {
-        for (size_t i = gap; i < names->count; i++) {
-            mls__name moving = names->name[i];
+    for (size_t gap = count / 2; gap; gap /= 2) {
+        for (size_t i = gap; i < count; i++) {
+            const mls__path_of moving = at[i];
             size_t j = i;
-            while (j >= gap && strcmp(mls__name_at(names, j - gap), names->bytes + moving.at) > 0) {
-                names->name[j] = names->name[j - gap];
-                j -= gap;
+            for (; j >= gap && strcmp(at[j - gap].path, moving.path) > 0; j -= gap) {
+                at[j] = at[j - gap];
             }
-            names->name[j] = moving;
+            at[j] = moving;
         }
     }
 }
 
-/* What is in a folder, sorted. */
-static mls_status mls__names_read(mls__names *names, const char *folder, char *text, size_t size)
+/* Appends what is in a folder, sorted. */
+static mls_status mls__paths_read(mls__paths *paths, const char *folder, char *text, size_t size)
 {
+    const size_t first = paths->count;
     DIR *dir = opendir(folder);
     struct dirent *entry;
     mls_status status = MLS_OK;
-    memset(names, 0, sizeof *names);
     if (!dir) return mls__io_error(text, size, MLS_ERROR_IO, "cannot read folder", folder);
     while (status == MLS_OK) {
         errno = 0;
@@ -4470,15 +4375,17 @@ static mls_status mls__names_read(mls__names *names, const char *folder, char *t
         if (!entry && errno) status = MLS_ERROR_IO;
         if (!entry) break;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        status = mls__names_add(names, entry->d_name, 0);
+        status = mls__paths_add(paths, folder, entry->d_name);
     }
-    if (status != MLS_OK) {
-        mls__io_error(text, size, status, "cannot read folder", folder);
-        mls__names_free(names);
-    }
+    if (status != MLS_OK) mls__io_error(text, size, status, "cannot read folder", folder);
     closedir(dir);
-    mls__names_sort(names);
+    if (paths->count > first) mls__paths_sort(paths->at + first, paths->count - first);
     return status;
+}
+
+static const char *mls__file_name(const char *path)
+{
+    return strrchr(path, '/') + 1;
 }
 
 static int mls__is_picture(const char *name)
@@ -4497,11 +4404,11 @@ static int mls__is_picture(const char *name)
     return 0;
 }
 
-/* The pictures of a folder: their paths and labels, listed before the first is decoded. */
+/* The pictures of a folder, listed before the first is decoded. */
 typedef struct mls__listing {
     const mls_folder_desc *desc;
     mls_data *data; /* classes and names */
-    mls__names pictures;
+    mls__paths pictures;
     char *text;
     size_t size;
 } mls__listing;
@@ -4523,30 +4430,28 @@ static int mls__is_folder(const char *path)
     return S_ISDIR(s.st_mode) ? 1 : -1;
 }
 
-/* Lists a picture, or leaves it out. */
-static mls_status mls__list_file(mls__listing *l, const char *folder, const char *name)
+/* Whether a thing in a class folder is a picture; it is told of if not. */
+static int mls__is_listed(const mls_folder_desc *desc, const char *path)
 {
-    char *path = mls__path(folder, "/", name);
-    mls_status status = MLS_OK;
-    if (!path) return mls__file_error(l->text, l->size, MLS_ERROR_MEMORY, "no memory for", folder);
-    if (name[0] == '.') {
-        mls__leave_out(l->desc, MLS_LEFT_OUT_HIDDEN, path, 0);
-    } else if (mls__is_folder(path) != 0) {
-        mls__leave_out(l->desc, MLS_LEFT_OUT_NESTED, path, 0);
-    } else if (!mls__is_picture(name)) {
-        mls__leave_out(l->desc, MLS_LEFT_OUT_NAME, path, 0);
-    } else if (mls__names_add(&l->pictures, path, l->data->classes) != MLS_OK) {
-        status = mls__file_error(l->text, l->size, MLS_ERROR_MEMORY, "no memory for", path);
-    }
-    MLS_FREE(path);
-    return status;
+    const char *name = mls__file_name(path);
+    mls_left_out reason;
+    if (name[0] == '.')
+        reason = MLS_LEFT_OUT_HIDDEN;
+    else if (mls__is_folder(path) != 0)
+        reason = MLS_LEFT_OUT_NESTED;
+    else if (!mls__is_picture(name))
+        reason = MLS_LEFT_OUT_NAME;
+    else
+        return 1;
+    mls__leave_out(desc, reason, path, 0);
+    return 0;
 }
 
 /* A name that mls_data can hold, and that a line of text can show. */
-static mls_status mls__name_class(mls__listing *l, const char *path, const char *name)
+static mls_status mls__name_class(mls__listing *l, const char *path)
 {
     const size_t room = sizeof l->data->names[0];
-    const char *fault = 0;
+    const char *name = mls__file_name(path), *fault = 0;
     if (l->data->classes == 256) fault = "over 256 classes, the next is";
     if (strlen(name) >= room) fault = "the name of a class has over 63 bytes";
     for (const char *c = name; *c; c++) {
@@ -4557,46 +4462,47 @@ static mls_status mls__name_class(mls__listing *l, const char *path, const char 
     return MLS_OK;
 }
 
-static mls_status mls__list_class(mls__listing *l, const char *path, const char *name)
+/* Lists all that is in a class folder, and keeps the pictures. */
+static mls_status mls__list_class(mls__listing *l, const char *path)
 {
-    mls__names files;
-    size_t before = l->pictures.count;
-    mls_status status = mls__names_read(&files, path, l->text, l->size);
-    for (size_t i = 0; i < files.count && status == MLS_OK; i++) {
-        status = mls__list_file(l, path, mls__name_at(&files, i));
-    }
-    mls__names_free(&files);
+    mls__paths *p = &l->pictures;
+    const size_t before = p->count;
+    size_t kept = before;
+    mls_status status = mls__paths_read(p, path, l->text, l->size);
     if (status != MLS_OK) return status;
-    if (l->pictures.count > before) return mls__name_class(l, path, name);
+    for (size_t i = before; i < p->count; i++) {
+        if (mls__is_listed(l->desc, p->at[i].path)) {
+            p->at[kept].path = p->at[i].path, p->at[kept++].label = l->data->classes;
+        } else {
+            MLS_FREE(p->at[i].path);
+        }
+    }
+    p->count = kept;
+    if (kept > before) return mls__name_class(l, path);
     mls__leave_out(l->desc, MLS_LEFT_OUT_EMPTY, path, 0);
     return MLS_OK;
 }
 
 static mls_status mls__list(mls__listing *l)
 {
-    const char *folder = l->desc->path;
-    mls__names classes;
-    mls_status status = mls__names_read(&classes, folder, l->text, l->size);
-    for (size_t i = 0; i < classes.count && status == MLS_OK; i++) {
-        const char *name = mls__name_at(&classes, i);
-        char *path = mls__path(folder, "/", name);
-        if (!path) {
-            status = mls__file_error(l->text, l->size, MLS_ERROR_MEMORY, "no memory for", folder);
-            break;
-        }
-        if (name[0] == '.') {
+    mls__paths folders;
+    mls_status status;
+    memset(&folders, 0, sizeof folders);
+    status = mls__paths_read(&folders, l->desc->path, l->text, l->size);
+    for (size_t i = 0; i < folders.count && status == MLS_OK; i++) {
+        const char *path = folders.at[i].path;
+        if (mls__file_name(path)[0] == '.') {
             mls__leave_out(l->desc, MLS_LEFT_OUT_HIDDEN, path, 0);
         } else if (mls__is_folder(path) <= 0) {
             mls__leave_out(l->desc, MLS_LEFT_OUT_BESIDE, path, 0);
         } else {
-            status = mls__list_class(l, path, name);
+            status = mls__list_class(l, path);
         }
-        MLS_FREE(path);
     }
-    mls__names_free(&classes);
+    mls__paths_free(&folders);
     if (status == MLS_OK && !l->pictures.count) {
         status = mls__file_error(l->text, l->size, MLS_ERROR_ARGUMENT,
-                                 "no pictures in class folders of", folder);
+                                 "no pictures in class folders of", l->desc->path);
     }
     return status;
 }
@@ -4637,7 +4543,7 @@ static mls_status mls__bad_pictures(const mls__listing *l, size_t bad, size_t fi
     mls__say(counts, sizeof counts, " pictures cannot be decoded, the first is ");
     if (l->text && l->size) l->text[0] = 0;
     mls__say(l->text, l->size, counts);
-    mls__say_path(l->text, l->size, mls__name_at(&l->pictures, first));
+    mls__say_path(l->text, l->size, l->pictures.at[first].path);
     if (reason[0]) mls__say(l->text, l->size, ": ");
     mls__say(l->text, l->size, reason);
     return MLS_ERROR_DATA;
@@ -4663,10 +4569,10 @@ static mls_status mls__decode_pictures(mls__listing *l)
     char reason[160], first_reason[160] = {0};
     l->data->h = desc->h, l->data->w = desc->w;
     for (size_t i = 0; i < count; i++) {
-        const char *path = mls__name_at(&l->pictures, i);
+        const char *path = l->pictures.at[i].path;
         mls_status status = MLS_OK;
         if (mls__decode_picture(l, good, path, reason, sizeof reason, &status)) {
-            l->data->labels[good++] = (uint8_t)l->pictures.name[i].label;
+            l->data->labels[good++] = (uint8_t)l->pictures.at[i].label;
             continue;
         }
         if (status != MLS_OK) return status;
@@ -4692,7 +4598,7 @@ MLS_DEF mls_status mls_data_pictures(mls_data *data, const mls_folder_desc *desc
     l.desc = desc, l.data = data, l.text = text, l.size = size;
     status = mls__list(&l);
     if (status == MLS_OK) status = mls__decode_pictures(&l);
-    mls__names_free(&l.pictures);
+    mls__paths_free(&l.pictures);
     if (status != MLS_OK) mls_data_free(data);
     return status;
 }
