@@ -1557,16 +1557,43 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #endif /* MLS_IMPLEMENTATION */
 
 /* ----------------------------------------------------------------------------------- >>each
-   Includes the file that MLS__EACH names once for every vector unit, with
-       MLS__UNIT     which one, as MLS__ISA_...
-       MLS__SUFFIX   of its functions
-       MLS__LANES    32-bit lanes of its vectors
-       MLS__TARGET   the attribute that lets the compiler use it
-   Units that only bring other dot products are left out unless MLS__EACH_DOT is defined. */
+   Includes the file that MLS__EACH names once for every vector unit, with MLS__UNIT as its number of
+   those in >>units. Units that only bring other dot products are left out unless MLS__EACH_DOT is
+   defined. */
 #elif !defined(MLS__UNIT)
 
-/* Names of the current instance: MLS__FN(f) is f_avx2 and so on. */
 #ifndef MLS__FN
+/* Of each unit, by its number: the suffix of its functions, the 32-bit lanes of its vectors, the
+   attribute that lets the compiler use it. */
+#define MLS__SUFFIX_0 _scalar
+#define MLS__LANES_0  1
+#define MLS__TARGET_0
+#define MLS__SUFFIX_1 _sse41
+#define MLS__LANES_1  4
+#define MLS__TARGET_1 __attribute__((target("sse4.1")))
+#define MLS__SUFFIX_2 _avx2
+#define MLS__LANES_2  8
+#define MLS__TARGET_2 __attribute__((target("avx2,fma")))
+#define MLS__SUFFIX_3 _avxvnni
+#define MLS__LANES_3  8
+#define MLS__TARGET_3 __attribute__((target("avx2,fma,avxvnni")))
+#define MLS__SUFFIX_4 _avx512vnni
+#define MLS__LANES_4  16
+#define MLS__TARGET_4 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#define MLS__SUFFIX_5 _amx
+#define MLS__LANES_5  16
+#define MLS__TARGET_5 MLS__TARGET_4 /* tiles are inline assembly */
+#define MLS__SUFFIX_6 _neon
+#define MLS__LANES_6  4
+#define MLS__TARGET_6
+#define MLS__SUFFIX_7 _dotprod
+#define MLS__LANES_7  4
+#define MLS__TARGET_7 MLS__TARGET_DOTPROD
+
+/* The same of the unit at hand, and its names: MLS__FN(f) is f_avx2 and so on. */
+#define MLS__SUFFIX   MLS__CAT(MLS__SUFFIX_, MLS__UNIT)
+#define MLS__LANES    MLS__CAT(MLS__LANES_, MLS__UNIT)
+#define MLS__TARGET   MLS__CAT(MLS__TARGET_, MLS__UNIT)
 #define MLS__FN(name) MLS__CAT(name, MLS__SUFFIX)
 #define MLS__F        MLS__FN(mls__f)
 #define MLS__I        MLS__FN(mls__i)
@@ -1586,89 +1613,39 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #define MLS__TO_FLOAT MLS__FN(mls__to_float)
 #endif
 
-#define MLS__UNIT   MLS__ISA_SCALAR
-#define MLS__SUFFIX _scalar
-#define MLS__LANES  1
-#define MLS__TARGET
+#define MLS__UNIT MLS__ISA_SCALAR
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #if MLS__X86
-#define MLS__UNIT   MLS__ISA_SSE41
-#define MLS__SUFFIX _sse41
-#define MLS__LANES  4
-#define MLS__TARGET __attribute__((target("sse4.1")))
+#define MLS__UNIT MLS__ISA_SSE41
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
-#define MLS__UNIT   MLS__ISA_AVX2
-#define MLS__SUFFIX _avx2
-#define MLS__LANES  8
-#define MLS__TARGET __attribute__((target("avx2,fma")))
+#define MLS__UNIT MLS__ISA_AVX2
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #if MLS__HAS_AVXVNNI && defined(MLS__EACH_DOT)
-#define MLS__UNIT   MLS__ISA_AVXVNNI
-#define MLS__SUFFIX _avxvnni
-#define MLS__LANES  8
-#define MLS__TARGET __attribute__((target("avx2,fma,avxvnni")))
+#define MLS__UNIT MLS__ISA_AVXVNNI
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #endif
-#define MLS__UNIT   MLS__ISA_AVX512VNNI
-#define MLS__SUFFIX _avx512vnni
-#define MLS__LANES  16
-#define MLS__TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#define MLS__UNIT MLS__ISA_AVX512VNNI
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #if MLS__HAS_AMX && defined(MLS__EACH_DOT)
-#define MLS__UNIT   MLS__ISA_AMX
-#define MLS__SUFFIX _amx
-#define MLS__LANES  16
-#define MLS__TARGET        \
-    __attribute__((target( \
-        "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))) /* tiles are inline assembly */
+#define MLS__UNIT MLS__ISA_AMX
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #endif
 #endif
 #if MLS__NEON && (defined(__aarch64__) || defined(MLS__EACH_DOT))
-#define MLS__UNIT   MLS__ISA_NEON
-#define MLS__SUFFIX _neon
-#define MLS__LANES  4
-#define MLS__TARGET
+#define MLS__UNIT MLS__ISA_NEON
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #endif
 #if defined(MLS__TARGET_DOTPROD) && defined(MLS__EACH_DOT)
-#define MLS__UNIT   MLS__ISA_DOTPROD
-#define MLS__SUFFIX _dotprod
-#define MLS__LANES  4
-#define MLS__TARGET MLS__TARGET_DOTPROD
+#define MLS__UNIT MLS__ISA_DOTPROD
 #include MLS__EACH
 #undef MLS__UNIT
-#undef MLS__SUFFIX
-#undef MLS__LANES
-#undef MLS__TARGET
 #endif
 
 /* ------------------------------------------------------------------------------- >>template

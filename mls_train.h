@@ -895,6 +895,14 @@ static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
 {
     return net->arena + net->values_at + net->nodes[node].buffer[which].at;
 }
+static size_t mls__buffer_count(const mls_net *net)
+{
+    return (size_t)net->count * MLS__BUFFERS;
+}
+static mls__buffer *mls__buffer_number(const mls_net *net, size_t k)
+{
+    return &net->nodes[k / MLS__BUFFERS].buffer[k % MLS__BUFFERS];
+}
 /* Output of a node, and its gradient, for image n. */
 static float *mls__value(const mls_net *net, int32_t i, int32_t n)
 {
@@ -2794,49 +2802,50 @@ static mls_status mls__plan_lifetimes(mls_net *net)
     return MLS_OK;
 }
 
+/* Whether two buffers are in use at the same time. */
+static int mls__overlap(const mls__buffer *a, const mls__buffer *b)
+{
+    return a->last >= b->first && b->last >= a->first;
+}
+
+/* The largest buffer that has no place yet; null: all have one. */
+static mls__buffer *mls__largest_unplaced(const mls_net *net)
+{
+    mls__buffer *most = 0;
+    for (size_t k = 0; k < mls__buffer_count(net); k++) {
+        mls__buffer *b = mls__buffer_number(net, k);
+        if (b->at == SIZE_MAX && (!most || b->size > most->size)) most = b;
+    }
+    return most;
+}
+
 /* Places buffers, the largest first, each at the lowest address that is free during its phases.
    Returns the size of the region. */
 static size_t mls__plan_place(mls_net *net)
 {
+    const size_t buffers = mls__buffer_count(net);
+    mls__buffer *most;
     size_t total = 0;
-    const size_t unplaced = SIZE_MAX;
-    for (int32_t i = 0; i < net->count; i++) {
-        for (int b = 0; b < MLS__BUFFERS; b++) {
-            mls__buffer *buffer = &net->nodes[i].buffer[b];
-            buffer->at = buffer->size ? unplaced : 0;
-        }
+    for (size_t k = 0; k < buffers; k++) {
+        mls__buffer *b = mls__buffer_number(net, k);
+        b->at = b->size ? SIZE_MAX : 0;
     }
-    for (;;) {
-        mls__buffer *most = 0;
+    while ((most = mls__largest_unplaced(net)) != 0) {
+        const size_t size = mls__align(most->size, MLS__ALIGN);
         size_t at = 0;
-        int moved = 1;
-        for (int32_t i = 0; i < net->count; i++) {
-            for (int b = 0; b < MLS__BUFFERS; b++) {
-                mls__buffer *buffer = &net->nodes[i].buffer[b];
-                if (buffer->size && buffer->at == unplaced &&
-                    (!most || buffer->size > most->size)) {
-                    most = buffer;
-                }
-            }
-        }
-        if (!most) return total;
-        while (moved) {
+        for (int moved = 1; moved;) {
             moved = 0;
-            for (int32_t i = 0; i < net->count; i++) {
-                for (int b = 0; b < MLS__BUFFERS; b++) {
-                    const mls__buffer *o = &net->nodes[i].buffer[b];
-                    size_t end = o->at + mls__align(o->size, MLS__ALIGN);
-                    if (!o->size || o->at == unplaced || o == most) continue;
-                    if (o->last < most->first || most->last < o->first) continue;
-                    if (at < end && o->at < at + mls__align(most->size, MLS__ALIGN))
-                        at = end, moved = 1;
-                }
+            for (size_t k = 0; k < buffers; k++) {
+                const mls__buffer *b = mls__buffer_number(net, k);
+                const size_t end = b->at + mls__align(b->size, MLS__ALIGN);
+                if (!b->size || b->at == SIZE_MAX || !mls__overlap(b, most)) continue;
+                if (at < end && b->at < at + size) at = end, moved = 1;
             }
         }
         most->at = at;
-        at += mls__align(most->size, MLS__ALIGN);
-        if (at > total) total = at;
+        if (at + size > total) total = at + size;
     }
+    return total;
 }
 
 /* Whether everything together stays far from overflowing a size. */
@@ -4673,36 +4682,8 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__store_some)(float *p, MLS__F v, size_t
         MLS__STORE_N(p, v, n);
 }
 
-static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, size_t c, double *sum,
-                                               double *square)
-{
-    enum {
-        MLS__STEP = MLS__FN(mls__pairs),
-        MLS__AT_ONCE = 4
-    };
-    for (size_t c0 = 0; c0 < c; c0 += (size_t)MLS__STEP * MLS__AT_ONCE) {
-        size_t some =
-            c - c0 < (size_t)MLS__STEP * MLS__AT_ONCE ? c - c0 : (size_t)MLS__STEP * MLS__AT_ONCE;
-        MLS__FN(mls__d) s[MLS__AT_ONCE], q[MLS__AT_ONCE];
-        memset(s, 0, sizeof s);
-        memset(q, 0, sizeof q);
-        for (size_t p = 0; p < pixels; p++) {
-            MLS__UNROLL
-            for (size_t j = 0; j < MLS__AT_ONCE; j++) {
-                size_t at = c0 + j * MLS__STEP;
-                MLS__FN(mls__d) v;
-                if (at >= c) continue;
-                v = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(x + p * c + at, c - at));
-                s[j] += v;
-                q[j] += v * v;
-            }
-        }
-        memcpy(sum + c0, s, some * sizeof(double));
-        memcpy(square + c0, q, some * sizeof(double));
-    }
-}
-
-static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x, size_t pixels,
+/* Sums over the pixels, for each channel: of dy, and of dy * (x - mean). mean may be null: 0. */
+MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x, size_t pixels,
                                                 size_t c, const float *mean, double *sum,
                                                 double *product)
 {
@@ -4717,12 +4698,10 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
         MLS__FN(mls__half) centre[MLS__AT_ONCE];
         memset(s, 0, sizeof s);
         memset(q, 0, sizeof q);
-        for (size_t j = 0; j < MLS__AT_ONCE; j++) {
+        memset(centre, 0, sizeof centre);
+        for (size_t j = 0; mean && j < MLS__AT_ONCE && c0 + j * MLS__STEP < c; j++) {
             size_t at = c0 + j * MLS__STEP;
-            if (at < c)
-                centre[j] = MLS__FN(mls__load_half)(mean + at, c - at);
-            else
-                centre[j] = centre[0];
+            centre[j] = MLS__FN(mls__load_half)(mean + at, c - at);
         }
         for (size_t p = 0; p < pixels; p++) {
             MLS__UNROLL
@@ -4732,7 +4711,8 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
                 MLS__FN(mls__d) g;
                 if (at >= c) continue;
                 /* x - mean rounds to float, so that the product with dy is exact in double */
-                v = MLS__FN(mls__load_half)(x + p * c + at, c - at) - centre[j];
+                v = MLS__FN(mls__load_half)(x + p * c + at, c - at);
+                if (mean) v = v - centre[j];
                 g = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(dy + p * c + at, c - at));
                 s[j] += g;
                 q[j] += g * MLS__FN(mls__to_d)(v);
@@ -4741,6 +4721,19 @@ static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x,
         memcpy(sum + c0, s, some * sizeof(double));
         memcpy(product + c0, q, some * sizeof(double));
     }
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, size_t c, double *sum,
+                                               double *square)
+{
+    MLS__FN(mls__sums)(x, x, pixels, c, 0, sum, square);
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x, size_t pixels,
+                                                size_t c, const float *mean, double *sum,
+                                                double *product)
+{
+    MLS__FN(mls__sums)(dy, x, pixels, c, mean, sum, product);
 }
 
 static MLS__TARGET void MLS__FN(mls__bn_scale)(const float *x, size_t pixels, size_t c,
