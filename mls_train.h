@@ -4682,7 +4682,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__store_some)(float *p, MLS__F v, size_t
         MLS__STORE_N(p, v, n);
 }
 
-/* Sums over the pixels, for each channel: of dy, and of dy * (x - mean). mean may be null: 0. */
+/* Sums over the pixels, for each channel: of dy, and of dy * (x - mean); mean null: of x, and of x * x. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x, size_t pixels,
                                                 size_t c, const float *mean, double *sum,
                                                 double *product)
@@ -4712,8 +4712,11 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x,
                 if (at >= c) continue;
                 /* x - mean rounds to float, so that the product with dy is exact in double */
                 v = MLS__FN(mls__load_half)(x + p * c + at, c - at);
-                if (mean) v = v - centre[j];
-                g = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(dy + p * c + at, c - at));
+                g = MLS__FN(mls__to_d)(v);
+                if (mean) {
+                    v = v - centre[j];
+                    g = MLS__FN(mls__to_d)(MLS__FN(mls__load_half)(dy + p * c + at, c - at));
+                }
                 s[j] += g;
                 q[j] += g * MLS__FN(mls__to_d)(v);
             }
@@ -4726,7 +4729,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x,
 static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, size_t c, double *sum,
                                                double *square)
 {
-    MLS__FN(mls__sums)(x, x, pixels, c, 0, sum, square);
+    MLS__FN(mls__sums)(0, x, pixels, c, 0, sum, square);
 }
 
 static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x, size_t pixels,
