@@ -308,15 +308,20 @@ int main(int count, char **words)
     printf("%s in %s on %d %s pictures, %d to test\n", r.model, r.format, (int)r.part[TRAIN].count,
            r.data ? r.data : "built-in", (int)r.part[TEST].count);
     long epoch = resume(&r);
-    if (epoch == r.epochs) printf("all %ld epochs are done\n", epoch);
+    double accuracy = 0;
+    if (epoch == r.epochs) {
+        printf("all %ld epochs are done\n", epoch);
+        accuracy = test(&r);
+    }
     for (; epoch < r.epochs; epoch++) {
         double loss = train(&r, epoch);
+        accuracy = test(&r);
         printf("epoch %ld of %ld: loss %.4f, test accuracy %.2f %%\n", epoch + 1, r.epochs, loss,
-               test(&r));
+               accuracy);
         fflush(stdout);
         save(&r, epoch + 1);
     }
-    printf("result test_accuracy=%.2f digest=%016llx\n", test(&r),
+    printf("result test_accuracy=%.2f digest=%016llx\n", accuracy,
            (unsigned long long)mls_net_digest(&r.net));
     mls_data_free(&r.part[TRAIN]), mls_data_free(&r.part[TEST]);
     free(r.nodes), free(r.arena), free(r.images), free(r.labels);
