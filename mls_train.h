@@ -1487,7 +1487,17 @@ static void mls__bn_reduce(const mls_work *w)
                                            mls__bn_constants(w).mean, w->sums, w->sums + c);
 }
 
-/* Gradients of scale and shift, and the constants of dx. */
+/* Adds to the gradients of scale and shift of a channel; gives the sums of dy and of dy (x - mean). */
+static void mls__bn_gradients(const mls_work *w, size_t ch, double *sum, double *product)
+{
+    float fresh;
+    mls__bn_sum(w, ch, sum, product);
+    fresh = (float)*product * mls__bn_constants(w).inverse[ch];
+    w->gradients[0][ch] = mls__fma(1.0f, fresh, w->gradients[0][ch]); /* fresh is a product */
+    w->gradients[1][ch] += (float)*sum;
+}
+
+/* The gradients, and the constants of dx. */
 static void mls__bn_back(const mls_work *w)
 {
     const size_t c = (size_t)w->out.c;
@@ -1495,13 +1505,10 @@ static void mls__bn_back(const mls_work *w)
     const mls__bn k = mls__bn_constants(w);
     for (size_t ch = 0; ch < c; ch++) {
         double sum, product;
-        float mean_dy, mean_product, fresh;
-        mls__bn_sum(w, ch, &sum, &product);
+        float mean_dy, mean_product;
+        mls__bn_gradients(w, ch, &sum, &product);
         mean_dy = (float)(sum / m);
         mean_product = (float)(product / m) * k.inverse[ch]; /* of dy * xhat */
-        fresh = (float)product * k.inverse[ch];
-        w->gradients[0][ch] = mls__fma(1.0f, fresh, w->gradients[0][ch]); /* fresh is a product */
-        w->gradients[1][ch] += (float)sum;
         k.b[ch] = (-k.scale[ch] * k.inverse[ch]) * mean_product;
         k.d[ch] = mls__fma(-k.b[ch], k.mean[ch], -k.scale[ch] * mean_dy);
     }
@@ -1621,11 +1628,7 @@ static void mls__l1_back(const mls_work *w)
     const mls__bn k = mls__bn_constants(w);
     for (size_t ch = 0; ch < (size_t)w->out.c; ch++) {
         double sum, product;
-        float fresh;
-        mls__bn_sum(w, ch, &sum, &product);
-        fresh = (float)product * k.inverse[ch];
-        w->gradients[0][ch] = mls__fma(1.0f, fresh, w->gradients[0][ch]); /* fresh is a product */
-        w->gradients[1][ch] += (float)sum;
+        mls__bn_gradients(w, ch, &sum, &product);
         k.b[ch] = -k.scale[ch] * ((float)(product / m * MLS__ROOT_HALF_PI) * k.inverse[ch]);
         k.d[ch] = mls__fma(-k.b[ch], mls__l1_sign(w)[ch], -k.scale[ch] * (float)(sum / m));
     }
