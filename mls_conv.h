@@ -49,7 +49,8 @@
 
    SECTIONS (search for ">>name")
        >>api  >>check  >>reference  >>kernels  >>call  >>fold  >>pack  >>data  >>pairs  >>amx
-       >>backward-weight  >>backward-weight-amx  >>depthwise  >>groups  >>methods  >>seam  >>operands  >>public  >>template
+       >>backward-weight  >>backward-weight-amx  >>depthwise  >>methods  >>groups  >>seam  >>operands
+       >>public  >>template
 */
 #if !defined(MLS__UNIT)
 
@@ -445,7 +446,7 @@ static int32_t mls__block_of(int32_t image, int32_t n)
 /* Terms of one output. */
 static uint64_t mls__terms(const mls_conv *c, mls_direction direction)
 {
-    mls_shape out = mls_conv_output(c);
+    mls_shape out = mls__conv_output(c);
     uint64_t taps = (uint64_t)c->kh * (uint64_t)c->kw;
     if (direction == MLS_FORWARD) return taps * (uint64_t)(c->in.c / c->groups);
     if (direction == MLS_BACKWARD_DATA) return taps * (uint64_t)(c->c_out / c->groups);
@@ -488,12 +489,14 @@ MLS_DEF mls_status mls_conv_check(const mls_conv *conv, mls_direction direction,
                                   mls_format second, char *text, size_t size)
 {
     static const char *const names[] = {"forward", "backward-data", "backward-weight"};
+    const char *wrong;
     mls_conv c;
     int bits;
     if (text && size) text[0] = 0;
     if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
-    if (mls_conv_wrong(conv)) {
-        mls__say(text, size, mls_conv_wrong(conv));
+    wrong = mls_conv_wrong(conv);
+    if (wrong) {
+        mls__say(text, size, wrong);
         return MLS_ERROR_SHAPE;
     }
     c = mls__conv_defaults(conv);
@@ -592,7 +595,7 @@ static int mls__scaled_n(const mls_tensor *t)
 static void mls__forward_image(const mls_conv *c, const mls_tensor *w, const mls_tensor *a,
                                int32_t n, float *out)
 {
-    mls_shape o = mls_conv_output(c);
+    mls_shape o = mls__conv_output(c);
     mls__scaling s = mls__scaling_make(w, a);
     int32_t depth = c->in.c / c->groups; /* channels that an output sees */
     int32_t step = mls__scaled_c(w) || mls__scaled_c(a) ? 1 : depth; /* of a pair */
@@ -622,7 +625,7 @@ static void mls__forward_image(const mls_conv *c, const mls_tensor *w, const mls
 static void mls__backward_data_image(const mls_conv *c, const mls_tensor *w, const mls_tensor *e,
                                      int32_t n, float *out)
 {
-    mls_shape o = mls_conv_output(c);
+    mls_shape o = mls__conv_output(c);
     mls__scaling s = mls__scaling_make(w, e);
     int32_t sy = c->stride_h, sx = c->stride_w;
     int32_t depth = o.c / c->groups, share = c->in.c / c->groups;
@@ -655,7 +658,7 @@ static void mls__backward_data_image(const mls_conv *c, const mls_tensor *w, con
 static void mls__backward_weight_row(const mls_conv *c, const mls_tensor *e, const mls_tensor *a,
                                      int32_t ky, float *out)
 {
-    mls_shape o = mls_conv_output(c);
+    mls_shape o = mls__conv_output(c);
     mls__scaling s = mls__scaling_make(e, a);
     int32_t step = mls__scaled_n(e) || mls__scaled_n(a) ? 1 : o.n; /* images of a pair */
     int32_t depth = c->in.c / c->groups;
@@ -695,7 +698,7 @@ static float mls__at_fp32(const float *v, mls_shape s, int32_t n, int32_t y, int
 static void mls__forward_image_fp32(const mls_conv *c, const float *w, const float *a, int32_t n,
                                     float *out)
 {
-    mls_shape o = mls_conv_output(c), ws = mls_conv_weight_shape(c);
+    mls_shape o = mls__conv_output(c), ws = mls_conv_weight_shape(c);
     for (int32_t y = 0; y < o.h; y++)
         for (int32_t x = 0; x < o.w; x++)
             for (int32_t co = 0; co < o.c; co++) {
@@ -719,7 +722,7 @@ static void mls__forward_image_fp32(const mls_conv *c, const float *w, const flo
 static void mls__backward_data_image_fp32(const mls_conv *c, const float *w, const float *e,
                                           int32_t n, float *out)
 {
-    mls_shape o = mls_conv_output(c), ws = mls_conv_weight_shape(c);
+    mls_shape o = mls__conv_output(c), ws = mls_conv_weight_shape(c);
     int32_t sy = c->stride_h, sx = c->stride_w, depth = o.c / c->groups;
     for (int32_t y = 0; y < c->in.h; y++)
         for (int32_t x = 0; x < c->in.w; x++)
@@ -746,7 +749,7 @@ static void mls__backward_data_image_fp32(const mls_conv *c, const float *w, con
 static void mls__backward_weight_image_fp32(const mls_conv *c, const float *e, const float *a,
                                             int32_t n, float *sum)
 {
-    mls_shape o = mls_conv_output(c), ws = mls_conv_weight_shape(c);
+    mls_shape o = mls__conv_output(c), ws = mls_conv_weight_shape(c);
     for (int32_t co = 0; co < o.c; co++)
         for (int32_t ky = 0; ky < c->kh; ky++)
             for (int32_t kx = 0; kx < c->kw; kx++)
@@ -1192,8 +1195,8 @@ typedef struct mls__geometry {
     size_t h, w, c;        /* the second operand's images: A, or E in backward-data */
     size_t oh, ow, oc;     /* those on the other side: Z, dA, and E in backward-weight */
     size_t taps_y, taps_x; /* of a phase, at most */
-    size_t residues_y,
-        residues_x; /* of the stride, that taps have: a tap as many on has the same */
+    /* of the stride, that taps have: a tap as many on has the same */
+    size_t residues_y, residues_x;
     size_t apart_y, apart_x, runs; /* pixels between the taps of a phase; see mls__side */
     size_t top, left, rows, cols;  /* padding before an image; the padded image */
     size_t depth;                  /* elements of a row of taps */
@@ -1240,7 +1243,7 @@ static void mls__geometry_back(mls__geometry *g, const mls_conv *c)
 
 static mls__geometry mls__geometry_make(const mls_conv *c, mls_direction direction)
 {
-    mls_shape out = mls_conv_output(c);
+    mls_shape out = mls__conv_output(c);
     mls__geometry g;
     memset(&g, 0, sizeof g);
     g.n = (size_t)out.n, g.kh = (size_t)c->kh, g.kw = (size_t)c->kw;
@@ -1797,8 +1800,8 @@ static void mls__pack_weights(mls_conv_call *k)
 typedef struct mls__side {
     size_t taps, outs;
     size_t first, step; /* the first output, and their distance in the output image */
-    size_t at,
-        stride; /* its first tap in the padded image, and their distance from output to output */
+    /* its first tap in the padded image, and their distance from output to output */
+    size_t at, stride;
 } mls__side;
 
 static mls__side mls__side_forward(size_t s, size_t k, size_t out, size_t run, size_t runs)
@@ -2832,10 +2835,10 @@ static const uint8_t *mls__take_error(const mls_conv_call *k, size_t n, const ml
 
 /* A of image n, padded, made at to or prepared. */
 static const uint8_t *mls__take_image(const mls_conv_call *k, size_t n, const mls__folding *f,
-                                      uint8_t *to)
+                                      uint8_t *to, size_t plane)
 {
     if (k->images) return k->images + n * k->images_step;
-    mls__pad_image(k, n, f, to, k->weight.image);
+    mls__pad_image(k, n, f, to, plane);
     return to;
 }
 
@@ -2896,7 +2899,7 @@ static void mls__weight_fp32(const mls_conv_call *k, size_t n, size_t count, siz
     if (s.gathered->images && s.gathered->sum != sum) mls__weight_leave(k, slot);
     at = s.gathered->images++, s.gathered->sum = sum;
     a = s.image + at * k->weight.image, e = s.error + at * k->weight.error;
-    image = mls__take_image(k, n, &s.fold, k->weight.plain ? s.plain : a);
+    image = mls__take_image(k, n, &s.fold, k->weight.plain ? s.plain : a, k->weight.image);
     if (k->weight.plain)
         mls__spread_image(k, image, a);
     else if (image != a)
@@ -2913,7 +2916,7 @@ static void mls__weight_images(const mls_conv_call *k, size_t n, size_t count, s
     const mls__weight *w = &k->weight;
     mls__weight_slot s = mls__weight_slot_of(k, slot);
     size_t image_row = g->cols * g->ci * k->size, row;
-    const uint8_t *image = mls__take_image(k, n, &s.fold, s.image);
+    const uint8_t *image = mls__take_image(k, n, &s.fold, s.image, k->weight.image);
     const uint8_t *error = mls__take_error(k, n, &s.fold, s.error, &row);
     uint32_t flip = k->errors && k->bias ? 0x80808080u : 0;
     (void)count, (void)out;
@@ -3193,7 +3196,7 @@ static void mls__flat_images(const mls_conv_call *k, size_t n, size_t count, siz
     mls__weight_slot s = mls__weight_slot_of(k, slot);
     mls__picture image, error;
     (void)count, (void)out;
-    image.from = mls__take_image(k, n, &s.fold, s.image);
+    image.from = mls__take_image(k, n, &s.fold, s.image, k->weight.image);
     image.pixel = g->ci * k->size, image.row = g->cols * image.pixel;
     image.h = g->h, image.w = g->w, image.pad_y = g->top, image.pad_x = g->left;
     image.step_y = g->stride_y, image.step_x = g->stride_x;
@@ -3629,7 +3632,7 @@ static void mls__cross_images(const mls_conv_call *k, size_t n, size_t count, si
     (void)count, (void)out;
     mls__cross_slot_at(k, k->slot + slot * k->slot_bytes, &s);
     mls__cross_sum_at(k, mls__sum_of(k, n, slot), &sum);
-    image = mls__take_image(k, n, &s.fold, s.image);
+    image = mls__take_image(k, n, &s.fold, s.image, k->weight.image);
     error = mls__take_error(k, n, &s.fold, s.error, &row);
     for (size_t block = 0; block < l.blocks; block++) {
         size_t first = block * MLS__CHANNELS, lanes = mls__least(g->c - first, MLS__CHANNELS),
@@ -4022,14 +4025,6 @@ static MLS__APART void mls__share_image(const mls_conv_call *k, const mls__share
     if (mls__weighted(k)) share.method->leave(&share, slot); /* its room is the next group's */
 }
 
-/* The padded image n, of all channels. */
-static const uint8_t *mls__shares_take(const mls_conv_call *k, const mls__shares_slot *s, size_t n)
-{
-    if (k->images) return k->images + n * k->images_step;
-    mls__pad_image(k, n, &s->fold, s->image, 0);
-    return s->image;
-}
-
 static void mls__shares_images(const mls_conv_call *k, size_t n, size_t count, size_t slot,
                                float *out)
 {
@@ -4039,7 +4034,7 @@ static void mls__shares_images(const mls_conv_call *k, size_t n, size_t count, s
     mls__shares_slot s;
     (void)count;
     mls__shares_slot_at(k, k->slot + slot * k->slot_bytes, &s);
-    image = mls__shares_take(k, &s, n);
+    image = mls__take_image(k, n, &s.fold, s.image, 0);
     for (size_t group = 0; group < groups; group++, out += depth) {
         mls__share_pixels(image + group * (pixel / groups), g->cols * pixel, pixel, g->rows,
                           g->cols, pixel / groups, s.share);
@@ -4060,7 +4055,7 @@ static void mls__shares_weight(const mls_conv_call *k, size_t n, size_t count, s
     mls__shares_slot s;
     (void)count, (void)out;
     mls__shares_slot_at(k, k->slot + slot * k->slot_bytes, &s);
-    image = mls__shares_take(k, &s, n);
+    image = mls__take_image(k, n, &s.fold, s.image, 0);
     error = mls__take_error(k, n, &s.fold, s.error, &row);
     for (size_t group = 0; group < groups; group++) {
         mls__share_pixels(image + group * (pixel / groups), g->cols * pixel, pixel, g->rows,
@@ -4642,8 +4637,8 @@ static MLS__APART size_t mls__operand_layout(const mls_operand *o, uint8_t *base
         p->fold = mls__take_folding(&k, &at);
     } else {
         p->data = (uint8_t *)mls__take(&at, mls__elements(shape) * k.size);
-        for (int i = 0; i < 2 && o->conv.groups == 1;
-             i++) { /* groups are packed as they are used */
+        /* groups are packed as they are used */
+        for (int i = 0; i < 2 && o->conv.groups == 1; i++) {
             mls__cursor none = {0, 0};
             if (i) mls__operand_call(&k, o, 1);
             k.method->layout(&k, &none);
@@ -5522,54 +5517,36 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__cross_all)(int kind, const mls__cross 
     }
 }
 
-static MLS__TARGET void MLS__FN(mls__lanes_s8)(const mls__dot *d)
-{
-    MLS__FN(mls__lanes_all)(MLS__S8, d);
-}
-static MLS__TARGET void MLS__FN(mls__lanes_s16)(const mls__dot *d)
-{
-    MLS__FN(mls__lanes_all)(MLS__S16, d);
-}
-static MLS__TARGET void MLS__FN(mls__cross_s8)(const mls__cross *x)
-{
-    MLS__FN(mls__cross_all)(MLS__S8, x);
-}
-static MLS__TARGET void MLS__FN(mls__cross_s16)(const mls__cross *x)
-{
-    MLS__FN(mls__cross_all)(MLS__S16, x);
-}
-#if !MLS__NEON || defined(__aarch64__) /* 32-bit NEON flushes denormals */
-static MLS__TARGET void MLS__FN(mls__lanes_f32)(const mls__dot *d)
-{
-    MLS__FN(mls__lanes_all)(MLS__F32, d);
-}
-static MLS__TARGET void MLS__FN(mls__cross_f32)(const mls__cross *x)
-{
-    MLS__FN(mls__cross_all)(MLS__F32, x);
-}
-#endif
-
-static void MLS__FN(mls__lanes)(int kind, const mls__dot *d)
-{
-    if (kind == MLS__S8) MLS__FN(mls__lanes_s8)(d);
-    if (kind == MLS__S16) MLS__FN(mls__lanes_s16)(d);
-#if !MLS__NEON || defined(__aarch64__)
-    if (kind == MLS__F32) MLS__FN(mls__lanes_f32)(d);
+/* name_all for each kind of words; on 32-bit NEON, which flushes denormals, floats in plain C. */
+#if MLS__NEON && !defined(__aarch64__)
+#define MLS__FLOATS(name, type)                    \
+    static void MLS__FN(name##_f32)(const type *x) \
+    {                                              \
+        name##_scalar(MLS__F32, x);                \
+    }
 #else
-    if (kind == MLS__F32) mls__lanes_scalar(kind, d);
+#define MLS__FLOATS(name, type) MLS__WORDS(name, type, _f32, MLS__F32)
 #endif
-}
-
-static void MLS__FN(mls__cross)(int kind, const mls__cross *x)
-{
-    if (kind == MLS__S8) MLS__FN(mls__cross_s8)(x);
-    if (kind == MLS__S16) MLS__FN(mls__cross_s16)(x);
-#if !MLS__NEON || defined(__aarch64__)
-    if (kind == MLS__F32) MLS__FN(mls__cross_f32)(x);
-#else
-    if (kind == MLS__F32) mls__cross_scalar(kind, x);
-#endif
-}
+#define MLS__WORDS(name, type, of, kind)                     \
+    static MLS__TARGET void MLS__FN(name##of)(const type *x) \
+    {                                                        \
+        MLS__FN(name##_all)(kind, x);                        \
+    }
+#define MLS__OF_KINDS(name, type)                      \
+    MLS__WORDS(name, type, _s8, MLS__S8)               \
+    MLS__WORDS(name, type, _s16, MLS__S16)             \
+    MLS__FLOATS(name, type)                            \
+    static void MLS__FN(name)(int kind, const type *x) \
+    {                                                  \
+        if (kind == MLS__S8) MLS__FN(name##_s8)(x);    \
+        if (kind == MLS__S16) MLS__FN(name##_s16)(x);  \
+        if (kind == MLS__F32) MLS__FN(name##_f32)(x);  \
+    }
+MLS__OF_KINDS(mls__lanes, mls__dot)
+MLS__OF_KINDS(mls__cross, mls__cross)
+#undef MLS__OF_KINDS
+#undef MLS__WORDS
+#undef MLS__FLOATS
 
 static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,
                                                int64_t constant, size_t count)
@@ -6492,7 +6469,8 @@ static const mls__kernel MLS__FN(mls__kernel) = {
     {0, 4, 0, 0},
 #endif
     MLS__UNIT == MLS__ISA_AVXVNNI || MLS__UNIT == MLS__ISA_AVX512VNNI ? 128 : 0,
-    MLS__FN(mls__dot), MLS__FN(mls__lanes), MLS__FN(mls__cross), MLS__FN(mls__fold), MLS__FN(mls__interleave), MLS__FN(mls__next_pixel),
+    MLS__FN(mls__dot), MLS__FN(mls__lanes), MLS__FN(mls__cross),
+    MLS__FN(mls__fold), MLS__FN(mls__interleave), MLS__FN(mls__next_pixel),
     MLS__FN(mls__split), MLS__FN(mls__add_sums), MLS__FN(mls__add_floats), MLS__FN(mls__emit),
 #if MLS__UNIT == MLS__ISA_AMX
     &mls__amx_unit_amx
