@@ -3,8 +3,9 @@
    bench_conv --help lists the options.
 
    A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
-   s, r / 2 zeros on every side, and, if that is said, g groups of channels. Operands are prepared before the clock starts, as the reorders of
-   oneDNN are; --tensors starts from packed tensors, as the wide class always does. Both sides are
+   s, r / 2 zeros on every side, and, if that is said, g groups of channels. Operands are prepared
+   before the clock starts, as the reorders of oneDNN are; --tensors starts from packed tensors, as the
+   wide class always does. Both sides are
    warm, as in a network of such layers; --cold times the first call after others. With --threads N
    one thread is measured in the same rounds (set OMP_WAIT_POLICY=passive on a shared machine).
    Every result is checked: see >>check.

@@ -245,7 +245,7 @@ static bool load_data(const options *o, int part, mls_data *data, left_out *left
 {
     char text[PATH_SIZE] = "";
     int64_t limit = part ? o->test_limit : o->limit;
-    if (strcmp(o->data, "synthetic") == 0) {
+    if (is_built_in(o)) {
         return load_synthetic(data, limit ? limit : part ? 1000 : 5000, part, f);
     }
     if (!is_folder(o->data, f)) return false;

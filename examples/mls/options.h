@@ -277,6 +277,11 @@ static void default_options(options *o)
     o->rate = 0.1;
 }
 
+static bool is_built_in(const options *o)
+{
+    return strcmp(o->data, "synthetic") == 0;
+}
+
 static const option *find_option(const char *word)
 {
     size_t length = strcspn(word, "=");

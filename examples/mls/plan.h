@@ -7,14 +7,9 @@
 /* A number format without what all layers share: fp32, or E,M. */
 static const char *short_format(mls_format f, char *text, size_t size)
 {
-    if (f.ex + f.mx == 0) return "fp32";
+    if (!is_low(f)) return "fp32";
     snprintf(text, size, "%d,%d", f.ex, f.mx);
     return text;
-}
-
-static bool is_low(mls_format f)
-{
-    return f.ex + f.mx > 0;
 }
 
 /* The format of a role in its second product, where zero means: as in the first. */

@@ -85,7 +85,7 @@ static bool write_script(const job *j, const char *path)
     if (file) {
         fprintf(file, "formats = %d\nseeds = %d\nepochs = %d\nwhat = \"%s of width %d, %s\"\n",
                 j->formats.count, (int)j->o.seeds, (int)j->o.epochs, j->o.model, (int)j->o.width,
-                strcmp(j->o.data, "synthetic") ? "pictures" : "built-in pictures");
+                is_built_in(&j->o) ? "built-in pictures" : "pictures");
         fwrite(script, 1, size, file);
     }
     mls_file_free(script);

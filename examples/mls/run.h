@@ -153,7 +153,7 @@ static void announce(const run *r)
     }
     if (!j->o.checkpoint)
         snprintf(training, sizeof training, "%d training and ", (int)j->train.count);
-    bool built_in = strcmp(j->o.data, "synthetic") == 0;
+    bool built_in = is_built_in(&j->o);
     say(stderr, "%s, %s, seed %llu; kernel %s, %d thread%s%s; %s%d test pictures %s%s", j->o.model,
         r->spec, (unsigned long long)r->seed, mls_kernel_used(), threads, threads == 1 ? "" : "s",
         asked, training, (int)j->test.count, built_in ? "that are built in" : "of ",

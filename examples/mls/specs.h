@@ -28,6 +28,12 @@ static bool add_spec(specs *s, const char *spec, failure *f)
     return true;
 }
 
+/* Whether numbers are of this format, and not fp32. */
+static bool is_low(mls_format f)
+{
+    return f.ex + f.mx > 0;
+}
+
 /* Those of --formats, or --format and --beside. */
 static bool split_specs(specs *s, const options *o, failure *f)
 {

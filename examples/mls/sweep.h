@@ -14,7 +14,7 @@ static double bits_of(const char *spec)
     const mls_format roles[] = {f.weight, f.activation, f.error};
     double bits = 0;
     for (int i = 0; i < 3; i++) {
-        bits += roles[i].ex + roles[i].mx ? (double)mls_format_bits(roles[i]) : 32;
+        bits += is_low(roles[i]) ? (double)mls_format_bits(roles[i]) : 32;
     }
     return bits / 3;
 }
