@@ -13,7 +13,7 @@ BUILD    ?= build
 ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
 HEADERS  = mls.h mls_conv.h mls_train.h
-TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_conv_shapes $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/test_formats $(BUILD)/test_misuse $(BUILD)/golden
+TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
 PROGRAMS = $(BUILD)/mls $(BUILD)/cifar10 $(BUILD)/custom_layer
 
@@ -61,7 +61,7 @@ test: setup-test
 .PHONY: sanitize
 sanitize: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize OPENMP= \
-	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' build tests
+	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' $(BUILD)/sanitize/mls tests
 	@BUILD=$(BUILD)/sanitize CC='$(CC)' CXX='$(CXX)' SANITIZED=1 tests/run.sh
 
 .PHONY: matrix kill-test fuzz mutants
@@ -123,7 +123,6 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h tests/tensor.h $(HEADERS)
 
 # The parts of a program, a file for each promise
 $(BUILD)/test_conv: $(wildcard tests/conv/*.[ch])
-$(BUILD)/test_formats: $(wildcard tests/formats/*.[ch])
 $(BUILD)/test_train: $(wildcard tests/train/*.[ch])
 $(BUILD)/test_mls: $(wildcard tests/mls/*.[ch]) tests/vectors/quantize.h
 $(BUILD)/test_pictures: examples/pictures.h

@@ -1131,7 +1131,9 @@ static uint32_t mls__lane_scalar(int kind, const uint8_t *a, const uint8_t *b, u
 static void mls__lanes_scalar(int kind, const mls__dot *d)
 {
     mls__dot row = *d;
-    for (size_t m = 0; m < d->count; m++, row.out += d->out_step, row.c += d->c_step) {
+    for (size_t m = 0; m < d->count; m++) {
+        if (row.out) row.out = d->out + m * d->out_step;
+        if (row.c) row.c = d->c + m * d->c_step;
         for (size_t lane = 0; lane < d->lanes; lane++) {
             uint32_t sum = d->init ? (uint32_t)d->init[lane] : 0;
             for (size_t i = 0; i < d->rows * d->words; i++) {

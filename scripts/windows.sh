@@ -77,13 +77,13 @@ program() {
     # shellcheck disable=SC2086
     check "$name builds" $cc -O2 $flags "$@" "$source" -o "$build/$name.exe" -lm
 }
-for test in test_mls test_conv test_train test_formats test_misuse golden; do program $test tests/$test.c; done
+for test in test_mls test_conv test_train golden; do program $test tests/$test.c; done
 for example in cifar10 own_data custom_layer mls/mls; do program "${example#*/}" "examples/$example.c"; done
 # what a compiler gives that is not known to have patched AVX
 program golden_sse tests/golden.c -UMLS_WIN64_AVX
 
 cd "$build" || exit 1
-for test in test_mls test_train test_formats test_misuse test_conv; do suite $test $test.exe; done
+for test in test_mls test_train test_conv; do suite $test $test.exe; done
 for kernel in $(wine golden.exe --kernels | tr -d '\r'); do
     suite "golden, $kernel" golden.exe --kernel "$kernel" --threads 2
 done

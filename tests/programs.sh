@@ -55,7 +55,7 @@ for program in bench_conv bench_quantize bench_train golden; do
     says 2 'auto scalar' "$program" --kernel foo
     says 2 '--quite-another.*--help' "$program" --quite-another
 done
-for program in test_mls test_conv test_train test_formats test_misuse; do
+for program in test_mls test_conv test_train; do
     says 0 'usage' "$program" --help
     says 2 '--quite-another.*--help' "$program" --quite-another
 done

@@ -30,10 +30,7 @@ run() {
 
 run 'mls.h' "$BUILD/test_mls"
 run 'mls_conv.h' "$BUILD/test_conv"
-run 'shapes of convolutions' "$BUILD/test_conv_shapes"
 run 'mls_train.h' "$BUILD/test_train"
-run 'formats' "$BUILD/test_formats"
-run 'wrong calls' "$BUILD/test_misuse"
 run 'pictures' "$BUILD/test_pictures"
 run 'golden digests' "$BUILD/golden"
 run 'mls' tests/mls.sh

@@ -13,9 +13,10 @@
 #include "conv/memory.c"
 #include "conv/prepared.c"
 #include "conv/refused.c"
+#include "conv/shapes.c"
 #include "conv/stages.c"
 #include "conv/sums.c"
 
 /* The last one looks back at which kernels were at work. */
 T_MAIN(REFUSED_TESTS, EXACT_TESTS, SUMS_TESTS, MEMORY_TESTS, FP32_TESTS, PREPARED_TESTS,
-       EXPLAINED_TESTS, STAGES_TESTS, FUZZ_TESTS)
+       EXPLAINED_TESTS, STAGES_TESTS, SHAPES_TESTS, FUZZ_TESTS)

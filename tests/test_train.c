@@ -18,6 +18,7 @@ static void test_free(void *memory);
 #include "train/rows.h"
 
 #include "train/rig.h"
+#include "train/trial.h"
 
 #include "train/checkpoint.c"
 #include "train/custom.c"
@@ -36,6 +37,13 @@ static void test_free(void *memory);
 #include "train/files.c"
 #include "train/norm.c"
 
+#include "train/change.c"
+#include "train/misuse.c"
+#include "train/products.c"
+#include "train/shiftquant.c"
+#include "train/texts.c"
+
 T_MAIN(GRADIENTS_TESTS, GOLDEN_TESTS, CUSTOM_TESTS, EVALUATE_TESTS, STEP_TESTS, PLAN_TESTS,
        REFUSED_TESTS, NONFINITE_TESTS, DEPTHWISE_TESTS, NORM_TESTS, FLOATS_TESTS, CHECKPOINT_TESTS,
-       FILES_TESTS FOLDERS_TESTS DATA_TESTS)
+       FILES_TESTS FOLDERS_TESTS DATA_TESTS, TEXTS_TESTS, PRODUCTS_TESTS, SHIFTQUANT_TESTS,
+       CHANGE_TESTS, MISUSE_TESTS)

@@ -213,6 +213,7 @@ static void stages_refused(void)
     mls_tensor t[2];
     size_t size = mls_conv_call_size(&c, MLS_FORWARD, f, f, 2);
     void *work = t_alloc(size);
+    uint8_t *odd = (uint8_t *)t_alloc(size + 2 * MLS__ALIGN);
     memset(&none, 0, sizeof none), memset(&empty, 0, sizeof empty);
     memset(source, 0, sizeof source);
     bad.ex = 6;
@@ -242,6 +243,12 @@ static void stages_refused(void)
     T_EQ_INT(BEGIN(&source[0], &source[1], 2), MLS_ERROR_ARGUMENT);
     source[0].pending = 0;
     T_CHECK(call == NULL);
+    /* memory that ends before the call itself does, aligned as badly as can be */
+    for (size_t n = 0; n < mls__align(sizeof(mls_conv_call), MLS__ALIGN) + MLS__ALIGN - 1; n++) {
+        T_EQ_INT(mls_conv_begin(&call, &c, MLS_FORWARD, &source[0], &source[1], &sink, 2,
+                                odd + MLS__ALIGN + 1 - (uintptr_t)odd % MLS__ALIGN, n),
+                 MLS_ERROR_MEMORY);
+    }
     T_EQ_INT(mls_conv_begin(&call, &c, MLS_FORWARD, &source[0], &source[1], &sink, 2, NULL, size),
              MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_conv_begin(&call, &c, MLS_FORWARD, &source[0], &source[1], NULL, 2, work, size),
@@ -258,7 +265,7 @@ static void stages_refused(void)
     T_EQ_INT(BEGIN(&source[0], &source[1], 2), MLS_ERROR_FORMAT);
 #undef BEGIN
     for (int j = 0; j < 2; j++) tensor_free(&t[j]);
-    t_free(work);
+    t_free(work), t_free(odd);
 }
 
 #define STAGES_TESTS \

@@ -94,13 +94,13 @@ static void longest_text(void)
 /* What a convolution's description leaves out is the network's, by role; fp32 can be said. */
 static void roles_of_a_layer(void)
 {
-    static rig r;
+    static trial r;
     mls_net_desc desc;
     mls_conv_desc conv;
-    mls_formats f, net = formats_of("w=2,1 a=2,4 e=2,3 e.weight=0,7");
+    mls_formats f, built = formats_of("w=2,1 a=2,4 e=2,3 e.weight=0,7");
     int32_t x;
     memset(&r, 0, sizeof r), memset(&desc, 0, sizeof desc), memset(&conv, 0, sizeof conv);
-    desc.batch = 1, desc.formats = net;
+    desc.batch = 1, desc.formats = built;
     mls_net_begin(&r.net, &desc, r.nodes, NODES);
     x = mls_net_input(&r.net, 4, 4, 2);
     conv.c_out = 2, conv.kh = 1;
@@ -110,12 +110,12 @@ static void roles_of_a_layer(void)
     T_EQ_INT(f.weight.rounding, MLS_ROUND_NONE);
     x = mls_net_conv(&r.net, x, &conv);
     f = layer_formats(&r, x);
-    T_EQ_MEM(&f, &net, sizeof f);
+    T_EQ_MEM(&f, &built, sizeof f);
     conv.formats.weight = parsed("0,7"); /* and nothing else */
     x = mls_net_conv(&r.net, x, &conv);
     f = layer_formats(&r, x);
     T_EQ_MEM(&f.weight, &conv.formats.weight, sizeof f.weight);
-    T_EQ_MEM(&f.activation, &net.activation, 6 * sizeof f.weight - sizeof f.weight);
+    T_EQ_MEM(&f.activation, &built.activation, 6 * sizeof f.weight - sizeof f.weight);
     conv.formats = formats_of("w=fp32 a=2,1 e=2,1");
     x = mls_net_conv(&r.net, x, &conv);
     f = layer_formats(&r, x);
@@ -124,19 +124,19 @@ static void roles_of_a_layer(void)
     conv.formats.error_in_weight.rounding = MLS_ROUND_NONE; /* only that product */
     x = mls_net_conv(&r.net, x, &conv);
     f = layer_formats(&r, x);
-    T_EQ_MEM(&f, &net, 5 * sizeof f.weight);
+    T_EQ_MEM(&f, &built, 5 * sizeof f.weight);
     T_CHECK(is_fp32(f.error_in_weight) && f.error_in_weight.rounding == MLS_ROUND_NONE);
     x = mls_net_linear(&r.net, x, 3);
     f = layer_formats(&r, x);
     T_CHECK(is_fp32(f.weight) && is_fp32(f.activation) && is_fp32(f.error)); /* the last */
-    T_EQ_INT(mls_net_format(&r.net, x, &net), MLS_OK);
+    T_EQ_INT(mls_net_format(&r.net, x, &built), MLS_OK);
     f = layer_formats(&r, x);
-    T_EQ_MEM(&f, &net, sizeof f);
+    T_EQ_MEM(&f, &built, sizeof f);
     T_EQ_INT(r.net.status, MLS_OK);
 }
 
 /* The formats of each node, one to a word. */
-static void say_formats(const rig *r, char *text, size_t size)
+static void say_formats(const trial *r, char *text, size_t size)
 {
     text[0] = 0;
     for (int32_t i = 0; i < r->net.count; i++) {
@@ -183,35 +183,35 @@ static void layers_by_text(void)
         {"conv2=2,1:foo", MLS_ERROR_FORMAT, "'2,1:foo' is not a format"},
         {"conv1=2,1; conv2=7,1", MLS_ERROR_FORMAT, "'7,1' is not a format"},
     };
-    static rig r;
+    static trial r;
     char text[120], longest[400];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         t_note("\"%s\"", good[i].text);
-        rig_build(&r, "2,1", "2,4");
+        trial_build(&r, "2,1", "2,4");
         T_EQ_INT(mls_net_formats(&r.net, "conv1=2,1"), MLS_OK); /* so that it has room, too */
         T_EQ_INT(mls_net_formats(&r.net, "conv1=fp32"), MLS_OK);
         T_EQ_INT(mls_net_formats(&r.net, good[i].text), MLS_OK);
-        T_REQUIRE(rig_bind(&r));
+        T_REQUIRE(trial_bind(&r));
         say_formats(&r, text, sizeof text);
         if (strcmp(text, good[i].all) != 0) t_fail(__FILE__, __LINE__, "\"%s\"", text);
         T_EQ_INT(mls_net_formats(&r.net, good[i].text), MLS_OK); /* again, after planning */
         T_EQ_INT(mls_net_formats(&r.net, "conv2=2,2"), MLS_OK);
         T_EQ_INT(layer_formats(&r, 4).weight.mx, 2);
         steps(&r, 1);
-        rig_free(&r);
+        trial_free(&r);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         t_note("\"%s\"", bad[i].text);
-        rig_build(&r, "2,1", NULL);
+        trial_build(&r, "2,1", NULL);
         T_EQ_INT(mls_net_formats(&r.net, bad[i].text), bad[i].status);
         if (!strstr(r.net.text, bad[i].wrong)) t_fail(__FILE__, __LINE__, "\"%s\"", r.net.text);
         T_EQ_INT(mls_net_plan(&r.net, NULL), bad[i].status); /* an error of building stays */
     }
-    rig_build(&r, "2,1", NULL);
+    trial_build(&r, "2,1", NULL);
     memset(longest, '3', sizeof longest - 1), longest[sizeof longest - 1] = 0;
     T_EQ_INT(mls_net_formats(&r.net, longest), MLS_ERROR_FORMAT);
     T_CHECK(strcmp(r.net.text, "too long for LAYERS=FORMATS") == 0);
-    rig_build(&r, "2,1", NULL);
+    trial_build(&r, "2,1", NULL);
     T_EQ_INT(mls_net_formats(&r.net, NULL), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_net_formats(NULL, ""), MLS_ERROR_ARGUMENT);
 }

@@ -51,7 +51,7 @@ static uint64_t seed_of(int o)
     return o < 3 ? seed : mls_seed(seed, 1);
 }
 
-static void check_products(const rig *r, const char *text)
+static void check_products(const trial *r, const char *text)
 {
     static operand of[6];
     static float out[SMALL], workspace[1 << 16];
@@ -105,19 +105,20 @@ static void check_products(const rig *r, const char *text)
 static void products_take_their_formats(void)
 {
     static const int sizes[][4] = {{4, 4, 4, 1}, {5, 3, 3, 1}, {4, 4, 4, 2}};
-    static rig r;
+    static trial r;
     for (int i = 0; i < BY_PRODUCT * 3; i++) {
         const int *s = sizes[i % 3], count = mls_kernel_count();
         for (int k = 0; k < count; k++) {
             t_note("%s, %dx%dx%d, %s", by_product[i / 3], s[0], s[1], s[2], mls_kernel_name(k));
             mls_kernel_use(mls_kernel_name(k));
             threads(1 + (i + k) % 3);
-            make_images((uint64_t)i);
-            T_REQUIRE(rig_taps(&r, by_product[i / 3], s[0], s[1], s[2], s[3]));
-            T_EQ_INT(mls_net_gradient(&r.net, images, labels, BATCH, NULL), MLS_OK);
+            make_trial_images((uint64_t)i);
+            T_REQUIRE(trial_taps(&r, by_product[i / 3], s[0], s[1], s[2], s[3]));
+            T_EQ_INT(mls_net_gradient(&r.net, trial_images, trial_labels, TRIAL_BATCH, NULL),
+                     MLS_OK);
             threads(1);
             check_products(&r, by_product[i / 3]);
-            rig_free(&r);
+            trial_free(&r);
         }
     }
     mls_kernel_use("auto");
@@ -127,7 +128,7 @@ static void products_take_their_formats(void)
    formats; what has the same formats in both products is the same network, and shares its memory. */
 static void formats_have_one_answer(void)
 {
-    static rig r;
+    static trial r;
     uint64_t digests[BY_PRODUCT];
     for (int i = 0; i < BY_PRODUCT; i++) {
         digests[i] = 0;
@@ -135,46 +136,46 @@ static void formats_have_one_answer(void)
             t_note("%s, %s", by_product[i], mls_kernel_name(k));
             mls_kernel_use(mls_kernel_name(k));
             threads(1 + (i + k) % 4);
-            T_REQUIRE(rig_make(&r, by_product[i], NULL));
+            T_REQUIRE(trial_make(&r, by_product[i], NULL));
             steps(&r, 3);
             if (!k) digests[i] = mls_net_digest(&r.net);
             T_CHECK(mls_net_digest(&r.net) == digests[i]);
-            rig_free(&r);
+            trial_free(&r);
         }
         for (int j = 0; j < i; j++) T_CHECK(digests[j] != digests[i]);
     }
     mls_kernel_use("auto");
     threads(1);
     t_note("2,1");
-    T_REQUIRE(rig_make(&r, "2,1", NULL));
-    rig_free(&r);
-    size_t arena = r.plan.arena;
-    T_REQUIRE(rig_make(&r, "2,1 e.weight=2,1 a.weight=2,1 w.data=2,1", NULL));
-    T_CHECK(r.plan.arena == arena);
+    T_REQUIRE(trial_make(&r, "2,1", NULL));
+    trial_free(&r);
+    size_t memory = r.plan.arena;
+    T_REQUIRE(trial_make(&r, "2,1 e.weight=2,1 a.weight=2,1 w.data=2,1", NULL));
+    T_CHECK(r.plan.arena == memory);
     steps(&r, 3);
     T_CHECK(mls_net_digest(&r.net) == digests[0]);
-    rig_free(&r);
+    trial_free(&r);
 }
 
 /* What no product takes costs nothing: the first layer needs no error for backward-data, however wide. */
 static void arena_of_formats(void)
 {
-    static rig r;
+    static trial r;
     size_t arenas[3];
     static const char *const first[] = {"e=2,10 e.weight=2,1", "e=2,1:nearest e.weight=2,1", "2,1"};
     for (int i = 0; i < 3; i++) {
         mls_net_desc desc;
         mls_conv_desc conv;
         memset(&r, 0, sizeof r), memset(&desc, 0, sizeof desc), memset(&conv, 0, sizeof conv);
-        desc.batch = BATCH, desc.formats = formats_of(first[i]), desc.quantize_first = 1;
+        desc.batch = TRIAL_BATCH, desc.formats = formats_of(first[i]), desc.quantize_first = 1;
         mls_net_begin(&r.net, &desc, r.nodes, NODES);
         conv.c_out = 40, conv.kh = 1;
         mls_net_loss(
             &r.net,
             mls_net_linear(&r.net, mls_net_conv(&r.net, mls_net_input(&r.net, 6, 6, 2), &conv), 3));
-        T_REQUIRE(rig_bind(&r));
+        T_REQUIRE(trial_bind(&r));
         arenas[i] = r.plan.values;
-        rig_free(&r);
+        trial_free(&r);
     }
     T_EQ_INT(arenas[0], arenas[2]);
     T_EQ_INT(arenas[1], arenas[2]);
@@ -183,20 +184,20 @@ static void arena_of_formats(void)
 /* An image has the same logits alone and in the batch, whatever was trained in between. */
 static void formats_evaluated_alone(void)
 {
-    static rig r;
+    static trial r;
     for (int i = 0; i < BY_PRODUCT; i++) {
-        float all[BATCH * 3];
+        float all[TRIAL_BATCH * 3];
         t_note("%s", by_product[i]);
         threads(1 + i % 3);
-        T_REQUIRE(rig_make(&r, by_product[i], NULL));
+        T_REQUIRE(trial_make(&r, by_product[i], NULL));
         steps(&r, 2);
-        T_EQ_INT(mls_net_evaluate(&r.net, images, labels, BATCH, NULL), MLS_OK);
+        T_EQ_INT(mls_net_evaluate(&r.net, trial_images, trial_labels, TRIAL_BATCH, NULL), MLS_OK);
         memcpy(all, mls_net_logits(&r.net), sizeof all);
-        for (int n = 0; n < BATCH; n++) {
-            T_EQ_INT(mls_net_evaluate(&r.net, images + n * 6 * 6 * 2, NULL, 1, NULL), MLS_OK);
+        for (int n = 0; n < TRIAL_BATCH; n++) {
+            T_EQ_INT(mls_net_evaluate(&r.net, trial_images + n * 6 * 6 * 2, NULL, 1, NULL), MLS_OK);
             T_EQ_MEM(all + 3 * n, mls_net_logits(&r.net), 3 * sizeof(float));
         }
-        rig_free(&r);
+        trial_free(&r);
     }
     threads(1);
 }

@@ -72,27 +72,28 @@ static const mls_layer_kind tap_kind = {
     "tap", 0, NULL, NULL, tap_forward_steps, tap_backward_steps, NULL, NULL};
 static const int tap_number[] = {0, 1};
 
-typedef struct rig {
+typedef struct trial {
     mls_net net;
     mls_node nodes[NODES];
     mls_plan plan;
     void *arena;
-} rig;
+} trial;
 
 enum {
-    BATCH = 4
+    TRIAL_BATCH = 4
 };
-static float images[BATCH * 6 * 6 * 4];
-static int32_t labels[BATCH];
+static float trial_images[TRIAL_BATCH * 6 * 6 * 4];
+static int32_t trial_labels[TRIAL_BATCH];
 
-static void make_images(uint64_t rng)
+static void make_trial_images(uint64_t rng)
 {
-    for (size_t i = 0; i < sizeof images / sizeof *images; i++) images[i] = t_uniform(&rng);
-    for (int i = 0; i < BATCH; i++) labels[i] = t_below(&rng, 3);
+    for (size_t i = 0; i < sizeof trial_images / sizeof *trial_images; i++)
+        trial_images[i] = t_uniform(&rng);
+    for (int i = 0; i < TRIAL_BATCH; i++) trial_labels[i] = t_below(&rng, 3);
 }
 
 /* Takes the arena, which ends at a page that cannot be touched. */
-static int rig_bind(rig *r)
+static int trial_bind(trial *r)
 {
     if (mls_net_plan(&r->net, &r->plan) == MLS_OK) {
         r->arena = t_alloc(r->plan.arena);
@@ -107,13 +108,13 @@ static int rig_bind(rig *r)
 enum {
     UNDER_TEST = 3
 };
-static int rig_taps(rig *r, const char *formats, int h, int w, int c, int stride)
+static int trial_taps(trial *r, const char *formats, int h, int w, int c, int stride)
 {
     mls_net_desc desc;
     mls_conv_desc conv;
     int32_t x;
     memset(r, 0, sizeof *r), memset(&desc, 0, sizeof desc), memset(&conv, 0, sizeof conv);
-    desc.batch = BATCH, desc.seed = 5, desc.formats = formats_of(formats);
+    desc.batch = TRIAL_BATCH, desc.seed = 5, desc.formats = formats_of(formats);
     mls_net_begin(&r->net, &desc, r->nodes, NODES);
     x = mls_net_input(&r->net, h, w, 2);
     conv.c_out = c, conv.kh = 3, conv.pad = 1;
@@ -121,18 +122,18 @@ static int rig_taps(rig *r, const char *formats, int h, int w, int c, int stride
     conv.c_out = c + 1, conv.stride = stride;
     x = mls_net_custom(&r->net, &tap_kind, mls_net_conv(&r->net, x, &conv), -1, &tap_number[1]);
     mls_net_loss(&r->net, mls_net_linear(&r->net, x, 3));
-    return rig_bind(r);
+    return trial_bind(r);
 }
 
 /* The same as small networks are: two convolutions read what the first relu gives, one in the same
    formats, so that they share its codes. 1: conv, 4: conv, 5: conv, 9: linear. */
-static void rig_build(rig *r, const char *formats, const char *widest)
+static void trial_build(trial *r, const char *formats, const char *widest)
 {
     mls_net_desc desc;
     mls_conv_desc conv;
     int32_t x, y;
     memset(r, 0, sizeof *r), memset(&desc, 0, sizeof desc), memset(&conv, 0, sizeof conv);
-    desc.batch = BATCH, desc.seed = 5, desc.formats = formats_of(formats);
+    desc.batch = TRIAL_BATCH, desc.seed = 5, desc.formats = formats_of(formats);
     if (widest) desc.widest = formats_of(widest);
     desc.quantize_last = 1;
     mls_net_begin(&r->net, &desc, r->nodes, NODES);
@@ -146,23 +147,24 @@ static void rig_build(rig *r, const char *formats, const char *widest)
     mls_net_loss(&r->net, mls_net_linear(&r->net, y, 3));
 }
 
-static int rig_make(rig *r, const char *formats, const char *widest)
+static int trial_make(trial *r, const char *formats, const char *widest)
 {
-    rig_build(r, formats, widest);
-    return rig_bind(r);
+    trial_build(r, formats, widest);
+    return trial_bind(r);
 }
 
-static void rig_free(rig *r)
+static void trial_free(trial *r)
 {
     t_free(r->arena);
 }
 
-static void steps(rig *r, int count)
+static void steps(trial *r, int count)
 {
     const mls_sgd sgd = {0.05f, 0.9f, 5e-4f, 0};
     for (int i = 0; i < count; i++) {
-        make_images(100 + (uint64_t)r->net.step);
-        T_EQ_INT(mls_net_step(&r->net, images, labels, BATCH, &sgd, NULL), MLS_OK);
+        make_trial_images(100 + (uint64_t)r->net.step);
+        T_EQ_INT(mls_net_step(&r->net, trial_images, trial_labels, TRIAL_BATCH, &sgd, NULL),
+                 MLS_OK);
         if (r->net.status != MLS_OK) t_fail(__FILE__, __LINE__, "%s", r->net.text);
     }
 }
@@ -172,7 +174,7 @@ static int is_fp32(mls_format f)
     return f.ex + f.mx == 0;
 }
 
-static mls_formats layer_formats(const rig *r, int32_t node)
+static mls_formats layer_formats(const trial *r, int32_t node)
 {
     mls_layer layer;
     memset(&layer, 0, sizeof layer);

@@ -1,14 +1,10 @@
 /* Convolutions with groups, dilation, strides by side and paddings by side: the scalar kernel against
    sums written from the definition, and every kernel and number of threads against those, by memcmp;
    descriptions that are none are refused by name. */
-#define MLS_IMPLEMENTATION
-#include "../mls_conv.h"
-#include "tensor.h"
-#include <math.h>
 
 enum {
-    MOST_WORK = 60000, /* multiply-adds of a case */
-    MOST = 1 << 16     /* elements of a tensor */
+    MOST_WORK = 60000,      /* multiply-adds of a case */
+    MOST_OF_SHAPE = 1 << 16 /* elements of a tensor */
 };
 
 static int elements(mls_shape s)
@@ -51,8 +47,8 @@ static mls_conv any_conv(uint64_t *rng, int depthwise)
         c.pad_top = some(rng, 3, 3), c.pad_left = some(rng, 3, 3);
         c.pad_bottom = some(rng, 3, 3), c.pad_right = some(rng, 3, 3);
         out = mls_conv_output(&c);
-        if (elements(out) > MOST || elements(c.in) > MOST) continue;
-        if (elements(out) > MOST || elements(c.in) > MOST) continue;
+        if (elements(out) > MOST_OF_SHAPE || elements(c.in) > MOST_OF_SHAPE) continue;
+        if (elements(out) > MOST_OF_SHAPE || elements(c.in) > MOST_OF_SHAPE) continue;
         if (out.n && elements(out) * c.kh * c.kw * (c.in.c / groups) <= MOST_WORK) return c;
     }
 }
@@ -66,7 +62,7 @@ static void note(const mls_conv *c, int d, const char *format)
 }
 
 /* Numbers whose groups use some of the exponents, or all as large as they can be. */
-static void fill(float *x, mls_shape s, int extreme, uint64_t *rng)
+static void fill_operand(float *x, mls_shape s, int extreme, uint64_t *rng)
 {
     int count = elements(s), image = s.h * s.w * s.c;
     for (int i = 0; i < count; i++) {
@@ -77,7 +73,7 @@ static void fill(float *x, mls_shape s, int extreme, uint64_t *rng)
 }
 
 /* Shapes of the operands and of the result of a direction. */
-static void shapes_of(const mls_conv *c, int d, mls_shape *s)
+static void operand_shapes(const mls_conv *c, int d, mls_shape *s)
 {
     const mls_shape w = mls_conv_weight_shape(c), z = mls_conv_output(c);
     s[0] = d == MLS_BACKWARD_WEIGHT ? z : w;
@@ -85,16 +81,16 @@ static void shapes_of(const mls_conv *c, int d, mls_shape *s)
     s[2] = d == MLS_FORWARD ? z : d == MLS_BACKWARD_DATA ? c->in : w;
 }
 
-static mls_status convolve(const mls_conv *c, int d, const mls_tensor *t, float *to, void *work,
-                           size_t size)
+static mls_status convolve_shape(const mls_conv *c, int d, const mls_tensor *t, float *to,
+                                 void *work, size_t size)
 {
     if (d == MLS_FORWARD) return mls_conv_forward(c, &t[0], &t[1], to, work, size);
     if (d == MLS_BACKWARD_DATA) return mls_conv_backward_data(c, &t[0], &t[1], to, work, size);
     return mls_conv_backward_weight(c, &t[0], &t[1], to, work, size);
 }
 
-static mls_status convolve_fp32(const mls_conv *c, int d, float *const *x, float *to, void *work,
-                                size_t size)
+static mls_status convolve_shape_fp32(const mls_conv *c, int d, float *const *x, float *to,
+                                      void *work, size_t size)
 {
     if (d == MLS_FORWARD) return mls_conv_forward_fp32(c, x[0], x[1], to, work, size);
     if (d == MLS_BACKWARD_DATA) return mls_conv_backward_data_fp32(c, x[0], x[1], to, work, size);
@@ -138,7 +134,7 @@ static int triple(const triples *t, int n, int y, int x, int co, int ky, int kx,
 }
 
 /* Which of a triple's places are the operands and the result of a direction. */
-static const int parts[3][3] = {{0, 1, 2}, {0, 2, 1}, {2, 1, 0}};
+static const int shape_parts[3][3] = {{0, 1, 2}, {0, 2, 1}, {2, 1, 0}};
 
 /* Integer of an element times 2^k_max: sums of such products are exact in 64 bits here. */
 static int64_t folded(const mls_tensor *t, int i)
@@ -162,14 +158,14 @@ static int lsb(mls_format f)
 
 static void definition(const mls_conv *c, int d, const mls_tensor *operand, float *to)
 {
-    static int64_t v[2][MOST], sum[MOST];
+    static int64_t v[2][MOST_OF_SHAPE], sum[MOST_OF_SHAPE];
     const triples t = triples_of(c);
     const mls_format f = operand[0].format, g = operand[1].format;
     mls_shape s[3];
     const int fraction = (1 << f.eg) - 1 + (1 << g.eg) - 1;
     const float scale = operand[0].scale * operand[1].scale;
     int p[3];
-    shapes_of(c, d, s);
+    operand_shapes(c, d, s);
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < elements(s[i]); j++) v[i][j] = folded(&operand[i], j);
     memset(sum, 0, sizeof sum);
@@ -181,8 +177,8 @@ static void definition(const mls_conv *c, int d, const mls_tensor *operand, floa
                         for (int kx = 0; kx < c->kw; kx++)
                             for (int ci = 0; ci < t.depth; ci++)
                                 if (triple(&t, n, y, x, co, ky, kx, ci, p) == 1)
-                                    sum[p[parts[d][2]]] +=
-                                        v[0][p[parts[d][0]]] * v[1][p[parts[d][1]]];
+                                    sum[p[shape_parts[d][2]]] +=
+                                        v[0][p[shape_parts[d][0]]] * v[1][p[shape_parts[d][1]]];
     for (int i = 0; i < elements(s[2]); i++) {
         to[i] = (float)sum[i] * scale * ldexpf(1, lsb(f) + lsb(g) - f.mg - g.mg - fraction);
     }
@@ -192,14 +188,14 @@ static void definition(const mls_conv *c, int d, const mls_tensor *operand, floa
    opposite one of taps. */
 static void definition_fp32(const mls_conv *c, int d, float *const *operand, float *to)
 {
-    static float block_sum[MOST];
+    static float block_sum[MOST_OF_SHAPE];
     const triples t = triples_of(c);
     const int back = d == MLS_BACKWARD_DATA, n_all = t.out.n;
     mls_shape s[3];
     int p[3], blocks = d == MLS_BACKWARD_WEIGHT && n_all > 8 ? 8
                        : d == MLS_BACKWARD_WEIGHT            ? n_all
                                                              : 1;
-    shapes_of(c, d, s);
+    operand_shapes(c, d, s);
     for (int b = 0; b < blocks; b++) {
         memset(block_sum, 0, sizeof block_sum);
         for (int tap = 0; tap < c->kh * c->kw; tap++)
@@ -212,9 +208,9 @@ static void definition_fp32(const mls_conv *c, int d, float *const *operand, flo
                                 float *z;
                                 if (triple(&t, n, y, x, co, at / c->kw, at % c->kw, ci, p) != 1)
                                     continue;
-                                z = &block_sum[p[parts[d][2]]];
-                                *z = fmaf(operand[0][p[parts[d][0]]], operand[1][p[parts[d][1]]],
-                                          *z);
+                                z = &block_sum[p[shape_parts[d][2]]];
+                                *z = fmaf(operand[0][p[shape_parts[d][0]]],
+                                          operand[1][p[shape_parts[d][1]]], *z);
                             }
         for (int i = 0; i < elements(s[2]); i++) to[i] = b ? to[i] + block_sum[i] : block_sum[i];
     }
@@ -222,7 +218,7 @@ static void definition_fp32(const mls_conv *c, int d, float *const *operand, flo
 
 /* ---- every kernel */
 
-static const char *const formats[] = {
+static const char *const shape_formats[] = {
     "2,1:nc:2,0", "2,1:none",   "2,1:nc:3,1", "2,4:c:2,0", "0,7:n:1,1",
     "3,4:nc:3,1", "0,7:nc:2,0", "2,1:nc:1,1", "4,3:none",  "0,9:c:2,1",
 };
@@ -242,13 +238,13 @@ static void job_open(job *j, const mls_conv *c, int d, mls_format f, mls_format 
     const mls_format format[2] = {f, g};
     const int extreme = t_below(rng, 6) == 0;
     j->conv = *c, j->d = d;
-    shapes_of(c, d, j->shape);
+    operand_shapes(c, d, j->shape);
     j->bytes = (size_t)elements(j->shape[2]) * sizeof(float);
     j->truth = (float *)t_alloc(j->bytes), j->out = (float *)t_alloc(j->bytes);
     for (int i = 0; i < 2; i++) {
         size_t size = mls_tensor_size(format[i], j->shape[i]);
         j->x[i] = (float *)t_alloc((size_t)elements(j->shape[i]) * sizeof(float));
-        fill(j->x[i], j->shape[i], extreme, rng);
+        fill_operand(j->x[i], j->shape[i], extreme, rng);
         j->memory[i] = t_alloc(size);
         T_EQ_INT(mls_tensor_init(&j->t[i], format[i], j->shape[i], j->memory[i], size), MLS_OK);
         T_EQ_INT(mls_quantize(&j->t[i], j->x[i], t_random(rng)), MLS_OK);
@@ -278,8 +274,8 @@ static void check(job *j, int fp32)
             T_REQUIRE(size > 0);
             work = t_alloc(size);
             memset(j->out, 0xa5, j->bytes);
-            status = fp32 ? convolve_fp32(&j->conv, j->d, j->x, j->out, work, size)
-                          : convolve(&j->conv, j->d, j->t, j->out, work, size);
+            status = fp32 ? convolve_shape_fp32(&j->conv, j->d, j->x, j->out, work, size)
+                          : convolve_shape(&j->conv, j->d, j->t, j->out, work, size);
             T_EQ_INT(status, MLS_OK);
             T_EQ_MEM(j->out, j->truth, j->bytes);
             if (t_state.failures)
@@ -290,7 +286,7 @@ static void check(job *j, int fp32)
 }
 
 /* Through operands, which hold 8 or 16 bits; more than 32-bit sums of 8 bits are refused. */
-static void check_prepared(job *j)
+static void check_prepared_shape(job *j)
 {
     static const mls_role roles[3][2] = {
         {MLS_WEIGHT, MLS_ACTIVATION}, {MLS_WEIGHT, MLS_ERROR}, {MLS_ERROR, MLS_ACTIVATION}};
@@ -328,22 +324,23 @@ static void check_prepared(job *j)
 static void run(int count, int depthwise, uint64_t seed)
 {
     enum {
-        FORMATS = sizeof formats / sizeof formats[0]
+        FORMATS = sizeof shape_formats / sizeof shape_formats[0]
     };
     for (int i = 0; i < cases(count) && !t_state.failures; i++) {
         uint64_t rng = seed + (uint64_t)i;
         const mls_conv c = any_conv(&rng, depthwise);
-        const char *text = formats[t_below(&rng, FORMATS)];
+        const char *text = shape_formats[t_below(&rng, FORMATS)];
         mls_format f = {0}, g = {0};
         job j;
         T_REQUIRE(mls_format_parse(&f, text) == MLS_OK);
-        T_REQUIRE(mls_format_parse(&g, t_below(&rng, 3) ? text : formats[t_below(&rng, FORMATS)]) ==
-                  MLS_OK);
+        T_REQUIRE(
+            mls_format_parse(&g, t_below(&rng, 3) ? text : shape_formats[t_below(&rng, FORMATS)]) ==
+            MLS_OK);
         note(&c, i % 3, text);
         job_open(&j, &c, i % 3, f, g, &rng);
         definition(&c, i % 3, j.t, j.truth);
         check(&j, 0);
-        check_prepared(&j);
+        check_prepared_shape(&j);
         definition_fp32(&c, i % 3, j.x, j.truth);
         check(&j, 1);
         job_close(&j);
@@ -497,5 +494,6 @@ static void sums_of_a_group(void)
     }
 }
 
-T_MAIN(T_TEST(outputs_of_shapes), T_TEST(old_descriptions), T_TEST(bad_descriptions),
-       T_TEST(sums_of_a_group), T_TEST(methods_of_shapes), T_TEST(all_shapes), T_TEST(depthwise))
+#define SHAPES_TESTS                                                               \
+    T_TEST(outputs_of_shapes), T_TEST(old_descriptions), T_TEST(bad_descriptions), \
+        T_TEST(sums_of_a_group), T_TEST(methods_of_shapes), T_TEST(all_shapes), T_TEST(depthwise)
