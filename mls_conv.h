@@ -3904,8 +3904,8 @@ static void mls__no_leave(const mls_conv_call *k, size_t slot)
 static int mls__fits(const mls__method *m, mls_conv_call *k, int k1, int k2);
 static const mls__method *mls__plain_method(int index);
 
-/* The call of a group, without memory; whether a method takes it. */
-static MLS__APART int mls__share_make(const mls_conv_call *k, mls_conv_call *share)
+/* The call of a group, without memory; whether a method for this kind of words takes it. */
+static MLS__APART int mls__share_make(const mls_conv_call *k, int kind, mls_conv_call *share)
 {
     static const uint8_t some = 0;
     const mls__method *m;
@@ -3916,7 +3916,7 @@ static MLS__APART int mls__share_make(const mls_conv_call *k, mls_conv_call *sha
     share->images = &some, share->images_step = 0;
     if (mls__weighted(k)) share->errors = &some, share->errors_step = 0;
     for (int i = 0; (m = mls__plain_method(i)) != 0; i++) {
-        if (!mls__fits(m, share, k->k[0], k->k[1])) continue;
+        if (m->kind != kind || !mls__fits(m, share, k->k[0], k->k[1])) continue;
         return !share->pairs && share->planes[0] * share->planes[1] == 1;
     }
     return 0;
@@ -3959,7 +3959,7 @@ static MLS__APART void mls__share_of(const mls_conv_call *k, size_t group, mls_c
     mls__shares_slot s;
     mls__cursor at = {k->shares.room + group * k->shares.each, 0};
     size_t weights = group * mls__weights_of(k);
-    mls__share_make(k, share);
+    mls__share_make(k, k->method->kind, share);
     share->method->layout(share, &at);
     mls__shares_slot_at(k, 0, &s);
     share->slot = k->slot + s.bytes, share->slot_bytes = k->slot_bytes;
@@ -3974,7 +3974,7 @@ static MLS__APART void mls__shares_layout(mls_conv_call *k, mls__cursor *at)
     size_t groups = (size_t)k->conv.groups, weights = groups * mls__weights_of(k) * k->size;
     mls__shares_slot s;
     mls_conv_call share;
-    mls__share_make(k, &share);
+    mls__share_make(k, k->method->kind, &share);
     share.method->layout(&share, &none);
     mls__shares_slot_at(k, 0, &s);
     memset(&k->data, 0, sizeof k->data);
@@ -4088,7 +4088,7 @@ static void mls__shares_end(const mls_conv_call *k, size_t ky)
 static MLS__APART int mls__fits_shares(mls_conv_call *k, int kind)
 {
     mls_conv_call share;
-    if (k->conv.groups == 1 || !mls__share_make(k, &share) || share.method->kind != kind) return 0;
+    if (k->conv.groups == 1 || !mls__share_make(k, kind, &share)) return 0;
     k->size = share.size, k->bias = share.bias, k->segment = share.segment, k->pairs = 0;
     k->fold = share.fold, k->units = share.units;
     k->planes[0] = k->planes[1] = 1, k->bits[0] = k->bits[1] = 0;
@@ -6043,7 +6043,7 @@ MLS__INLINE MLS__TARGET void mls__tiles_rows(const mls__area *x, int wide, mls__
         if (part > end - d->col) part = end - d->col;
         d->left -= part, count -= part, d->from += part * 16, d->col += part;
         if (!skip) d->to += (size_t)part * step;
-        if (d->col == x->run) d->to += x->out_y - (size_t)x->run * step;
+        if (d->col == x->run) d->to += (ptrdiff_t)x->out_y - (ptrdiff_t)((size_t)x->run * step);
         if (d->col == x->pitch) d->col = 0;
         if (d->left == m) d->from = d->sums + 512, d->to = d->next, d->col = d->next_col;
         if (skip) continue;
