@@ -338,8 +338,9 @@ static const char *mls__conv_numbers_wrong(const mls_conv *c)
     if (c->groups > 1 && c->in.c % c->groups) return "its groups do not divide its input channels";
     if (c->groups > 1 && c->c_out % c->groups)
         return "its groups do not divide its output channels";
-    if (!mls__elements(c->in)) return "its input is empty or too large";
-    if (c->in.h > MLS__MOST_SIDE || c->in.w > MLS__MOST_SIDE) return "its input is too large";
+    if (c->in.n < 1 || c->in.h < 1 || c->in.w < 1 || c->in.c < 1) return "its input is empty";
+    if (!mls__elements(c->in) || c->in.h > MLS__MOST_SIDE || c->in.w > MLS__MOST_SIDE)
+        return "its input is too large";
     if (c->kh > MLS__MOST_SIDE || c->kw > MLS__MOST_SIDE) return "its window is too large";
     if (c->stride > MLS__MOST_SIDE || c->stride_h > MLS__MOST_SIDE ||
         c->stride_w > MLS__MOST_SIDE) {

@@ -48,7 +48,6 @@ static mls_conv any_conv(uint64_t *rng, int depthwise)
         c.pad_bottom = some(rng, 3, 3), c.pad_right = some(rng, 3, 3);
         out = mls_conv_output(&c);
         if (elements(out) > MOST_OF_SHAPE || elements(c.in) > MOST_OF_SHAPE) continue;
-        if (elements(out) > MOST_OF_SHAPE || elements(c.in) > MOST_OF_SHAPE) continue;
         if (out.n && elements(out) * c.kh * c.kw * (c.in.c / groups) <= MOST_WORK) return c;
     }
 }
@@ -209,8 +208,8 @@ static void definition_fp32(const mls_conv *c, int d, float *const *operand, flo
                                 if (triple(&t, n, y, x, co, at / c->kw, at % c->kw, ci, p) != 1)
                                     continue;
                                 z = &block_sum[p[shape_parts[d][2]]];
-                                *z = fmaf(operand[0][p[shape_parts[d][0]]],
-                                          operand[1][p[shape_parts[d][1]]], *z);
+                                *z = fused(operand[0][p[shape_parts[d][0]]],
+                                           operand[1][p[shape_parts[d][1]]], *z);
                             }
         for (int i = 0; i < elements(s[2]); i++) to[i] = b ? to[i] + block_sum[i] : block_sum[i];
     }
@@ -425,8 +424,9 @@ static void bad_descriptions(void)
         {{{1, 8, 8, 4}, 4, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, -1, 0, 0}, "its padding must"},
         {{{1, 8, 8, 4}, 4, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, -1, 0}, "its padding must"},
         {{{1, 8, 8, 4}, 4, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, -1}, "its padding must"},
-        {{{1, 8, 8, 1 << 30}, 1, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "too many weights"},
-        {{{1, 1 << 24, 1 << 24, 1}, 1, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "is too large"},
+        {{{1, 8, 8, 1}, 1 << 29, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "too many weights"},
+        {{{1 << 12, 1 << 24, 1 << 24, 1}, 1, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+         "is too large"},
     };
     const mls_format f = {2, 1, 2, 0, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -434,7 +434,6 @@ static void bad_descriptions(void)
         mls_shape z = mls_conv_output(&bad[i].c), w = mls_conv_weight_shape(&bad[i].c);
         const char *wrong = mls_conv_wrong(&bad[i].c);
         t_note("case %d: %s", (int)i, bad[i].text);
-        if (i + 1 == sizeof bad / sizeof bad[0] && sizeof(size_t) > 4 && !wrong) continue;
         T_CHECK(wrong != NULL && strstr(wrong, bad[i].text) != NULL);
         T_CHECK(z.n == 0 && z.h == 0 && z.w == 0 && z.c == 0 && w.n == 0 && w.c == 0);
         T_EQ_INT(mls_conv_check(&bad[i].c, MLS_FORWARD, f, f, text, sizeof text), MLS_ERROR_SHAPE);
@@ -475,22 +474,22 @@ static void methods_of_shapes(void)
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
 }
 
-/* The bounds of sums are those of a group's channels. */
+/* The bounds of sums are those of a group's channels, of the input or of the output. */
 static void sums_of_a_group(void)
 {
     const mls_format f = {5, 10, 8, 1, MLS_GROUP_NC, MLS_ROUND_NEAREST, MLS_RANGE_FIT};
     mls_conv c;
     memset(&c, 0, sizeof c);
-    c.in.n = c.in.h = c.in.w = 1, c.in.c = 1 << 20, c.c_out = 1 << 20, c.kh = c.kw = 1;
+    c.in.n = c.in.h = c.in.w = 1, c.kh = c.kw = 1;
     for (int d = 0; d < 2; d++) {
         char one[200], all[200];
-        c.groups = 1 << 20;
+        c.in.c = d ? 1 << 4 : 1 << 20, c.c_out = d ? 1 << 20 : 1 << 4;
+        c.groups = 1 << 4;
         mls_conv_check(&c, (mls_direction)d, f, f, one, sizeof one);
         c.groups = 1;
         mls_conv_check(&c, (mls_direction)d, f, f, all, sizeof all);
-        T_CHECK(one[0] == 0 || strstr(one, ": 1 products") != NULL);
-        T_CHECK(all[0] == 0 || strstr(all, ": 1048576 products") != NULL);
-        T_CHECK(all[0] != 0);
+        T_CHECK(strstr(one, ": 65536 products") != NULL);
+        T_CHECK(strstr(all, ": 1048576 products") != NULL);
     }
 }
 
