@@ -60,6 +60,7 @@ for program in test_mls test_conv test_train; do
     says 2 '--quite-another.*--help' "$program" --quite-another
 done
 says 0 'result gradient_error=0.0' custom_layer
+says 0 'result busy fp32=[0-9]' bench_train --busy --rounds 1 --model resnet8 --batch 4
 
 # make_does TARGET COMMAND: what make would do for the target ('': none) has the command
 make_does() {
