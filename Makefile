@@ -137,7 +137,7 @@ $(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
 
 $(BUILD)/bench_train: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h
 
-$(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/peak.h bench/peers/onednn.c bench/peers/onednn.h $(HEADERS)
+$(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/own.h bench/peak.h bench/peers/onednn.c bench/peers/onednn.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< $(if $(ONEDNN),-DBENCH_ONEDNN bench/peers/onednn.c) -o $@ -lm $(ONEDNN)
 

@@ -2,8 +2,10 @@
 
    bench_conv --help lists the options.
 
-   A shape is n images of h x h pixels with c channels, k output channels, r x r taps, a stride of
-   s, r / 2 zeros on every side, and, if that is said, g groups of channels. Operands are prepared
+   A shape is n images of h x w pixels (w: as h, if it is not said) with c channels, k output
+   channels, r x r taps, a stride of s, p zeros on every side (r / 2), and g groups of channels (1):
+   n128c16h32k16r3s1, or n1c24h5w40k16r3s1p0. --own FILE.c measures a kernel of yours beside the
+   others, see own.h. Operands are prepared
    before the clock starts, as the reorders of oneDNN are; --tensors starts from packed tensors, as the
    wide class always does. Both sides are
    warm, as in a network of such layers; --cold times the first call after others. With --threads N
@@ -11,9 +13,11 @@
    Every result is checked: see >>check.
 
    The last line holds geometric means over the inner 3x3 layers of the two networks. */
+#define _POSIX_C_SOURCE 200809L
 #define MLS_IMPLEMENTATION
 #include "mls_train.h"
 #include "bench/bench.h"
+#include "bench/own.h"
 #include "bench/peak.h"
 #include <math.h>
 #ifdef BENCH_ONEDNN
@@ -48,7 +52,7 @@ static const int spreads[CLASSES] = {2, 6, 20, 2};
 /* ------------------------------------------------------------------------------ >>shapes */
 
 typedef struct shape {
-    int n, c, h, k, r, s, g;
+    int n, c, h, w, k, r, s, p, g;
     int other; /* of no network: not in the means */
 } shape;
 
@@ -66,17 +70,28 @@ static const char *const set_shapes[SETS] = {
 
 static mls_conv shape_conv(const shape *s)
 {
-    const mls_shape in = {s->n, s->h, s->h, s->c};
+    const mls_shape in = {s->n, s->h, s->w, s->c};
     mls_conv c = {0};
-    c.in = in, c.c_out = s->k, c.kh = c.kw = s->r, c.stride = s->s, c.pad = s->r / 2;
+    c.in = in, c.c_out = s->k, c.kh = c.kw = s->r, c.stride = s->s, c.pad = s->p;
     c.groups = s->g;
     return c;
 }
 
+/* Adds a letter and a number to a name. */
+static void name_add(char *name, size_t size, char letter, int value)
+{
+    size_t used = strlen(name);
+    snprintf(name + used, size - used, "%c%d", letter, value);
+}
+
 static void shape_name(const shape *s, char *name, size_t size)
 {
-    int length = snprintf(name, size, "n%dc%dh%dk%dr%ds%d", s->n, s->c, s->h, s->k, s->r, s->s);
-    if (s->g > 1) snprintf(name + length, size - (size_t)length, "g%d", s->g);
+    snprintf(name, size, "n%dc%dh%d", s->n, s->c, s->h);
+    if (s->w != s->h) name_add(name, size, 'w', s->w);
+    name_add(name, size, 'k', s->k), name_add(name, size, 'r', s->r);
+    name_add(name, size, 's', s->s);
+    if (s->p != s->r / 2) name_add(name, size, 'p', s->p);
+    if (s->g > 1) name_add(name, size, 'g', s->g);
 }
 
 static double shape_gmacs(const shape *s)
@@ -85,20 +100,27 @@ static double shape_gmacs(const shape *s)
     return (double)bench_elements(mls_conv_output(&c)) * s->r * s->r * (s->c / s->g) * 1e-9;
 }
 
+/* letter and number, if they come next */
+static const char *shape_take(const char *text, char letter, int *value)
+{
+    int size = 0;
+    if (*text != letter || sscanf(text + 1, "%5d%n", value, &size) != 1 || *value < 0) return text;
+    return text + 1 + size;
+}
+
 static int shape_parse(shape *s, const char *text)
 {
-    int size = 0, more = 0;
+    static const char letters[] = "nchwkrspg";
+    int *values[] = {&s->n, &s->c, &s->h, &s->w, &s->k, &s->r, &s->s, &s->p, &s->g};
     mls_conv c;
     memset(s, 0, sizeof *s);
-    s->g = 1;
-    if (sscanf(text, "n%5dc%5dh%5dk%5dr%5ds%5d%n", &s->n, &s->c, &s->h, &s->k, &s->r, &s->s,
-               &size) != 6 ||
-        (text[size] && (sscanf(text + size, "g%5d%n", &s->g, &more) != 1 || text[size + more])) ||
-        s->s < 1 || s->g < 1) {
-        return 0;
-    }
+    s->w = s->p = s->g = -1;
+    for (int i = 0; letters[i]; i++) text = shape_take(text, letters[i], values[i]);
+    if (s->w < 0) s->w = s->h;
+    if (s->p < 0) s->p = s->r / 2;
+    if (s->g < 0) s->g = 1;
     c = shape_conv(s);
-    return mls_conv_output(&c).n > 0;
+    return !*text && s->g > 0 && s->s > 0 && mls_conv_output(&c).n > 0;
 }
 
 /* Adds the shapes of a list with commas. */
@@ -155,6 +177,7 @@ typedef struct series {
     const char *kernel; /* null: the peer */
     int which;          /* class, or type of the peer's */
     int threads;
+    int own;   /* the kernel of --own, whose operands are those of kernel */
     int extra; /* only for the shapes of its comparison */
     const char *peak;
 } series;
@@ -206,6 +229,7 @@ typedef struct options {
     shape shapes[SHAPES_MOST];
     series series[SERIES_MOST];
     int shape_count, series_count, rounds, threads, tensors, warm, direction;
+    own_library own;
     FILE *text, *json, *plot;
 } options;
 
@@ -213,12 +237,19 @@ static int find_series(const options *o, const char *kernel, int which, int thre
 {
     for (int i = 0; i < o->series_count; i++) {
         const series *s = &o->series[i];
-        if ((s->kernel && kernel ? strcmp(s->kernel, kernel) == 0 : s->kernel == kernel) &&
+        if (!s->own &&
+            (s->kernel && kernel ? strcmp(s->kernel, kernel) == 0 : s->kernel == kernel) &&
             s->which == which && s->threads == threads) {
             return i;
         }
     }
     return -1;
+}
+
+static int find_own(const options *o)
+{
+    int i = o->series_count - 1; /* the last one, if there is one */
+    return i >= 0 && o->series[i].own ? i : -1;
 }
 
 static void add_series(options *o, const char *kernel, int which, int threads, int extra)
@@ -258,6 +289,18 @@ static void list_series(options *o, int which, const char *kernel, int peers)
 #endif
 }
 
+static void add_own(options *o, const char *path)
+{
+    series *s = &o->series[o->series_count];
+    if (o->series_count == SERIES_MOST) return;
+    own_open(&o->own, path);
+    memset(s, 0, sizeof *s);
+    s->kernel = o->series[0].kernel, s->which = INT8, s->threads = 1, s->own = 1;
+    s->peak = kernel_peak(s->kernel, INT8);
+    snprintf(s->name, sizeof s->name, "own int8");
+    o->series_count++;
+}
+
 static void read_options(options *o, int count, char **words)
 {
     static const bench_word known[] = {
@@ -269,6 +312,7 @@ static void read_options(options *o, int count, char **words)
         {"--threads N", "OpenMP threads (1)"},
         {"--rounds N", "measurements of each, whose median counts (15)"},
         {"--tensors", "start from packed tensors, not from operands"},
+        {"--own FILE.c", "a kernel of yours beside ours: see bench/own.h"},
         {"--peer yes|no", "measure oneDNN, too, if it was built in (yes)"},
         {"--cold", "the first call after others, not one of many"},
         {"--json [FILE]", "also as lines of JSON (to standard output)"},
@@ -300,6 +344,7 @@ static void read_options(options *o, int count, char **words)
         }
     }
     list_series(o, which, bench_option(count, words, "--kernel", "auto"), peers);
+    if (bench_flag(count, words, "--own")) add_own(o, bench_option(count, words, "--own", ""));
     o->json = bench_file(count, words, "--json");
     o->plot = bench_file(count, words, "--plot");
     o->text = o->json == stdout || o->plot == stdout ? stderr : stdout;
@@ -549,7 +594,7 @@ static double peer_error(peer *p, const work *k, int direction)
 /* Null where the peer has none, or a wrong one. */
 static peer *peer_open(const shape *s, work *k, int direction, enum peer_type type)
 {
-    peer_shape q = {s->n, s->h, s->h, s->c, s->k, s->r, s->s, s->r / 2};
+    peer_shape q = {s->n, s->h, s->w, s->c, s->k, s->r, s->s, s->p};
     int integer = type == PEER_S8 || type == PEER_U8;
     peer *p;
     double error;
@@ -584,6 +629,55 @@ static void peer_free(peer *p)
 }
 #endif
 
+/* --------------------------------------------------------------------------------- >>own */
+
+/* A tensor's values in units of *unit, the largest power of two that leaves none a fraction: as
+   integers in padded images, or, with pad 0, in their order. */
+static int8_t *own_integers(const mls_tensor *tensor, int pad, float *unit)
+{
+    mls_tensor t = *tensor;
+    mls_shape s = t.shape;
+    size_t count = bench_elements(s), pixel = (size_t)s.c;
+    float *x = bench_floats(s);
+    int8_t *to;
+    *unit = 1;
+    t.scale = 1;
+    bench_ok(mls_dequantize(&t, x), "dequantize");
+    for (size_t i = 0; i < count; i++) {
+        while (x[i] / *unit != rintf(x[i] / *unit)) *unit /= 2;
+    }
+    s.h += 2 * pad, s.w += 2 * pad;
+    to = (int8_t *)bench_memory(bench_elements(s) + OWN_BEHIND);
+    memset(to, 0, bench_elements(s) + OWN_BEHIND);
+    for (size_t i = 0; i < count; i++) {
+        size_t c = i % pixel, w = i / pixel % (size_t)t.shape.w + (size_t)pad;
+        size_t h = i / pixel / (size_t)t.shape.w % (size_t)t.shape.h + (size_t)pad;
+        size_t n = i / pixel / (size_t)t.shape.w / (size_t)t.shape.h;
+        float v = x[i] / *unit;
+        if (fabsf(v) > 127) bench_ok(MLS_ERROR_RANGE, "--own");
+        to[((n * (size_t)s.h + h) * (size_t)s.w + w) * pixel + c] = (int8_t)v;
+    }
+    return to;
+}
+
+static own_call *own_make(const own_library *own, const work *k)
+{
+    own_call *c = (own_call *)bench_memory(sizeof *c);
+    mls_shape out = mls_conv_output(&k->conv);
+    float unit[2];
+    memset(c, 0, sizeof *c);
+    c->weights = own_integers(&k->tensor[MLS_WEIGHT], 0, &unit[0]);
+    c->images = own_integers(&k->tensor[MLS_ACTIVATION], k->conv.pad, &unit[1]);
+    c->n = k->conv.in.n, c->c = k->conv.in.c;
+    c->h = k->conv.in.h + 2 * k->conv.pad, c->w = k->conv.in.w + 2 * k->conv.pad;
+    c->kh = k->conv.kh, c->kw = k->conv.kw, c->stride = k->conv.stride;
+    c->oh = out.h, c->ow = out.w, c->oc = out.c;
+    c->scale = k->tensor[MLS_WEIGHT].scale * k->tensor[MLS_ACTIVATION].scale * unit[0] * unit[1];
+    c->out = k->out;
+    if (own->prepare) c->prepared = own->prepare(c);
+    return c;
+}
+
 /* ----------------------------------------------------------------------------- >>measure */
 
 /* A series in one direction, on the present shape. */
@@ -591,6 +685,8 @@ typedef struct candidate {
     int series, direction, repeats;
     const work *work;
     peer *peer;
+    own_call *own;
+    const own_library *library;
     bench_times times;
 } candidate;
 
@@ -614,7 +710,9 @@ static void use(const series *s)
 
 static void candidate_run(const candidate *c)
 {
-    if (c->peer)
+    if (c->own)
+        c->library->forward(c->own);
+    else if (c->peer)
         peer_run(c->peer);
     else
         work_run(c->work, c->direction, c->work->out);
@@ -634,13 +732,17 @@ static double candidate_time(const candidate *c, const options *o)
 static int candidate_open(candidate *c, const options *o, const shape *s, work *k)
 {
     const series *q = &o->series[c->series];
-    c->work = k, c->peer = 0, c->repeats = 1, c->times.count = 0;
+    c->work = k, c->peer = 0, c->own = 0, c->library = &o->own, c->repeats = 1, c->times.count = 0;
+    if (q->own) {
+        if (c->direction != MLS_FORWARD || s->g > 1) return 0;
+        c->own = own_make(&o->own, k);
+    }
     if (!q->kernel) {
         c->peer = peer_open(s, k, c->direction, (enum peer_type)q->which);
         if (!c->peer) return 0;
     } else {
         bench_block *mark = bench_mark();
-        work_run(k, c->direction, k->out);
+        candidate_run(c);
         if (!is_right(k, c->direction, shape_gmacs(s))) {
             fprintf(stderr, "%s %s: WRONG RESULT\n", q->name, directions[c->direction]);
             exit(1);
@@ -705,6 +807,7 @@ static void measure(const options *o, int index)
         const candidate *c = &all[i];
         speeds[index][c->series][c->direction] = speed_of(&c->times, gmacs);
         if (c->peer) peer_free(c->peer);
+        if (c->own && o->own.release) o->own.release(c->own);
     }
     bench_free(0);
 }
@@ -774,8 +877,10 @@ static void write_json(const options *o, int index)
                 "{\"shape\":\"%s\",\"direction\":\"%s\",\"class\":\"%s\",\"kernel\":\"%s\","
                 "\"threads\":%d,\"median\":%.2f,\"best\":%.2f,\"peak\":\"%s\",\"share\":%.4f}\n",
                 name, directions[d], s->kernel ? classes[s->which] : peer_names[s->which],
-                s->kernel ? s->kernel : "oneDNN", s->threads, v->median, v->best, s->peak,
-                share(s, index, v->median));
+                s->own      ? "own"
+                : s->kernel ? s->kernel
+                            : "oneDNN",
+                s->threads, v->median, v->best, s->peak, share(s, index, v->median));
         }
     }
     fflush(o->json);
@@ -890,6 +995,8 @@ static int list_comparisons(const options *o, comparison *c)
     int t = o->threads, count = 0;
     side int8 = of_series(find_series(o, kernel, INT8, t), -1);
     side int16 = of_series(find_series(o, kernel, INT16, t), -1);
+    side own = of_series(find_own(o), -1);
+    side one = of_series(find_series(o, kernel, INT8, 1), -1);
     side wide = of_series(find_series(o, kernel, WIDE, t), -1);
     side fp32 = of_series(find_series(o, kernel, FP32, t), -1);
     side vnni = of_series(find_series(o, "avx512vnni", INT8, t), -1);
@@ -912,6 +1019,7 @@ static int list_comparisons(const options *o, comparison *c)
     c[count++] = make_comparison("forward: wide / fp32", wide, fp32, 0, is_inner);
     c[count++] = make_comparison("backward-data: wide / fp32", wide, fp32, 1, is_inner);
     c[count++] = make_comparison("backward-weight: wide / fp32", wide, fp32, 2, is_inner);
+    c[count++] = make_comparison("forward: own int8 / int8, one thread", own, one, 0, every);
     for (int i = 0; i < CLASSES && t > 1; i++) {
         c[count++] =
             make_comparison(beside[i], of_series(find_series(o, kernel, i, t), -1),
@@ -984,5 +1092,6 @@ int main(int count, char **words)
     }
     if (o.plot) write_plot(&o);
     print_comparisons(&o);
+    own_close(&o.own);
     return 0;
 }

@@ -44,7 +44,7 @@ if [ -z "${SANITIZED:-}" ]; then
     run 'headers alone' tests/alone.sh
     run 'frames' tests/frames.sh
     run 'installed' tests/install.sh
-    run 'docs/FAQ.md' tests/faq.sh
+    run 'pages' tests/pages.sh
 fi
 rm -f "$out"
 [ -z "$kernels" ] || echo "$kernels"

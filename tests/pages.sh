@@ -1,12 +1,14 @@
 #!/bin/sh
-# faq.sh - docs/FAQ.md is true as far as a machine can tell: its blocks of sh and c run, its options are
-# those of --help, its functions and constants are in the headers, its files are there, the README leads
-# to it. From the repository's root; BUILD is where the programs are.
+# pages.sh - the pages of docs/ that say how are true as far as a machine can tell: their blocks of sh
+# and c run, their functions and constants are in the headers, their files are there, the README leads to
+# them; the options of the FAQ are those of --help. From the repository's root; BUILD is where the
+# programs are.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$(pwd)
 programs=$(cd "${BUILD:-build}" && pwd) || exit 1
-page=docs/FAQ.md
+pages='docs/FAQ.md docs/EXTEND.md'
+faq=docs/FAQ.md
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
@@ -22,21 +24,38 @@ ok() {
     fi
 }
 
-# The blocks of a language, as files of its kind
-for language in sh c; do
-    awk -v language=$language -v to="$work/block" '
-        $0 == "```" { inside = 0 }
-        inside { print >file }
-        $0 == "```" language { inside = 1; file = to (++n) "." language }' $page
+# The blocks of a page, by language, as files of its kind
+blocks() {
+    for language in sh c; do
+        awk -v language=$language -v to="$work/$(basename "$1" .md)" '
+            $0 == "```" { inside = 0 }
+            inside { print >file }
+            $0 == "```" language { inside = 1; file = to "." sprintf("%02d", ++n) "." language }' "$1"
+    done
+}
+
+# What the commands of a page find: a repository that is built
+place() {
+    rm -rf "$work/run"
+    mkdir "$work/run" "$work/run/build"
+    for name in "$programs"/*; do [ ! -x "$name" ] || ln -s "$name" "$work/run/build/"; done
+    for name in "$root"/*; do [ "$(basename "$name")" = build ] || ln -s "$name" "$work/run/"; done
+}
+
+for page in $pages; do
+    blocks "$page"
+    place
+    for block in "$work/$(basename "$page" .md)".*.sh; do
+        [ -f "$block" ] || continue
+        (cd "$work/run" && sh -eu "$block") >"$work/log" 2>&1 </dev/null
+        ok $? "$page: $(cat "$block")"
+    done
+    link="($page)"
+    grep -q -F "$link" README.md
+    ok $? "the README does not lead to $page"
 done
-mkdir "$work/run"
-ln -s "$programs" "$work/run/build"
-ln -s "$root/tests" "$work/run/tests"
-for block in "$work"/block*.sh; do
-    (cd "$work/run" && sh -eu "$block") >"$work/log" 2>&1 </dev/null
-    ok $? "$(cat "$block")"
-done
-for block in "$work"/block*.c; do
+for block in "$work"/*.c; do
+    [ "$block" != "$work/program.c" ] || continue
     {
         printf '%s\n' '#define MLS_IMPLEMENTATION' '#include "mls_train.h"' '#include <stdio.h>' 'int main(void)' '{'
         cat "$block"
@@ -55,18 +74,21 @@ words() { grep -o -w -E -e "$1" "$2" | sort -u; }
 
 : >"$work/log"
 # shellcheck disable=SC2016 # nothing is to expand
-grep -o -e '`[^`]*`' $page | tr -d '`' >"$work/words"
-cat "$work"/block* >>"$work/words"
+grep -o -e '`[^`]*`' $faq | tr -d '`' >"$work/words"
+cat "$work"/FAQ.*.sh "$work"/FAQ.*.c >>"$work/words"
 "$programs/mls" help train >"$work/help" 2>&1
 for option in $(words '--[a-z][a-z-]*' "$work/words"); do
     grep -q -e "  $option\\b" -e ", $option\\b" "$work/help"
     ok $? "$option is no option of mls train"
 done
+# shellcheck disable=SC2016,SC2086 # nothing is to expand; a list
+grep -h -o -e '`[^`]*`' $pages | tr -d '`' >>"$work/words"
 for name in $(words '(mls|MLS)_[A-Za-z0-9_]+' "$work/words"); do
     grep -q -w "$name" mls.h mls_conv.h mls_train.h examples/cifar10.c examples/mls/*.[ch]
     ok $? "$name is in no header"
 done
-for file in $(words '(tests|scripts|examples|docs)/[a-z0-9_]+\.[a-z]+' $page); do
+# shellcheck disable=SC2013,SC2086 # words, a list
+for file in $(grep -h -o -w -E '(tests|scripts|examples|docs|bench)/[A-Za-z0-9_]+\.[a-z]+' $pages | sort -u); do
     [ -f "$file" ]
     ok $? "$file is not there"
 done
@@ -74,8 +96,6 @@ for machine in i386 aarch64 armhf riscv64 s390x cortex-m3 cortex-m4 cortex-m7 tc
     grep -q "$machine;" scripts/matrix.sh
     ok $? "scripts/matrix.sh has no $machine"
 done
-grep -q '(docs/FAQ.md)' README.md
-ok $? 'the README leads to the page'
 [ "$passed" -gt 30 ]
 ok $? 'there is something to look at'
 echo "$passed passed, $failed failed"
