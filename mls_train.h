@@ -69,7 +69,8 @@ extern "C" {
 
 /* A layer. Private: declare an array of them for mls_net_begin, read them with mls_net_layer. */
 enum {
-    MLS__BUFFERS = 16
+    MLS__BUFFERS = 16,
+    MLS__NAME = 48 /* bytes of a name with its end */
 };
 typedef struct mls__buffer {
     size_t size, at;     /* bytes, and where in the arena */
@@ -96,6 +97,7 @@ typedef struct mls_node {
     uint32_t facts;      /* what the steps of the layer depend on, now */
     uint32_t planned; /* and with any formats that there is room for; then, of a convolution, in */
     uint32_t uses;    /* what form its products take their operands, see mls__product_uses */
+    char name[MLS__NAME];
     mls__buffer buffer[MLS__BUFFERS];
 } mls_node;
 
@@ -192,6 +194,12 @@ MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
    says; ARGUMENT: a row without a name or forward steps, or a serial step that writes MLS_DX. */
 MLS_DEF int32_t mls_net_custom(mls_net *net, const struct mls_layer_kind *kind, int32_t x,
                                int32_t y, const void *parameters);
+
+/* Names a node, for its tensors (mls_net_each_tensor) and for reports: "layer1.0.conv1". A build call, which
+   returns the node. The name is copied, and kept by checkpoints, whose networks are the same whatever the
+   names are. Errors: ARGUMENT (not 1 to 47 letters, digits, '_', '-' and '.'; another node's; one that
+   starts with "node", as the names of nodes without one do). */
+MLS_DEF int32_t mls_net_name(mls_net *net, int32_t node, const char *name);
 
 /* What the functions of a layer are given. A step has pointers to what it says that it reads and
    writes, and null for all else: so nothing can be forgotten, and the plan knows which memory is free.
@@ -327,6 +335,7 @@ typedef struct mls_layer {
     int32_t inputs[2]; /* node numbers, -1: none */
     int64_t weights, macs;
     mls_formats formats; /* of convolutions and linear layers; fp32 is said with MLS_ROUND_NONE */
+    const char *name;    /* see mls_net_name; empty: none */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
@@ -343,6 +352,28 @@ MLS_DEF const float *mls_net_logits(const mls_net *net);
    tests, export and surgery. second: the bias, or batch norm's shift. */
 MLS_DEF float *mls_net_weights(mls_net *net, int32_t node, int second, size_t *count);
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t node, int second, size_t *count);
+
+/* A tensor of a network: trained numbers, or what evaluation depends on beside them. */
+typedef struct mls_net_tensor {
+    const char *name; /* "conv1.weight": of the node, or "node3.convolution", and the part */
+    const char *part; /* weight, bias; of norms running_mean and running_var or, of L1 norm,
+                         running_deviation; state: that of a custom layer */
+    int32_t node, rank;
+    int64_t
+        dims[4]; /* convolutions: [c_out][kh][kw][c_in of a group]; linear: [outputs][inputs] with
+                        inputs in the order [h][w][c]; all else has one dimension. 1 beyond the rank */
+    size_t count;
+    float *values;     /* in the arena, to be read or set; null before mls_net_bind */
+    mls_format format; /* of weights in the forward pass; all zero: fp32 */
+    mls_shape shape;   /* of their tensor: */
+    uint64_t seed;     /* mls_quantize(tensor, values, seed) gives the codes of evaluation */
+} mls_net_tensor;
+
+/* Calls visit with each tensor of a planned network, in the order of the nodes and of the parts above. tensor
+   and its name last until visit returns; another status than MLS_OK ends the visits and is returned.
+   Errors: ARGUMENT, STATE. */
+typedef mls_status (*mls_net_visit)(void *user, const mls_net_tensor *tensor);
+MLS_DEF mls_status mls_net_each_tensor(mls_net *net, mls_net_visit visit, void *user);
 
 typedef struct mls_sgd {
     float rate, momentum, decay; /* v = momentum v + (g + decay w); w = w - rate v */
@@ -824,11 +855,50 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     layer->shape = node->shape;
     layer->inputs[0] = node->in[0], layer->inputs[1] = node->in[1];
     layer->weights = (int64_t)(node->weights + node->seconds);
+    layer->name = node->name;
     if (mls__convolves(node)) {
         layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
         layer->formats = mls__formats_gather(node->format);
     }
     return MLS_OK;
+}
+
+static int mls__name_letter(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+/* What is wrong with the name of a node, of which there are MLS__NAME bytes or an end; null: nothing. */
+static const char *mls__name_wrong(const mls_net *net, const char *name)
+{
+    size_t n = 0;
+    while (n < MLS__NAME && mls__name_letter(name[n])) n++;
+    if (n == 0 || n == MLS__NAME || name[n]) {
+        return "a name has 1 to 47 letters, digits, '_', '-' and '.'";
+    }
+    if (strncmp(name, "node", 4) == 0)
+        return "names that start with node are those of nodes without";
+    for (int32_t i = 0; i < net->count; i++) {
+        if (strcmp(net->nodes[i].name, name) == 0) return "another node has this name";
+    }
+    return 0;
+}
+
+MLS_DEF int32_t mls_net_name(mls_net *net, int32_t index, const char *name)
+{
+    const char *wrong = 0;
+    if (!net || net->status != MLS_OK) return -1;
+    if (net->planned) {
+        mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned: nothing can be named");
+    } else if (!name || index < 0 || index >= net->count) {
+        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_name of no node, or without a name");
+    } else if ((wrong = mls__name_wrong(net, name)) != 0) {
+        mls__fail(net, MLS_ERROR_ARGUMENT, index, wrong);
+    } else {
+        memcpy(net->nodes[index].name, name, strlen(name) + 1);
+    }
+    return net->status == MLS_OK ? index : -1;
 }
 
 /* ------------------------------------------------------------------------------- >>kernels
@@ -917,12 +987,16 @@ static float *mls__grad(const mls_net *net, int32_t i, int32_t n)
     return (float *)mls__buffer_at(net, node->grad_of, MLS__GRAD) +
            (size_t)n * mls__image(node->shape);
 }
-static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int operand)
+/* What an operand is rounded by in a step of training, or in evaluation: step UINT64_MAX. */
+static uint64_t mls__seed_of(const mls_net *net, uint64_t step, int32_t node, int operand)
 {
-    const uint64_t step = net->training ? (uint64_t)net->step : UINT64_MAX;
     const uint64_t role = (uint64_t)operand % MLS__ROLES;
     uint64_t seed = mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + role);
     return operand < MLS__ROLES ? seed : mls_seed(seed, 1);
+}
+static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int operand)
+{
+    return mls__seed_of(net, net->training ? (uint64_t)net->step : UINT64_MAX, node, operand);
 }
 
 /* The shape for the images at hand. */
@@ -3140,6 +3214,74 @@ MLS_DEF float *mls_net_gradients(mls_net *net, int32_t i, int second, size_t *co
     return mls__numbers(net, i, second, count, net ? net->parameters : 0);
 }
 
+static void mls__tensor_name(const mls_net *net, const mls_net_tensor *t, char *to, size_t size)
+{
+    const mls_node *node = &net->nodes[t->node];
+    to[0] = 0;
+    mls__say(to, MLS__NAME, node->name[0] ? node->name : "node");
+    if (!node->name[0]) {
+        mls__say_int(to, MLS__NAME, t->node);
+        mls__say(to, MLS__NAME, ".");
+        mls__say(to, MLS__NAME, node->kind->name);
+    }
+    for (; *to; to++, size--) {
+        if (!mls__name_letter(*to)) *to = '_';
+    }
+    mls__say(to, size, ".");
+    mls__say(to, size, t->part);
+}
+
+/* What is different about weights. */
+static void mls__tensor_weight(const mls_net *net, mls_net_tensor *t)
+{
+    const mls_node *node = &net->nodes[t->node];
+    const mls_shape s = mls_conv_weight_shape(&node->conv);
+    if (!mls__convolves(node)) return;
+    t->dims[0] = s.n, t->dims[1] = s.h, t->dims[2] = s.w, t->dims[3] = s.c;
+    t->rank = 4;
+    if (node->kind == &mls__linear) t->rank = 2, t->dims[1] = s.c, t->dims[3] = 1;
+    t->format = node->format[MLS__W], t->shape = s;
+    t->seed = mls__seed_of(net, UINT64_MAX, t->node, MLS__W);
+}
+
+/* Tensor number part of a node, or a count of 0. */
+static mls_net_tensor mls__net_tensor(const mls_net *net, int32_t i, int part)
+{
+    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+    const mls_node *node = &net->nodes[i];
+    const int l1 = node->kind == &mls__l1_norm, norm = l1 || node->kind == &mls__batch_norm;
+    const size_t c = (size_t)node->shape.c,
+                 counts[4] = {node->weights, node->seconds, norm ? c : node->states, norm ? c : 0};
+    mls_net_tensor t;
+    memset(&t, 0, sizeof t);
+    t.node = i, t.count = counts[part], t.rank = 1;
+    t.part = part < 2 || norm ? parts[part] : "state";
+    if (l1 && part == 3) t.part = "running_deviation";
+    t.dims[0] = (int64_t)t.count, t.dims[1] = t.dims[2] = t.dims[3] = 1;
+    if (part == 0) mls__tensor_weight(net, &t);
+    if (net->planned != 2) return t;
+    t.values = part < 2 ? mls__weights_at(net, node) : mls__state_at(net, node);
+    if (part % 2) t.values += mls__up(part == 1 ? node->weights : c);
+    return t;
+}
+
+MLS_DEF mls_status mls_net_each_tensor(mls_net *net, mls_net_visit visit, void *user)
+{
+    char name[MLS__NAME + 24];
+    if (!net || !visit) return MLS_ERROR_ARGUMENT;
+    if (!net->planned) return MLS_ERROR_STATE;
+    for (int32_t part = 0; part < 4 * net->count; part++) {
+        mls_net_tensor t = mls__net_tensor(net, part / 4, part % 4);
+        mls_status status;
+        if (!t.count) continue;
+        mls__tensor_name(net, &t, name, sizeof name);
+        t.name = name;
+        status = visit(user, &t);
+        if (status != MLS_OK) return status;
+    }
+    return MLS_OK;
+}
+
 /* ----------------------------------------------------------------------------------- >>step */
 
 static int mls__finite(const float *x, size_t count)
@@ -3392,8 +3534,8 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 
 /* ----------------------------------------------------------------------------- >>checkpoint
    All little-endian: magic of 8 bytes, head, nodes, note, weights, momentum, states as fp32, checksum of
-   8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, then
-   the formats of the second products. Format 1 has the first part of the head and no nodes. */
+   8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, the
+   formats of the second products, a name of 48 bytes that zeros fill. Format 1 has the first part of the head and no nodes. */
 
 /* The head, field by field, and their bytes; format 1 has the first eight. note: bytes of the note, node:
    of a node. */
@@ -3416,7 +3558,8 @@ enum {
     MLS__FACTS = 21,
     MLS__NODE_LEAST = 4 * MLS__FACTS_FIRST + 3 * 8,
     MLS__NODE_FACTS = 4 * MLS__FACTS + 3 * 8,
-    MLS__NODE_MOST = MLS__NODE_FACTS + 3 * 8
+    MLS__NODE_FORMATS = MLS__NODE_FACTS + 3 * 8,
+    MLS__NODE_NAMED = MLS__NODE_FORMATS + MLS__NAME
 };
 
 static uint8_t *mls__put(uint8_t *p, uint64_t value, int bytes)
@@ -3499,20 +3642,23 @@ static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j, int32_
     return at + 4 <= bytes ? (int32_t)mls__get(there + at, 4) : missing;
 }
 
-/* Bytes of a node in a checkpoint: more facts and formats only where one of them says something. */
+/* Bytes of a node in a checkpoint: more facts, formats and names only where one of them says something. */
 static size_t mls__node_bytes(const mls_net *net)
 {
     size_t bytes = MLS__NODE_LEAST;
     for (int32_t i = 0; i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
         mls__fact facts[MLS__FACTS];
+        size_t more = MLS__NODE_LEAST;
         mls__node_facts(node, facts);
         for (int j = MLS__FACTS_FIRST; j < MLS__FACTS; j++) {
-            if (facts[j].value != facts[j].missing) bytes = MLS__NODE_FACTS;
+            if (facts[j].value != facts[j].missing) more = MLS__NODE_FACTS;
         }
         for (int o = MLS__ROLES; o < MLS__OPERANDS; o++) {
-            if (mls__operand_same(node, o) == o) return MLS__NODE_MOST;
+            if (mls__operand_same(node, o) == o) more = MLS__NODE_FORMATS;
         }
+        if (node->name[0]) return MLS__NODE_NAMED;
+        if (more > bytes) bytes = more;
     }
     return bytes;
 }
@@ -3588,7 +3734,10 @@ static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
     for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes > MLS__NODE_LEAST; j++) {
         p = mls__put(p, (uint32_t)facts[j].value, 4);
     }
-    return bytes == MLS__NODE_MOST ? mls__put_formats(p, node->format + MLS__ROLES) : p;
+    if (bytes >= MLS__NODE_FORMATS) p = mls__put_formats(p, node->format + MLS__ROLES);
+    if (bytes < MLS__NODE_NAMED) return p;
+    memcpy(p, node->name, MLS__NAME);
+    return p + MLS__NAME;
 }
 
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
@@ -3704,7 +3853,8 @@ MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t
     if (index < 0 || (uint64_t)index >= head.nodes) return MLS_ERROR_ARGUMENT;
     bytes = (size_t)head.node;
     p += MLS__CHECKPOINT_HEAD + (size_t)index * bytes;
-    second = bytes < MLS__NODE_MOST ? 4 * MLS__FACTS_FIRST : MLS__NODE_FACTS; /* as in the first */
+    second =
+        bytes < MLS__NODE_FORMATS ? 4 * MLS__FACTS_FIRST : MLS__NODE_FACTS; /* as in the first */
     if (!mls__get_formats(p + 4 * MLS__FACTS_FIRST, of) ||
         !mls__get_formats(p + second, of + MLS__ROLES)) {
         return MLS_ERROR_DATA;

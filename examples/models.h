@@ -1,9 +1,11 @@
-/* models.h - networks as functions of a few lines. A network of your own goes beside them. */
+/* models.h - networks as functions of a few lines. A network of your own goes beside them. Layers with
+   weights have the names that PyTorch's networks give them, so that a state dict maps without a table. */
 #ifndef MODELS_H_INCLUDED
 #define MODELS_H_INCLUDED
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,23 +36,33 @@ static inline int32_t model_resnet_nodes(const model_resnet *m)
     return 8 + 3 * m->blocks * 8 + 4;
 }
 
+/* Names node x: block, which ends in a dot or is empty, and layer. */
+static inline int32_t model_name(mls_net *net, int32_t x, const char *block, const char *layer)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", block, layer);
+    return mls_net_name(net, x, name);
+}
+
 /* A convolution that keeps the size at stride 1, without a bias, and its batch norm. */
 static inline int32_t model_conv_norm(mls_net *net, int32_t x, int32_t channels, int32_t kernel,
-                                      int32_t stride)
+                                      int32_t stride, const char *block, const char *conv_name,
+                                      const char *norm_name)
 {
     mls_conv_desc conv;
     memset(&conv, 0, sizeof conv);
     conv.c_out = channels, conv.kh = kernel, conv.stride = stride, conv.pad = kernel / 2;
-    return mls_net_batch_norm(net, mls_net_conv(net, x, &conv));
+    x = model_name(net, mls_net_conv(net, x, &conv), block, conv_name);
+    return model_name(net, mls_net_batch_norm(net, x), block, norm_name);
 }
 
 static inline int32_t model_resnet_block(mls_net *net, int32_t x, int32_t channels, int32_t stride,
-                                         bool option_b)
+                                         bool option_b, const char *name)
 {
-    int32_t y = mls_net_relu(net, model_conv_norm(net, x, channels, 3, stride));
-    y = model_conv_norm(net, y, channels, 3, 1);
+    int32_t y = model_conv_norm(net, x, channels, 3, stride, name, "conv1", "bn1");
+    y = model_conv_norm(net, mls_net_relu(net, y), channels, 3, 1, name, "conv2", "bn2");
     if (stride != 1 && option_b) {
-        x = model_conv_norm(net, x, channels, 1, stride);
+        x = model_conv_norm(net, x, channels, 1, stride, name, "downsample.0", "downsample.1");
     } else if (stride != 1) {
         x = mls_net_subsample(net, x, stride, channels);
     }
@@ -62,14 +74,17 @@ static inline void model_resnet_build(mls_net *net, const model_resnet *m, int32
                                       int32_t classes)
 {
     int32_t x = mls_net_input(net, side, side, 3);
-    x = mls_net_relu(net, model_conv_norm(net, x, m->width, 3, 1));
+    x = mls_net_relu(net, model_conv_norm(net, x, m->width, 3, 1, "", "conv1", "bn1"));
     for (int32_t stage = 0; stage < 3; stage++) {
         for (int32_t i = 0; i < m->blocks; i++) {
             int32_t stride = stage && i == 0 ? 2 : 1;
-            x = model_resnet_block(net, x, m->width << stage, stride, m->option_b);
+            char name[32];
+            snprintf(name, sizeof name, "layer%d.%d.", (int)stage + 1, (int)i);
+            x = model_resnet_block(net, x, m->width << stage, stride, m->option_b, name);
         }
     }
-    mls_net_loss(net, mls_net_linear(net, mls_net_global_pool(net, x), classes));
+    x = mls_net_linear(net, mls_net_global_pool(net, x), classes);
+    mls_net_loss(net, model_name(net, x, "", "fc"));
 }
 
 #endif /* MODELS_H_INCLUDED */
