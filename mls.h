@@ -305,11 +305,6 @@ _Static_assert(sizeof 1.0 == sizeof(double),
 #define MLS__APART
 #define MLS__INLINE static inline
 #endif
-#ifdef __cplusplus
-#define MLS__RESTRICT __restrict
-#else
-#define MLS__RESTRICT restrict
-#endif
 /* gcc -O2 leaves small fixed loops rolled and spills their accumulators: 2.6 times slower. */
 #if defined(__clang__)
 #define MLS__UNROLL _Pragma("clang loop unroll(full)")
@@ -318,8 +313,6 @@ _Static_assert(sizeof 1.0 == sizeof(double),
 #else
 #define MLS__UNROLL
 #endif
-#define MLS__CAT_(a, b) a##b
-#define MLS__CAT(a, b)  MLS__CAT_(a, b)
 
 /* ----------------------------------------------------------------------------------- >>bits */
 
@@ -1274,6 +1267,8 @@ static unsigned mls__units_find(void)
 #endif
     return found;
 }
+#undef MLS__AVX
+#undef MLS__AUXV
 
 /* ------------------------------------------------------------------------------- >>dispatch */
 
@@ -1312,6 +1307,7 @@ static int mls__unit(void)
     }
     return unit - 1;
 }
+#undef MLS__GET
 
 #define MLS__EACH     MLS_HEADER
 #define MLS__EACH_DOT /* the vectors, for all units */
@@ -1319,6 +1315,7 @@ static int mls__unit(void)
 #undef MLS__EACH_DOT /* the quantizer */
 #include MLS_HEADER
 #undef MLS__EACH
+#undef MLS__WINDOW
 
 typedef struct mls__quantizer {
     void (*peaks)(const float *x, size_t pixels, size_t channels, float *peak);
@@ -1562,56 +1559,46 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
    defined. */
 #elif !defined(MLS__UNIT)
 
-#ifndef MLS__FN
+#define MLS__CAT_(a, b) a##b
+#define MLS__CAT(a, b)  MLS__CAT_(a, b)
+
 /* Of each unit, by its number: the suffix of its functions, the 32-bit lanes of its vectors, the
    attribute that lets the compiler use it. */
-#define MLS__SUFFIX_0 _scalar
-#define MLS__LANES_0  1
-#define MLS__TARGET_0
-#define MLS__SUFFIX_1 _sse41
-#define MLS__LANES_1  4
-#define MLS__TARGET_1 __attribute__((target("sse4.1")))
-#define MLS__SUFFIX_2 _avx2
-#define MLS__LANES_2  8
-#define MLS__TARGET_2 __attribute__((target("avx2,fma")))
-#define MLS__SUFFIX_3 _avxvnni
-#define MLS__LANES_3  8
-#define MLS__TARGET_3 __attribute__((target("avx2,fma,avxvnni")))
-#define MLS__SUFFIX_4 _avx512vnni
-#define MLS__LANES_4  16
-#define MLS__TARGET_4 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
-#define MLS__SUFFIX_5 _amx
-#define MLS__LANES_5  16
-#define MLS__TARGET_5 MLS__TARGET_4 /* tiles are inline assembly */
-#define MLS__SUFFIX_6 _neon
-#define MLS__LANES_6  4
-#define MLS__TARGET_6
-#define MLS__SUFFIX_7 _dotprod
-#define MLS__LANES_7  4
-#define MLS__TARGET_7 MLS__TARGET_DOTPROD
+#define MLS__TARGET_AVX512 \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#define MLS__UNIT_0(X)                        X(_scalar, 1, )
+#define MLS__UNIT_1(X)                        X(_sse41, 4, __attribute__((target("sse4.1"))))
+#define MLS__UNIT_2(X)                        X(_avx2, 8, __attribute__((target("avx2,fma"))))
+#define MLS__UNIT_3(X)                        X(_avxvnni, 8, __attribute__((target("avx2,fma,avxvnni"))))
+#define MLS__UNIT_4(X)                        X(_avx512vnni, 16, MLS__TARGET_AVX512)
+#define MLS__UNIT_5(X)                        X(_amx, 16, MLS__TARGET_AVX512) /* tiles are inline assembly */
+#define MLS__UNIT_6(X)                        X(_neon, 4, )
+#define MLS__UNIT_7(X)                        X(_dotprod, 4, MLS__TARGET_DOTPROD)
+#define MLS__SUFFIX_OF(suffix, lanes, target) suffix
+#define MLS__LANES_OF(suffix, lanes, target)  lanes
+#define MLS__TARGET_OF(suffix, lanes, target) target
 
 /* The same of the unit at hand, and its names: MLS__FN(f) is f_avx2 and so on. */
-#define MLS__SUFFIX   MLS__CAT(MLS__SUFFIX_, MLS__UNIT)
-#define MLS__LANES    MLS__CAT(MLS__LANES_, MLS__UNIT)
-#define MLS__TARGET   MLS__CAT(MLS__TARGET_, MLS__UNIT)
-#define MLS__FN(name) MLS__CAT(name, MLS__SUFFIX)
-#define MLS__F        MLS__FN(mls__f)
-#define MLS__I        MLS__FN(mls__i)
-#define MLS__LOAD     MLS__FN(mls__load)
-#define MLS__LOAD_N   MLS__FN(mls__load_n)
-#define MLS__STORE    MLS__FN(mls__store)
-#define MLS__STORE_N  MLS__FN(mls__store_n)
-#define MLS__SET      MLS__FN(mls__set)
-#define MLS__SETI     MLS__FN(mls__seti)
-#define MLS__FMA      MLS__FN(mls__fmav)
-#define MLS__MAXI     MLS__FN(mls__maxi)
-#define MLS__MINI     MLS__FN(mls__mini)
-#define MLS__BITS     MLS__FN(mls__bitsv)
-#define MLS__FLOAT    MLS__FN(mls__floatv)
-#define MLS__WHERE    MLS__FN(mls__where)
-#define MLS__TO_INT   MLS__FN(mls__to_int)
-#define MLS__TO_FLOAT MLS__FN(mls__to_float)
-#endif
+#define MLS__SUFFIX                           MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__SUFFIX_OF)
+#define MLS__LANES                            MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__LANES_OF)
+#define MLS__TARGET                           MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__TARGET_OF)
+#define MLS__FN(name)                         MLS__CAT(name, MLS__SUFFIX)
+#define MLS__F                                MLS__FN(mls__f)
+#define MLS__I                                MLS__FN(mls__i)
+#define MLS__LOAD                             MLS__FN(mls__load)
+#define MLS__LOAD_N                           MLS__FN(mls__load_n)
+#define MLS__STORE                            MLS__FN(mls__store)
+#define MLS__STORE_N                          MLS__FN(mls__store_n)
+#define MLS__SET                              MLS__FN(mls__set)
+#define MLS__SETI                             MLS__FN(mls__seti)
+#define MLS__FMA                              MLS__FN(mls__fmav)
+#define MLS__MAXI                             MLS__FN(mls__maxi)
+#define MLS__MINI                             MLS__FN(mls__mini)
+#define MLS__BITS                             MLS__FN(mls__bitsv)
+#define MLS__FLOAT                            MLS__FN(mls__floatv)
+#define MLS__WHERE                            MLS__FN(mls__where)
+#define MLS__TO_INT                           MLS__FN(mls__to_int)
+#define MLS__TO_FLOAT                         MLS__FN(mls__to_float)
 
 #define MLS__UNIT MLS__ISA_SCALAR
 #include MLS__EACH
@@ -1647,6 +1634,41 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #include MLS__EACH
 #undef MLS__UNIT
 #endif
+
+#undef MLS__CAT_
+#undef MLS__CAT
+#undef MLS__TARGET_AVX512
+#undef MLS__UNIT_0
+#undef MLS__UNIT_1
+#undef MLS__UNIT_2
+#undef MLS__UNIT_3
+#undef MLS__UNIT_4
+#undef MLS__UNIT_5
+#undef MLS__UNIT_6
+#undef MLS__UNIT_7
+#undef MLS__SUFFIX_OF
+#undef MLS__LANES_OF
+#undef MLS__TARGET_OF
+#undef MLS__SUFFIX
+#undef MLS__LANES
+#undef MLS__TARGET
+#undef MLS__FN
+#undef MLS__F
+#undef MLS__I
+#undef MLS__LOAD
+#undef MLS__LOAD_N
+#undef MLS__STORE
+#undef MLS__STORE_N
+#undef MLS__SET
+#undef MLS__SETI
+#undef MLS__FMA
+#undef MLS__MAXI
+#undef MLS__MINI
+#undef MLS__BITS
+#undef MLS__FLOAT
+#undef MLS__WHERE
+#undef MLS__TO_INT
+#undef MLS__TO_FLOAT
 
 /* ------------------------------------------------------------------------------- >>template
    Vectors of MLS__LANES floats or ints, and the quantizer on them. The operators + - * & | ^ <<

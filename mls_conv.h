@@ -5071,6 +5071,12 @@ MLS_DEF mls_status mls_kernel_use(const char *name)
     return MLS_ERROR_KERNEL;
 }
 
+/* mls_train.h has no use for these. */
+#undef MLS__UNUSED
+#undef MLS__APART
+#undef MLS__PUT
+#undef MLS__ALL16
+
 #endif /* MLS__CONV_IMPLEMENTED */
 #endif /* MLS_IMPLEMENTATION */
 
@@ -6460,6 +6466,17 @@ static MLS__TARGET void mls__tiles_put(const int32_t *c32, const int64_t *c64, c
 static const mls__amx_unit mls__amx_unit_amx = {
     mls__tiles_area, mls__tiles_strip, mls__tiles_bytes,  mls__tiles_words,
     mls__tiles_turn, mls__tiles_put,   mls__tiles_release};
+
+#undef MLS__TARGET_TILES
+#undef MLS__TILE_SHAPE
+#undef MLS__TILE_ZERO
+#undef MLS__TILE_LOAD
+#undef MLS__TILE_STORE
+#undef MLS__TILE_SS
+#undef MLS__TILE_SU
+#undef MLS__TILE_US
+#undef MLS__TILE_UU
+#undef MLS__TILE_RELEASE
 #endif
 
 /* clang-format off */

@@ -1634,7 +1634,7 @@ MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x)
 /* ---- L1 norm: batch norm with s = mean |u| sqrt(pi/2) for the deviation. Its row takes what batch norm
    has for sums, state and y = x * scale + shift; what differs is s, and the signs in the gradient. */
 
-#define MLS__ROOT_HALF_PI 1.2533141373155002512
+static const double mls__root_half_pi = 1.2533141373155002512;
 
 static const char *mls__l1_shape(const mls_work *w, mls_layer_sizes *s)
 {
@@ -1682,7 +1682,7 @@ static void mls__l1_finish(const mls_work *w)
         if (w->training) {
             double size, signs;
             mls__bn_sum(w, ch, &size, &signs);
-            k.variance[ch] = (float)(size / m * MLS__ROOT_HALF_PI);
+            k.variance[ch] = (float)(size / m * mls__root_half_pi);
             mls__l1_sign(w)[ch] = (float)(signs / m);
         } else {
             k.mean[ch] = w->state[ch], k.variance[ch] = w->state[mls__up(c) + ch];
@@ -1703,7 +1703,7 @@ static void mls__l1_back(const mls_work *w)
     for (size_t ch = 0; ch < (size_t)w->out.c; ch++) {
         double sum, product;
         mls__bn_gradients(w, ch, &sum, &product);
-        k.b[ch] = -k.scale[ch] * ((float)(product / m * MLS__ROOT_HALF_PI) * k.inverse[ch]);
+        k.b[ch] = -k.scale[ch] * ((float)(product / m * mls__root_half_pi) * k.inverse[ch]);
         k.d[ch] = mls__fma(-k.b[ch], mls__l1_sign(w)[ch], -k.scale[ch] * (float)(sum / m));
     }
 }
@@ -4774,8 +4774,34 @@ MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h
     return mls_data_pictures(data, &desc, text, size);
 }
 #endif /* MLS__FOLDERS */
+#undef MLS__POSIX
+#undef MLS__WINDOWS
+#undef MLS__FOLDERS
 #endif /* MLS_NO_STDIO */
 #endif /* MLS_NO_MALLOC */
+
+/* Each header takes away what only it uses, this one what mls.h defines for all three. */
+#undef MLS__OMP
+#undef MLS__THREADS
+#undef MLS__THREAD
+#undef MLS__INLINE
+#undef MLS__UNROLL
+#undef MLS__ISA_SCALAR
+#undef MLS__ISA_SSE41
+#undef MLS__ISA_AVX2
+#undef MLS__ISA_AVXVNNI
+#undef MLS__ISA_AVX512VNNI
+#undef MLS__ISA_AMX
+#undef MLS__ISA_NEON
+#undef MLS__ISA_DOTPROD
+#undef MLS__X86
+#undef MLS__NEON
+#undef MLS__HAS_AVXVNNI
+#undef MLS__HAS_AMX
+#undef MLS__UNITS_AVXVNNI
+#undef MLS__UNITS_AMX
+#undef MLS__UNITS
+#undef MLS__TARGET_DOTPROD
 
 #endif /* MLS__TRAIN_IMPLEMENTED */
 #endif /* MLS_IMPLEMENTATION */

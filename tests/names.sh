@@ -1,8 +1,8 @@
 #!/bin/sh
 # names.sh - the headers in a host's file: whatever they define at file scope (macros, types, functions,
-# variables, constants, those local to a function included) has the prefix, and macros that hosts are
-# known to have do not get in the way. From the root of the repository. Compilers: $CC, and clang
-# where it is.
+# variables, constants, those local to a function included) has the prefix, private macros are gone at
+# their end, and macros that hosts are known to have do not get in the way. From the root of the
+# repository. Compilers: $CC, and clang where it is.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-gcc}
@@ -115,6 +115,14 @@ for cc in "$CC" clang; do
         done
         macros <"$work/all" | grep -vE "$foreign" >"$work/log"
         nothing "$cc $option, macros"
+        # Macros that are left to the host: the guards, and a list that declares and implements.
+        # shellcheck disable=SC2086
+        "$cc" -std=c11 -E -dM -DMLS_IMPLEMENTATION $option mls_train.h 2>/dev/null |
+            macros | sort -u >"$work/left"
+        grep '^MLS__' "$work/left" |
+            grep -vxE 'MLS__(IMPLEMENTED|CONV_IMPLEMENTED|TRAIN_IMPLEMENTED|STATUS_LIST)' >"$work/log"
+        grep -qx MLS_VERSION_STRING "$work/left" || echo 'hardly a macro is found' >"$work/log"
+        nothing "$cc $option, private macros end with the headers"
         # shellcheck disable=SC2086
         "$cc" -std=c11 $option -I. -fsyntax-only "$work/host.c" >"$work/log" 2>&1
         nothing "$cc $option, a host's macros"
