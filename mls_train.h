@@ -112,6 +112,8 @@ typedef struct mls_net_desc {
     float bn_epsilon;    /* 1e-5 */
     mls_formats widest;  /* the most memory that formats given later need, see mls_net_format; all
                             zero: none are */
+    int inference;       /* 1: for mls_net_evaluate alone, in a much smaller arena: no gradients, no
+                            optimizer state, nothing kept for backward. What trains is STATE */
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -216,14 +218,14 @@ typedef struct mls_work {
     float *y;               /* MLS_Y */
     const float *dy;        /* MLS_DY */
     float *dx[2];           /* MLS_DX; null where no gradient is wanted */
-    void *keep;             /* MLS_KEEP, aligned to 16 bytes */
-    double *sums;           /* MLS_SUMS */
-    float *weights[2];      /* trained numbers, and the second ones: set by init, then to be read */
-    float *gradients[2];    /* theirs, to be added to; null in a step of an image */
-    float *state;           /* set by init and settle, read by steps */
-    float *constants;       /* what a serial step derives for the steps that follow */
-    const int32_t *labels;  /* of all images; null: there are none */
-    mls_result *result; /* of a loss: a serial step adds the sum of losses and what is correct */
+    void *keep;          /* MLS_KEEP, aligned to 16 bytes; this and sums are null in an inference */
+    double *sums;        /* network, MLS_SUMS, where no step of an evaluation writes them */
+    float *weights[2];   /* trained numbers, and the second ones: set by init, then to be read */
+    float *gradients[2]; /* theirs, to be added to; null in a step of an image, and in inference */
+    float *state;        /* set by init and settle, read by steps */
+    float *constants;    /* what a serial step derives for the steps that follow */
+    const int32_t *labels; /* of all images; null: there are none */
+    mls_result *result;    /* of a loss: a serial step adds the sum of losses and what is correct */
 } mls_work;
 
 /* What a layer needs. Comes with the shape of the first input, and no numbers. */
@@ -293,7 +295,7 @@ typedef struct mls_layer_kind {
 /* What a network needs and does. */
 typedef struct mls_plan {
     size_t arena;      /* bytes for mls_net_bind, at any alignment */
-    size_t parameters; /* of these: weights, gradients, optimizer state, running statistics */
+    size_t parameters; /* of these: weights, running statistics, gradients, optimizer state */
     size_t values;     /* activations, errors and their quantized copies */
     size_t scratch;    /* workspace of the threads */
     int64_t weights;   /* trained numbers */
@@ -348,8 +350,8 @@ MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t node, mls_directi
 MLS_DEF const float *mls_net_logits(const mls_net *net);
 
 /* Trained numbers of a node: its weights (conv, linear: [c_out][kh][kw][c_in]; batch norm: scale)
-   and its gradient, a sum over the images since the last update; null where there are none. For
-   tests, export and surgery. second: the bias, or batch norm's shift. */
+   and its gradient, a sum over the images since the last update; null where there are none, and an
+   inference network has no gradients. For tests, export and surgery. second: the bias, or batch norm's shift. */
 MLS_DEF float *mls_net_weights(mls_net *net, int32_t node, int second, size_t *count);
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t node, int second, size_t *count);
 
@@ -419,7 +421,8 @@ typedef struct mls_schedule {
 /* Of update 0, 1, ...; one below 0 counts as 0. Null: 0. */
 MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 
-/* 64-bit hash of weights, optimizer state, running statistics and step counts. */
+/* 64-bit hash of weights, optimizer state, running statistics and step counts; of an inference network,
+   which has no optimizer state, it is another one. */
 MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 
 /* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends on,
@@ -428,8 +431,8 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net);
    foreign, another network or another note size; net->text says which and where) the network stays as
    it was. Formats, batch, momentum and epsilon of batch norm are the caller's, and may differ from the
    file's. note may be null, with size 0: then it is not wanted. Saving in the middle of an accumulated
-   gradient is an error (STATE). Written is format 2; format 1 is read, too. The size depends on the formats
-   at hand. */
+   gradient is an error (STATE), and so is saving an inference network, which reads all but the optimizer
+   state. Written is format 2; format 1 is read, too. The size depends on the formats at hand. */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
                                             void *to, size_t size);
@@ -949,17 +952,23 @@ static float *mls__weights_at(const mls_net *net, const mls_node *node)
 {
     return mls__floats(net, 0) + node->weights_at;
 }
+/* How many numbers a weight has: itself, gradient, momentum. */
+static size_t mls__copies(const mls_net *net)
+{
+    return net->desc.inference ? 1 : 3;
+}
 static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 {
     return mls__weights_at(net, node) + net->parameters;
 }
 static float *mls__state_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + 3 * net->parameters + node->states_at;
+    return mls__floats(net, 0) + mls__copies(net) * net->parameters + node->states_at;
 }
 static float *mls__constants_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + 3 * net->parameters + net->states + node->constants_at;
+    return mls__floats(net, 0) + mls__copies(net) * net->parameters + net->states +
+           node->constants_at;
 }
 static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
 {
@@ -1072,12 +1081,17 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
     }
     if (uses & MLS_Y) w.y = mls__value(net, i, n);
     if (uses & MLS_DY) w.dy = mls__grad(net, i, n);
-    if (uses & MLS_KEEP) w.keep = (uint8_t *)mls__buffer_at(net, i, MLS__KEEP) + image * node->keep;
-    if (uses & MLS_SUMS) w.sums = (double *)mls__buffer_at(net, i, MLS__SUMS) + image * node->sums;
+    if (uses & MLS_KEEP && node->buffer[MLS__KEEP].size) {
+        w.keep = (uint8_t *)mls__buffer_at(net, i, MLS__KEEP) + image * node->keep;
+    }
+    if (uses & MLS_SUMS && node->buffer[MLS__SUMS].size) {
+        w.sums = (double *)mls__buffer_at(net, i, MLS__SUMS) + image * node->sums;
+    }
     if (step->serial == MLS_SERIAL || step->serial == MLS_AFTER) {
-        w.gradients[0] = w.weights[0] + net->parameters;
-        w.gradients[1] = w.weights[1] + net->parameters;
         w.result = &net->result;
+        for (int j = 0; j < 2 && !net->desc.inference; j++) {
+            w.gradients[j] = w.weights[j] + net->parameters;
+        }
     }
     step->run(&w);
     if (uses & MLS_DX) mls__gave(&w);
@@ -1914,11 +1928,21 @@ static int mls__operand_same(const mls_node *node, int o)
                : o;
 }
 
+/* The operands and the products that a network has: those of forward, or all. */
+static int mls__operand_count(const mls_net *net)
+{
+    return net->desc.inference ? MLS__A + 1 : (int)MLS__OPERANDS;
+}
+static int mls__product_count(const mls_net *net)
+{
+    return net->desc.inference ? 1 : 3;
+}
+
 /* Whether an operand must be there as fp32, too, for a product with an fp32 operand. */
-static int mls__dequantized(const mls_node *node, int o)
+static int mls__dequantized(const mls_net *net, const mls_node *node, int o)
 {
     int others = !mls__quantized(node->format[mls__partners[o]]);
-    if (o < MLS__ROLES && mls__operand_same(node, o + MLS__ROLES) == o) {
+    if (o < MLS__ROLES && !net->desc.inference && mls__operand_same(node, o + MLS__ROLES) == o) {
         others |= !mls__quantized(node->format[mls__partners[o + MLS__ROLES]]);
     }
     return others && mls__quantized(node->format[o]);
@@ -2038,7 +2062,7 @@ static void mls__operand_codes(const mls_work *w, int o, mls_tensor *t, const fl
 {
     const mls_net *net = w->net;
     mls__quantize_codes(t, x, mls__rounding_seed(net, w->node, o), first, last);
-    if (mls__dequantized(&net->nodes[w->node], o)) {
+    if (mls__dequantized(net, &net->nodes[w->node], o)) {
         float *to = (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o);
         mls__dequantize_range(t, to + place, first, last);
     }
@@ -2077,7 +2101,7 @@ static void mls__conv_weights(const mls_work *w)
     status = mls_quantize(t, w->weights[0], mls__rounding_seed(net, w->node, o));
     if (status != MLS_OK) {
         mls__fail(net, status, w->node, "its weights are not finite");
-    } else if (mls__dequantized(&net->nodes[w->node], o)) {
+    } else if (mls__dequantized(net, &net->nodes[w->node], o)) {
         mls_dequantize(t, (float *)mls__buffer_at(net, w->node, MLS__DEQUANTIZED + o));
     }
 }
@@ -2210,7 +2234,7 @@ static mls_status mls__conv_check(mls_net *net, int32_t i, mls__need *need)
             return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
         }
     }
-    for (int d = 0; d < 3; d++) {
+    for (int d = 0; d < mls__product_count(net); d++) {
         mls_direction direction = (mls_direction)d;
         int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
         const mls_format *f = &node->format[mls__operands[d][0]];
@@ -2274,7 +2298,7 @@ static int32_t mls__activation_owner(const mls_net *net, int32_t i, int o)
         if (mls__convolves(other) && mls__operand_own(other, o) && other->in[0] == node->in[0] &&
             mls__same_shape(other->conv.in, node->conv.in) &&
             memcmp(&other->format[o], &node->format[o], sizeof(mls_format)) == 0 &&
-            mls__dequantized(other, o) == mls__dequantized(node, o)) {
+            mls__dequantized(net, other, o) == mls__dequantized(net, node, o)) {
             return j;
         }
     }
@@ -2304,9 +2328,9 @@ static void mls__operand_need(const mls_net *net, int32_t i, int o, mls__need *n
     if (o == MLS__A) {
         const mls_shape image = mls__operand_shape(node, o, 1);
         const size_t images = (size_t)s.n * mls__operand_step(f, image);
-        if (images > need->size[o]) need->size[o] = images;
+        if (net->desc.inference || images > need->size[o]) need->size[o] = images;
     }
-    if (mls__dequantized(node, o)) {
+    if (mls__dequantized(net, node, o)) {
         need->size[MLS__OPERANDS + o] = mls__elements(s) * sizeof(float);
     }
 }
@@ -2321,7 +2345,7 @@ static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
     need->facts = mls__integer(node, MLS_BACKWARD_WEIGHT) ? MLS__IF_EXACT : MLS__IF_BLOCKS;
     need->uses = mls__product_uses(node);
     need->activation_of[0] = need->activation_of[1] = i;
-    for (int o = 0; o < MLS__OPERANDS; o++) mls__operand_need(net, i, o, need);
+    for (int o = 0; o < mls__operand_count(net); o++) mls__operand_need(net, i, o, need);
     if (need->facts & MLS__IF_LOW_A) need->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
     if (need->facts & MLS__IF_LOW_E) need->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
     return MLS_OK;
@@ -2735,12 +2759,16 @@ static int mls__hands_over(const mls_net *net, int32_t i, int j)
 /* Decides where gradients live, in the order of the backward walk. */
 static void mls__plan_gradients(mls_net *net)
 {
-    for (int32_t i = 0; i < net->count; i++) net->nodes[i].grad_of = i, net->nodes[i].has_grad = 0;
+    for (int32_t i = 0; i < net->count; i++) {
+        mls_node *node = &net->nodes[i];
+        node->grad_of = i, node->has_grad = 0;
+        node->give[0] = node->give[1] = MLS__NOTHING;
+    }
+    if (net->desc.inference) return;
     for (int32_t i = net->count - 1; i >= 0; i--) {
         mls_node *node = &net->nodes[i];
         for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
             mls_node *x = &net->nodes[node->in[j]];
-            node->give[j] = MLS__NOTHING;
             if (x->in[0] < 0) continue; /* the network's input */
             node->facts |= MLS_IF_WANTED, node->planned |= MLS_IF_WANTED;
             node->give[j] = x->has_grad ? MLS__ACCUMULATE : MLS__WRITE;
@@ -2769,7 +2797,7 @@ static void mls__plan_values(mls_net *net)
         node->value_of = i;
         if (node->kind->flags & MLS_IN_PLACE) {
             const mls_node *x = &net->nodes[node->in[0]];
-            const int read = mls__reads(x->kind->backward, MLS_Y);
+            const int read = !net->desc.inference && mls__reads(x->kind->backward, MLS_Y);
             if (x->consumers == 1 && x->in[0] >= 0 && !read) node->value_of = x->value_of;
         }
     }
@@ -2785,7 +2813,9 @@ static void mls__plan_buffers(mls_net *net)
         const int computes = node->in[0] >= 0 && !(node->kind->flags & MLS_LOSS);
         size_t scratch = 0;
         if (computes && node->value_of == i) node->buffer[MLS__VALUE].size = bytes;
-        if (computes && node->grad_of == i) node->buffer[MLS__GRAD].size = bytes;
+        if (computes && node->grad_of == i && !net->desc.inference) {
+            node->buffer[MLS__GRAD].size = bytes;
+        }
         node->buffer[MLS__KEEP].size = batch * node->keep;
         node->buffer[MLS__SUMS].size = batch * node->sums * sizeof(double);
         for (int j = 0; j < 2 && !(node->kind->flags & MLS__PASSES); j++) {
@@ -2799,13 +2829,17 @@ static void mls__plan_buffers(mls_net *net)
     }
 }
 
-/* Notes that a phase uses a buffer. What is read must have been written. */
+/* Notes that a phase uses a buffer. What is read must have been written; in inference a step may read
+   what only training writes to MLS_KEEP or MLS_SUMS: it is given null. */
 static void mls__use_buffer(mls_net *net, int32_t i, int which, int32_t phase, int reads)
 {
     mls__buffer *b = &net->nodes[i].buffer[which];
     if (!b->size) return;
+    if (!b->last && reads) {
+        if (net->desc.inference && (which == MLS__KEEP || which == MLS__SUMS)) return;
+        net->status = MLS_ERROR_STATE;
+    }
     if (!b->last) b->first = phase;
-    if (!b->last && reads) net->status = MLS_ERROR_STATE;
     b->last = phase;
 }
 
@@ -2858,13 +2892,14 @@ static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int 
     if (uses & MLS_SUMS) mls__use_buffer(net, i, MLS__SUMS, phase, reads);
 }
 
-/* The phases that use each buffer: of training, with the steps of evaluation where they would be. */
+/* The phases that use each buffer: of training, with the steps of evaluation where they would be; or of
+   evaluation alone. */
 static mls_status mls__plan_lifetimes(mls_net *net)
 {
+    const uint32_t training = net->desc.inference ? 0 : MLS_IF_TRAINING;
     int32_t phase = 1;
-    for (int backward = 0; backward < 2; backward++) {
-        mls__pass w =
-            mls__pass_start(net, MLS_IF_TRAINING | MLS_IF_EVALUATION | MLS_IF_LABELS, backward);
+    for (int backward = 0; backward < (training ? 2 : 1); backward++) {
+        mls__pass w = mls__pass_start(net, training | MLS_IF_EVALUATION | MLS_IF_LABELS, backward);
         for (; mls__pass_phase(net, &w); phase++) {
             for (int32_t j = 0; j < w.count; j++) {
                 mls__use(net, w.node[j], w.steps[j]->reads, phase, 1);
@@ -2875,7 +2910,11 @@ static mls_status mls__plan_lifetimes(mls_net *net)
             }
         }
     }
-    mls__use(net, net->count - 1, MLS_X, phase, 1); /* for mls_net_logits */
+    mls__use(net, net->count - 1, MLS_X, phase, 1);       /* for mls_net_logits */
+    for (size_t k = 0; k < mls__buffer_count(net); k++) { /* of training alone */
+        mls__buffer *b = mls__buffer_number(net, k);
+        if (net->desc.inference && !b->last) b->size = 0;
+    }
     return MLS_OK;
 }
 
@@ -2994,10 +3033,11 @@ static void mls__plan_addresses(mls_net *net)
     size_t scratch = (size_t)net->threads * net->scratch_step;
     for (int32_t i = 0; i < net->count; i++) {
         const size_t fresh = net->nodes[i].weights * sizeof(float);
-        if (fresh > scratch) scratch = fresh;
+        if (fresh > scratch && !net->desc.inference) scratch = fresh;
     }
     net->arena_size = 0;
-    mls__plan_take(net, (3 * net->parameters + net->states + net->constants) * sizeof(float));
+    mls__plan_take(net, (mls__copies(net) * net->parameters + net->states + net->constants) *
+                            sizeof(float));
     net->values_at = mls__plan_take(net, mls__plan_place(net));
     net->scratch_at = mls__plan_take(net, scratch);
     for (int i = 0; i < 2; i++) net->work_at[i] = mls__plan_take(net, net->work_size[i]);
@@ -3211,6 +3251,7 @@ MLS_DEF float *mls_net_weights(mls_net *net, int32_t i, int second, size_t *coun
 
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t i, int second, size_t *count)
 {
+    if (net && net->desc.inference) i = -1; /* there are none */
     return mls__numbers(net, i, second, count, net ? net->parameters : 0);
 }
 
@@ -3290,6 +3331,14 @@ static int mls__finite(const float *x, size_t count)
         if ((mls__bits(x[i]) & 0x7fffffffu) >= 0x7f800000u) return 0;
     }
     return 1;
+}
+
+/* Refuses what trains. */
+static mls_status mls__trains(mls_net *net)
+{
+    if (!net->desc.inference) return MLS_OK;
+    return mls__fail(net, MLS_ERROR_STATE, -1,
+                     "the network is for inference: it cannot be trained");
 }
 
 /* Starts a call: arguments, and a clean status. */
@@ -3390,6 +3439,7 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
                                     int32_t count, mls_result *result)
 {
     mls_status status = mls__call(net, images, labels, count);
+    if (status == MLS_OK) status = mls__trains(net);
     if (status != MLS_OK) return status;
     if (!labels) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "training needs labels");
     status = mls__forward(net, 1, 0);
@@ -3432,6 +3482,7 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
 static mls_status mls__optimizer(mls_net *net, const mls_sgd *sgd)
 {
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status == MLS_OK) status = mls__trains(net);
     if (status != MLS_OK) return status;
     if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
     if (mls__finite(&sgd->rate, 1) && mls__finite(&sgd->momentum, 1) &&
@@ -3510,12 +3561,15 @@ static uint64_t mls__hash_bytes(uint64_t h, const uint8_t *p, size_t count)
     return h;
 }
 
-/* The numbers that a digest sees and a checkpoint has: weights; then momentum and running statistics. The
-   gradient lies between them. */
+/* The numbers that a digest sees and a checkpoint has: weights; then momentum, unless the network is for
+   inference, and running statistics. The gradient lies between them. */
 static float *mls__numbers_kept(const mls_net *net, int part, size_t *count)
 {
-    *count = net->parameters + (part ? net->states : 0);
-    return mls__floats(net, 0) + (part ? 2 * net->parameters : 0);
+    const size_t before = mls__copies(net) - 1;
+    *count = net->parameters;
+    if (!part) return mls__floats(net, 0);
+    *count = net->states + (before ? net->parameters : 0);
+    return mls__floats(net, 0) + (before ? before : 1) * net->parameters;
 }
 
 MLS_DEF uint64_t mls_net_digest(const mls_net *net)
@@ -3756,6 +3810,10 @@ MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size
     if (net->images_pending) {
         return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is pending: mls_net_update first");
     }
+    if (net->desc.inference) {
+        return mls__fail(net, MLS_ERROR_STATE, -1,
+                         "the network is for inference: it has no optimizer state to save");
+    }
     mls__net_head(net, note_size, &head);
     memcpy(p, "MLSCKPT\n", 8);
     p += 8;
@@ -3934,10 +3992,13 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     net->desc.seed = head.seed;
     net->step = (int64_t)head.step, net->updates = (int64_t)head.updates;
     net->images_pending = 0;
-    memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
+    if (!net->desc.inference) {
+        memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
+    }
     for (int part = 0; part < 2; part++) {
         size_t count;
         float *to = mls__numbers_kept(net, part, &count);
+        if (part && net->desc.inference) p += 4 * net->parameters; /* momentum */
         for (size_t i = 0; i < count; i++, p += 4) to[i] = mls__float((uint32_t)mls__get(p, 4));
     }
     return MLS_OK;

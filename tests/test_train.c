@@ -28,6 +28,7 @@ static void test_free(void *memory);
 #include "train/folders.c"
 #include "train/golden.c"
 #include "train/gradients.c"
+#include "train/inference.c"
 #include "train/nonfinite.c"
 #include "train/plan.c"
 #include "train/refused.c"
@@ -45,6 +46,6 @@ static void test_free(void *memory);
 #include "train/texts.c"
 
 T_MAIN(GRADIENTS_TESTS, GOLDEN_TESTS, CUSTOM_TESTS, EVALUATE_TESTS, STEP_TESTS, PLAN_TESTS,
-       REFUSED_TESTS, NONFINITE_TESTS, DEPTHWISE_TESTS, NORM_TESTS, FLOATS_TESTS, CHECKPOINT_TESTS,
-       FILES_TESTS FOLDERS_TESTS DATA_TESTS, TEXTS_TESTS, PRODUCTS_TESTS, SHIFTQUANT_TESTS,
-       CHANGE_TESTS, MISUSE_TESTS, TENSORS_TESTS)
+       INFERENCE_TESTS, REFUSED_TESTS, NONFINITE_TESTS, DEPTHWISE_TESTS, NORM_TESTS, FLOATS_TESTS,
+       CHECKPOINT_TESTS, FILES_TESTS FOLDERS_TESTS DATA_TESTS, TEXTS_TESTS, PRODUCTS_TESTS,
+       SHIFTQUANT_TESTS, CHANGE_TESTS, MISUSE_TESTS, TENSORS_TESTS)

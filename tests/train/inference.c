@@ -1,0 +1,132 @@
+/* A network for inference alone has the logits of the one that was trained, bit for bit, in less memory;
+   what trains is refused. */
+
+typedef struct kind_of_net {
+    const char *text;
+    int image, classes;
+} kind_of_net;
+static const kind_of_net inferred[] = {
+    {small_net, SMALL_IMAGE, 10},
+    {odd_net, 5 * 7 * 3, 10},
+    {"i6 6 4|d0 8 3 3 1 1 1 1 4 1 1 1 1|n1|p2|o3|f4|t5|c6 8 1 1 0 1|x6 7|k8 5|m9 2 2 0|l10 4|z11",
+     6 * 6 * 4, 4},
+    {"i6 6 2|c0 4 3 1 1|n1|s2 2 6|v3 3 1 1|g4|l5 3|e6", 6 * 6 * 2, 3}};
+static const char *const inferred_formats[] = {"fp32",
+                                               "2,1:nc:2,0",
+                                               "2,1:nc:8,1",
+                                               "w=2,4:nc:2,1 a=2,4:nc:2,1 e=fp32",
+                                               "w=2,1:nc:2,0 a=fp32 e=2,1:nc:2,0",
+                                               "w=fp32 a=2,1:nc:2,0 e=fp32",
+                                               "w=2,1 a=2,1 e=2,1 w.data=2,4 a.weight=2,4:n:3,1",
+                                               "shiftquant-4"};
+enum {
+    INFERRED = sizeof inferred / sizeof *inferred,
+    INFERRED_FORMATS = sizeof inferred_formats / sizeof *inferred_formats,
+    INFERRED_BATCH = 5
+};
+
+/* A network that was trained, its checkpoint, and what it says of some images. */
+static size_t trained(const kind_of_net *kind, const char *formats, rig *r, mls_net_desc *desc,
+                      mls_result *result)
+{
+    size_t size;
+    memset(desc, 0, sizeof *desc);
+    desc->batch = INFERRED_BATCH, desc->seed = 3, desc->formats = formats_of(formats);
+    desc->quantize_last = 1;
+    t_note("%s, %s", kind->text, formats);
+    if (!rig_make(r, desc, kind->text)) return 0;
+    train(r, 0, 3, INFERRED_BATCH, (size_t)kind->image, kind->classes);
+    size = mls_net_checkpoint_size(&r->net, 0);
+    T_CHECK(size <= sizeof checkpoint);
+    T_EQ_INT(mls_net_checkpoint_write(&r->net, NULL, 0, checkpoint, size), MLS_OK);
+    make_images(INFERRED_BATCH, (size_t)kind->image, kind->classes, 55);
+    T_EQ_INT(mls_net_evaluate(&r->net, some_images, some_labels, INFERRED_BATCH, result), MLS_OK);
+    return size;
+}
+
+static size_t logits_bytes(const kind_of_net *kind)
+{
+    return INFERRED_BATCH * (size_t)kind->classes * sizeof(float);
+}
+
+static void inference_has_the_same_logits(void)
+{
+    for (int k = 0; k < INFERRED * INFERRED_FORMATS; k++) {
+        const kind_of_net *kind = &inferred[k % INFERRED];
+        mls_result result, again;
+        mls_net_desc desc;
+        size_t size;
+        rig r, only;
+        threads(1);
+        T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+        size = trained(kind, inferred_formats[k / INFERRED], &r, &desc, &result);
+        if (!size) return;
+        desc.inference = 1;
+        for (int how = 0; how < 3; how++) { /* with other kernels and threads */
+            threads(1 + how);
+            T_EQ_INT(mls_kernel_use(mls_kernel_name((k + how) % mls_kernel_count())), MLS_OK);
+            if (!rig_make(&only, &desc, kind->text)) return;
+            T_EQ_INT(mls_net_checkpoint_read(&only.net, checkpoint, size, NULL, 0), MLS_OK);
+            T_EQ_INT(only.net.step, 3);
+            T_EQ_INT(mls_net_evaluate(&only.net, some_images, some_labels, INFERRED_BATCH, &again),
+                     MLS_OK);
+            T_EQ_MEM(mls_net_logits(&only.net), mls_net_logits(&r.net), logits_bytes(kind));
+            T_CHECK(again.loss == result.loss && again.correct == result.correct);
+            T_EQ_INT(mls_net_evaluate(&only.net, some_images + kind->image, NULL, 1, NULL), MLS_OK);
+            T_EQ_MEM(mls_net_logits(&only.net), mls_net_logits(&r.net) + kind->classes,
+                     (size_t)kind->classes * sizeof(float));
+            T_CHECK(only.plan.parameters < r.plan.parameters / 2);
+            T_CHECK(how || (only.plan.arena < r.plan.arena && only.plan.values < r.plan.values));
+            T_CHECK(only.plan.weights == r.plan.weights && only.plan.macs_low == r.plan.macs_low);
+            rig_free(&only);
+        }
+        rig_free(&r);
+    }
+    threads(1);
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+}
+
+/* Nothing is kept for backward: a deeper network needs no more memory for what passes through it. */
+static void inference_is_no_larger_when_deeper(void)
+{
+    size_t values[2];
+    for (int i = 0; i < 2; i++) {
+        char text[200] = "i8 8 8";
+        mls_net_desc desc = desc_low(3);
+        rig r;
+        int x = 0;
+        desc.inference = 1;
+        for (; x < (i ? 15 : 6); x += 3) {
+            snprintf(text + strlen(text), 40, "|c%d 8 3 1 1|n%d|r%d", x, x + 1, x + 2);
+        }
+        snprintf(text + strlen(text), 40, "|g%d|l%d 3|z%d", x, x + 1, x + 2);
+        if (!rig_make(&r, &desc, text)) return;
+        values[i] = r.plan.values;
+        rig_free(&r);
+    }
+    T_EQ_INT(values[1], values[0]);
+}
+
+static void inference_refuses_training(void)
+{
+    mls_net_desc desc = desc_low(2);
+    rig r;
+    desc.inference = 1;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    make_images(2, 16, 2, 1);
+    T_EQ_INT(mls_net_gradient(&r.net, some_images, some_labels, 2, NULL), MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "for inference") != NULL);
+    T_EQ_INT(mls_net_update(&r.net, &plain_sgd), MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "for inference") != NULL);
+    T_EQ_INT(mls_net_step(&r.net, some_images, some_labels, 2, &plain_sgd, NULL), MLS_ERROR_STATE);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, sizeof checkpoint),
+             MLS_ERROR_STATE);
+    T_CHECK(strstr(r.net.text, "for inference") != NULL);
+    T_CHECK(mls_net_weights(&r.net, 1, 0, NULL) && !mls_net_gradients(&r.net, 1, 0, NULL));
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, some_labels, 2, NULL), MLS_OK);
+    rig_free(&r);
+}
+
+#define INFERENCE_TESTS                                                                \
+    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper), \
+        T_TEST(inference_refuses_training)
