@@ -36,7 +36,8 @@ help:
 	@echo 'make fuzz       the fuzzers, SECONDS=60 each'
 	@echo 'make mutants    breaks the code in many ways; the tests must notice (20 minutes)'
 	@echo 'make format     clang-format everything'
-	@echo 'make install    headers, for pkg-config and CMake too, to PREFIX=/usr/local'
+	@echo 'make install    all of it, for pkg-config and CMake too, to PREFIX=/usr/local'
+	@echo 'make dist       the source as an archive, and a port for vcpkg'
 	@echo 'make clean      remove $(BUILD)/'
 
 .PHONY: setup setup-test
@@ -141,20 +142,36 @@ $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/own.h bench/peak.h bench/p
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< $(if $(ONEDNN),-DBENCH_ONEDNN bench/peers/onednn.c) -o $@ -lm $(ONEDNN)
 
-.PHONY: format install clean
+.PHONY: format install dist clean
 format:
 	clang-format -i $(HEADERS) examples/*.[ch] examples/mls/*.[ch] bench/*.[ch] bench/peers/*.[ch] tests/*.[ch] tests/*/*.[ch]
 
 PREFIX ?= /usr/local
 VERSION = $(shell sed -n 's/.*MLS_VERSION_STRING "\(.*\)"/\1/p' mls.h)
-SHARE   = $(DESTDIR)$(PREFIX)/share
+TO      = $(DESTDIR)$(PREFIX)
+# The program is built once more: it looks for its plot script where that is installed.
 install:
-	install -d $(DESTDIR)$(PREFIX)/include $(SHARE)/pkgconfig $(SHARE)/cmake/mls
-	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
+	install -d $(TO)/include $(TO)/bin $(TO)/share/pkgconfig $(TO)/share/cmake/mls $(TO)/share/mls \
+	    $(TO)/share/doc/mls/docs
+	install -m 644 $(HEADERS) $(TO)/include
 	for to in pkgconfig/mls.pc cmake/mls/mlsConfig.cmake cmake/mls/mlsConfigVersion.cmake; do \
 	    sed 's/@VERSION@/$(VERSION)/; s/@INCLUDEDIR@/include/' \
-	        scripts/package/$${to##*/}.in >$(SHARE)/$$to && chmod 644 $(SHARE)/$$to || exit 1; \
+	        scripts/package/$${to##*/}.in >$(TO)/share/$$to && chmod 644 $(TO)/share/$$to || exit 1; \
 	done
+	$(CC) $(ALL_C) $(shell echo '#include <stb/stb_image.h>' | $(CC) -E -xc - >/dev/null 2>&1 || echo -DNO_PICTURES) \
+	    -DMLS_PLOT_GP='"$(PREFIX)/share/mls/plot.gp"' examples/mls/mls.c -o $(TO)/bin/mls -lm
+	install -m 644 examples/mls/plot.gp $(TO)/share/mls
+	install -m 644 README.md CHANGELOG.md LICENSE $(TO)/share/doc/mls
+	install -m 644 docs/* $(TO)/share/doc/mls/docs
+
+# What git knows, as it is now; and a port for vcpkg, to be copied, with it.
+DIST = $(BUILD)/mls-$(VERSION).tar.gz
+PORT = $(BUILD)/vcpkg/mls
+dist:
+	@mkdir -p $(PORT)
+	git ls-files | tar -czf $(DIST) --owner=0 --group=0 --transform 's,^,mls-$(VERSION)/,' -T -
+	cp $(DIST) scripts/package/vcpkg/* $(PORT)
+	@echo '$(DIST), and a port for vcpkg in $(PORT)'
 
 clean:
 	rm -rf $(BUILD)

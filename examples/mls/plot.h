@@ -4,9 +4,12 @@
 
 #include "run.h"
 
-/* Where plot.gp is; as the program is built beside it. */
+/* Where plot.gp is, as the program is built beside it; and once both are installed. */
 #ifndef MLS_PLOT_GP
 #define MLS_PLOT_GP "examples/mls/plot.gp"
+#endif
+#ifndef MLS_PLOT_GP_INSTALLED
+#define MLS_PLOT_GP_INSTALLED MLS_PLOT_GP
 #endif
 
 /* One run of several, and how it ended. */
@@ -80,7 +83,10 @@ static bool write_script(const job *j, const char *path)
 {
     void *script;
     size_t size;
-    if (mls_file_load(MLS_PLOT_GP, &script, &size, NULL, 0) != MLS_OK) return false;
+    if (mls_file_load(MLS_PLOT_GP, &script, &size, NULL, 0) != MLS_OK &&
+        mls_file_load(MLS_PLOT_GP_INSTALLED, &script, &size, NULL, 0) != MLS_OK) {
+        return false;
+    }
     FILE *file = fopen(path, "wb");
     if (file) {
         fprintf(file, "formats = %d\nseeds = %d\nepochs = %d\nwhat = \"%s of width %d, %s\"\n",
