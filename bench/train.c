@@ -128,7 +128,7 @@ int main(int words_count, char **words)
     threads = bench_number(words_count, words, "--threads", omp_get_max_threads());
 #endif
     bench_kernel(bench_option(words_count, words, "--kernel", "auto"));
-    if (!model_resnet_named(&j.model, j.o.model, (int32_t)j.o.width) ||
+    if (!model_find(&j.model, j.o.model, (int32_t)j.o.width) ||
         !load_synthetic(&j.train, j.o.batch * 4, 0, &f) ||
         !load_synthetic(&j.test, j.o.batch, 1, &f) ||
         mls_data_normalise(&j.train, &j.augment) != MLS_OK) {

@@ -63,7 +63,7 @@ static const char help[] =
     "                   and DIR/test/CLASS/*; without it: ten built-in classes\n"
     "  --format SPEC    fp32, 2,1 (the default), 2,4:nc:3,1, \"w=2,1 a=2,4 e=2,1\" ...\n"
     "  --model NAME     resnet8, resnet14, resnet20 (default) ... with 6n+2 layers\n"
-    "  --width N        channels of the first stage (16)\n"
+    "  --width N        channels of the first stage (the network's own)\n"
     "  --epochs N       passes over the training pictures (10; the paper has 160)\n"
     "  --batch N        pictures of a step (128)\n"
     "  --lr X           learning rate at the top (0.1)\n"
@@ -186,20 +186,21 @@ static int32_t next_batch(run *r, int part, long epoch, long first)
 
 static void build(run *r)
 {
-    model_resnet model;
+    model m;
     mls_net_desc desc = {0};
     mls_plan plan;
     char wrong[200];
-    check(model_resnet_named(&model, r->model, (int32_t)r->width), "--model",
-          "not resnet8, resnet14, resnet20 ...");
+    check(model_find(&m, r->model, (int32_t)r->width), "--model", "not one of " MODEL_NAMES);
+    r->width = m.width;
+    m.h = m.w = SIDE, m.c = 3, m.classes = r->part[TRAIN].classes;
     check(mls_formats_parse(&desc.formats, r->format, wrong, sizeof wrong) == MLS_OK, "--format",
           wrong);
     desc.batch = (int32_t)r->batch, desc.seed = (uint64_t)r->seed;
 
-    r->nodes = calloc((size_t)model_resnet_nodes(&model), sizeof *r->nodes);
+    r->nodes = calloc((size_t)m.nodes, sizeof *r->nodes);
     check(r->nodes != NULL, "network", "no memory");
-    mls_net_begin(&r->net, &desc, r->nodes, model_resnet_nodes(&model));
-    model_resnet_build(&r->net, &model, SIDE, r->part[TRAIN].classes);
+    mls_net_begin(&r->net, &desc, r->nodes, m.nodes);
+    m.build(&r->net, &m);
     check(mls_net_plan(&r->net, &plan) == MLS_OK, "network", r->net.text);
 
     r->arena = malloc(plan.arena);
@@ -300,7 +301,7 @@ int main(int count, char **words)
 {
     static run r;
     r.model = "resnet20", r.format = "2,1", r.schedule = "paper", r.rate = 0.1;
-    r.width = 16, r.epochs = 10, r.batch = 128, r.seed = 1;
+    r.epochs = 10, r.batch = 128, r.seed = 1;
     read_options(&r, count, words);
     load(&r);
     build(&r);

@@ -135,12 +135,10 @@ static bool prepare(job *j, failure *f)
     if (strcmp(o->schedule, "paper") != 0 && strcmp(o->schedule, "cosine") != 0) {
         return fail(f, 2, "--schedule %s: not paper or cosine", o->schedule);
     }
-    if (!model_resnet_named(&j->model, o->model, (int32_t)o->width)) {
-        return fail(f, 2,
-                    "--model %s: not resnet8, resnet14, resnet20 ... (6n+2 up to 1202), or with "
-                    "a final b",
-                    o->model);
+    if (!model_find(&j->model, o->model, (int32_t)o->width)) {
+        return fail(f, 2, "--model %s: not one of %s", o->model, MODEL_NAMES);
     }
+    o->width = j->model.width;
     if (!prepare_data(j, f)) {
         size_t length = strlen(f->text);
         if (j->from.count && !given(o, option_of("data"))) {

@@ -72,10 +72,13 @@ static const option option_table[] = {
     {"--model", ALL, "NAME",
      "resnet8, resnet14, resnet20 (default) ... with 6n+2 layers; a\n"
      "final b takes 1x1 convolutions for shortcuts instead of\n"
-     "zero-padded channels",
+     "zero-padded channels. Or resnet18, resnet34, vgg16,\n"
+     "googlenet, mobilenet2",
      TEXT, OPTION(model), 0, 0, "model", RESUME | EVAL},
-    {"--width", ALL, "N", "channels of the first stage (16)", COUNT, OPTION(width), 1, 4096,
-     "width", RESUME | EVAL},
+    {"--width", ALL, "N",
+     "channels of the first stage (the network's own; 16 of\n"
+     "CIFAR's ResNets)",
+     COUNT, OPTION(width), 1, 4096, "width", RESUME | EVAL},
     {"--format", ALL, "SPEC", "number formats, see below (2,1:nc:2,0)", SPEC, OPTION(format), 0, 0,
      "format", RESUME | EVAL},
     {"--formats", TRAIN | PLAN, "LIST", "several, one after the other: \"2,1; 2,4; fp32\"", TEXT,
@@ -273,7 +276,7 @@ static void default_options(options *o)
     memset(o, 0, sizeof *o);
     o->data = "synthetic", o->model = "resnet20", o->format = "2,1:nc:2,0";
     o->schedule = "paper", o->kernel = "auto";
-    o->epochs = 10, o->batch = 128, o->width = 16, o->seeds = 1, o->seed = 1, o->every = 1;
+    o->epochs = 10, o->batch = 128, o->seeds = 1, o->seed = 1, o->every = 1;
     o->rate = 0.1;
 }
 

@@ -11,7 +11,7 @@
 typedef struct job {
     options o;
     specs formats; /* to be trained */
-    model_resnet model;
+    model model;
     mls_data train, test;
     uint64_t train_hash, test_hash;
     mls_augment augment;
@@ -91,7 +91,8 @@ static mls_schedule make_schedule(const options *o, int64_t batches)
 static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, failure *f)
 {
     mls_net_desc desc = {0};
-    int32_t capacity = model_resnet_nodes(&j->model), batch = (int32_t)j->o.batch;
+    const int32_t capacity = j->model.nodes, batch = (int32_t)j->o.batch;
+    model m = j->model;
     memset(r, 0, sizeof *r);
     r->job = j, r->spec = spec, r->seed = seed;
     r->batches = (j->train.count + j->o.batch - 1) / j->o.batch;
@@ -109,7 +110,8 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     desc.batch = batch, desc.seed = seed;
     desc.formats = r->formats;
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
-    model_resnet_build(&r->net, &j->model, SIZE, j->test.classes);
+    m.h = m.w = SIZE, m.c = CHANNELS, m.classes = j->test.classes;
+    m.build(&r->net, &m);
     if (j->o.layer_formats && mls_net_formats(&r->net, j->o.layer_formats) != MLS_OK) {
         return fail(f, 2, "--layer-formats '%s': %s", j->o.layer_formats, r->net.text);
     }
