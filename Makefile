@@ -14,7 +14,7 @@ ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
 HEADERS  = mls.h mls_conv.h mls_train.h
 TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/golden
-BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train
+BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train $(BUILD)/bench_infer
 PROGRAMS = $(BUILD)/mls $(BUILD)/cifar10 $(BUILD)/custom_layer
 
 # Waiting threads sleep: two hardware threads often share one core.
@@ -91,6 +91,7 @@ bench: setup bench-conv
 	@$(MAKE) --no-print-directory benches
 	$(BUILD)/bench_quantize
 	$(BUILD)/bench_train
+	$(BUILD)/bench_infer
 
 # oneDNN and gnuplot are optional; what can be had is installed. BENCH= adds options.
 bench-conv: setup

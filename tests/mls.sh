@@ -80,6 +80,12 @@ on_disk() {
     grep -q '^E, gradient     fp32$' out && grep -q ' 0.0 % of gradient MACs$' out
     ok $? 'dry run by product'
     runs 'option B' --model resnet8b --width 8 --limit 48 --test-limit 24 --batch 16 --epochs 1
+    for model in resnet18 resnet34 vgg16 googlenet mobilenet2; do
+        runs "$model" --model $model --width 2 --limit 4 --test-limit 2 --batch 2 --epochs 1
+    done
+    mls plan --model resnet18 --limit 20 --batch 2 --test-limit 2 >out 2>err &&
+        grep -q 'width 64\|convolution  32x32x64' out
+    ok $? 'a network has a width of its own'
     runs 'cosine and warm-up' $tiny --schedule cosine --warmup 1
     runs 'beside fp32' $tiny --beside fp32
     # A sweep: one table, a CSV, and it can go on

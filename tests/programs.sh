@@ -46,8 +46,8 @@ says 2 'unknown command' mls predictions
 says 2 'after a command' mls --data x
 says 2 'auto scalar' mls train --kernel foo
 says 2 '--quite-another.*--help' mls train --quite-another
-for program in cifar10 golden bench_conv bench_quantize bench_train; do says 0 '--' "$program" --help; done
-for program in bench_conv bench_quantize bench_train golden; do
+for program in cifar10 golden bench_conv bench_quantize bench_train bench_infer; do says 0 '--' "$program" --help; done
+for program in bench_conv bench_quantize bench_train bench_infer golden; do
     says 0 '--kernel' "$program" -h
     says 0 '--kernel' "$program" --help
     ! awk 'length > 80' "$work/out" | grep -q .
