@@ -42,7 +42,7 @@ help:
 
 .PHONY: setup setup-test
 setup:
-	@scripts/need.sh $(CC) stb/stb_image.h
+	@scripts/need.sh $(CC) stb/stb_image.h jsmn.h
 setup-test: setup
 	@scripts/need.sh $(CXX) clang libomp tmux
 

@@ -338,6 +338,10 @@ typedef struct mls_layer {
     int64_t weights, macs;
     mls_formats formats; /* of convolutions and linear layers; fp32 is said with MLS_ROUND_NONE */
     const char *name;    /* see mls_net_name; empty: none */
+    mls_conv
+        window; /* of convolutions and linear layers; of pools, subsample: in, kh, kw, stride, pad,
+                            of subsample the channels of zeros that come first */
+    float epsilon; /* of norms */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
@@ -858,10 +862,15 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     layer->shape = node->shape;
     layer->inputs[0] = node->in[0], layer->inputs[1] = node->in[1];
     layer->weights = (int64_t)(node->weights + node->seconds);
-    layer->name = node->name;
+    layer->name = node->name, layer->epsilon = net->desc.bn_epsilon;
+    layer->window = node->conv;
     if (mls__convolves(node)) {
         layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
         layer->formats = mls__formats_gather(node->format);
+    } else if (node->in[0] >= 0) {
+        layer->window.in = net->nodes[node->in[0]].shape;
+        layer->window.kh = layer->window.kw = node->size;
+        layer->window.stride = node->stride, layer->window.pad = node->pad;
     }
     return MLS_OK;
 }

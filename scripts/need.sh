@@ -19,6 +19,7 @@ package() {
     libomp) echo libomp-dev ;;
     clang-sanitizers) echo "libclang-rt-$(clang -dumpversion 2>/dev/null | sed 's/\..*//' | grep . || echo 14)-dev" ;;
     stb/stb_image.h) echo libstb-dev ;;
+    jsmn.h) echo libjsmn-dev ;;
     dnnl.h) echo libdnnl-dev ;;
     aarch64-linux-gnu-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
     arm-linux-gnueabihf-gcc) echo gcc-arm-linux-gnueabihf libc6-dev-armhf-cross ;;

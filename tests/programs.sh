@@ -33,7 +33,7 @@ says() {
     ok $? "$program $* (exit $code)"
 }
 
-for command in train test plan; do
+for command in train test plan import; do
     says 0 '--kernel' mls help $command
     ! awk 'length > 80' "$work/out" | grep -q .
     ok $? "mls help $command fits 80 columns"

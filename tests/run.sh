@@ -38,6 +38,7 @@ run 'data' tests/data.sh
 run 'resume' tests/resume.sh
 run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
+run 'export and import' tests/export.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'examples' tests/examples.sh
     run 'names' tests/names.sh

@@ -4,20 +4,25 @@
 
 #include "run.h"
 
-static bool save_run(run *r, const char *name, failure *f)
+static bool save_run_as(run *r, const char *path, failure *f)
 {
-    char path[PATH_SIZE + 16];
     settings s = {0};
     options o = one_run(r->job, r->spec, r->seed);
     describe(r->job, &o, &s);
     put_progress(&s, &r->at);
     char *note = write_settings(&s, false);
     free_settings(&s);
-    if (!note) return fail(f, 1, "no memory to save %s/%s", r->folder, name);
-    snprintf(path, sizeof path, "%s/%s", r->folder, name);
+    if (!note) return fail(f, 1, "no memory to save %s", path);
     bool good = mls_net_save(&r->net, path, note, strlen(note)) == MLS_OK;
     free(note);
     return good || fail(f, 2, "%s", r->net.text);
+}
+
+static bool save_run(run *r, const char *name, failure *f)
+{
+    char path[PATH_SIZE + 16];
+    snprintf(path, sizeof path, "%s/%s", r->folder, name);
+    return save_run_as(r, path, f);
 }
 
 /* The note before format 2: a 1, these settings of 48 bytes, and the words of progress. */

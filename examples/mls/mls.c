@@ -8,7 +8,7 @@
    A command is a row of the table below and a file beside this one. Functions that can fail return
    false and leave a text in a failure; only main prints it. Results go to stdout, progress to stderr.
    Needs C11, POSIX or Windows (MinGW), and stb_image.h (Debian: libstb-dev); with -DNO_PICTURES it does
-   without stb_image and reads no picture files.
+   without stb_image and reads no picture files. Where jsmn.h is (Debian: libjsmn-dev) it reads safetensors.
 
    The digest at the end depends on options, seed and data alone: not on the kernel, the number of
    threads, the compiler, or whether the run was interrupted and resumed.
@@ -20,6 +20,8 @@
 #define MLS_IMPLEMENTATION
 #include "mls_train.h"
 
+#include "export.h"
+#include "import.h"
 #include "plan.h"
 #include "sweep.h"
 #include "test.h"
@@ -47,6 +49,12 @@ static const command commands[] = {
      "An option that contradicts the checkpoint is refused. Exit status: 0 done, 1 not\n"
      "a finite number, 2 not started.\n"},
     {"plan", "[OPTION ...]", "shows layers, memory, and an estimate of the time", PLAN, plan, ""},
+    {"export", "FILE [OPTION ...]", "writes a checkpoint's network for other programs", EXPORT,
+     export, "Names and order are PyTorch's, numbers fp32. Exit status: 0 done, 2 not.\n"},
+    {"import", "FILE [OPTION ...]", "makes a checkpoint from .safetensors or .npz", IMPORT, import,
+     "The tensors must be those of the network, by name and shape. Classes and, unless\n"
+     "--mean says otherwise, the normalisation are those of --data. mls test tests\n"
+     "what was made, mls train --resume trains it on. Exit status: 0 done, 2 not.\n"},
 };
 enum {
     COMMANDS = sizeof commands / sizeof *commands
@@ -57,9 +65,9 @@ static void print_commands(void)
     printf("mls - trains convolutional networks with low-bit integers\n\n");
     for (int i = 0; i < COMMANDS; i++) {
         const command *c = &commands[i];
-        printf("  mls %-5s %-18s %s\n", c->name, c->arguments, c->what);
+        printf("  mls %-6s %-18s %s\n", c->name, c->arguments, c->what);
     }
-    printf("  mls help [COMMAND]           this text, or the options of a command\n"
+    printf("  mls help [COMMAND]            this text, or the options of a command\n"
            "  mls --version\n\n"
            "On a machine shared with others set OMP_WAIT_POLICY=passive: waiting threads\n"
            "sleep.\n");
@@ -69,7 +77,8 @@ static void print_help(const command *c)
 {
     printf("mls %s %s - %s\n\n", c->name, c->arguments, c->what);
     print_options(c->bit);
-    printf("\n%s%s%s", spec_help, c->more[0] ? "\n" : "", c->more);
+    if (c->bit & ALL) printf("\n%s", spec_help);
+    printf("%s%s", c->more[0] ? "\n" : "", c->more);
 }
 
 static const command *find_command(const char *name, failure *f)
@@ -112,6 +121,21 @@ static void choose_threads(int64_t wanted)
 #endif
 }
 
+/* The classes of a checkpoint. */
+static bool recall_classes(job *j, failure *f)
+{
+    const char *count = get(&j->from, "classes");
+    j->test.classes = count ? atoi(count) : 0;
+    if (j->test.classes < 1 || j->test.classes > 256) {
+        return fail(f, 2, "%s: does not say how many classes there are", j->from_name);
+    }
+    for (int i = 0; i < j->test.classes; i++) {
+        const char *name = class_there(j, i);
+        snprintf(j->test.names[i], sizeof j->test.names[i], "%s", name ? name : "");
+    }
+    return true;
+}
+
 static bool prepare_data(job *j, failure *f)
 {
     if (!load_both(&j->o, &j->train, &j->test, f)) return false;
@@ -126,7 +150,7 @@ static bool prepare_data(job *j, failure *f)
 }
 
 /* What the options ask for, before anything is built. */
-static bool prepare(job *j, failure *f)
+static bool prepare(job *j, unsigned bit, failure *f)
 {
     options *o = &j->o;
     if (!choose_kernel(o->kernel, f) || !open_source(j, f) || !split_specs(&j->formats, o, f)) {
@@ -139,6 +163,10 @@ static bool prepare(job *j, failure *f)
         return fail(f, 2, "--model %s: not one of %s", o->model, MODEL_NAMES);
     }
     o->width = j->model.width;
+    if (bit == EXPORT) {
+        o->batch = 1;
+        return recall_classes(j, f);
+    }
     if (!prepare_data(j, f)) {
         size_t length = strlen(f->text);
         if (j->from.count && !given(o, option_of("data"))) {
@@ -163,7 +191,7 @@ static bool work(job *j, int count, char **words, failure *f)
     default_options(&j->o);
     if (!help && !parse_options(&j->o, c->bit, count - 2, words + 2, f)) return false;
     if (help || j->o.help) return print_help(c), true;
-    return prepare(j, f) && c->run(j, f);
+    return prepare(j, c->bit, f) && c->run(j, f);
 }
 
 int main(int count, char **words)

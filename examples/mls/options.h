@@ -10,7 +10,10 @@
 typedef struct options {
     const char *data, *model, *format, *formats, *layer_formats, *beside, *test_format, *schedule;
     const char *kernel, *out, *resume;
-    const char *checkpoint;                                                 /* of mls test */
+    const char *safetensors, *npz, *npy, *onnx, *c_header; /* of mls export */
+    const char *mean, *deviation;                          /* of mls import */
+    const char *checkpoint;                                /* of mls test and export */
+    const char *weights;                                   /* of mls import */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
     uint64_t seed;
@@ -38,7 +41,9 @@ enum {
     TRAIN = 1,
     TEST = 2,
     PLAN = 4,
-    ALL = TRAIN | TEST | PLAN
+    EXPORT = 8,
+    IMPORT = 16,
+    ALL = TRAIN | TEST | PLAN | IMPORT
 };
 
 typedef struct option {
@@ -104,9 +109,10 @@ static const option option_table[] = {
      "seed", RESUME | EVAL},
     {"--seeds", TRAIN, "N", "runs with N seeds from --seed on, and their mean (1)", COUNT,
      OPTION(seeds), 1, 1000, "seeds", RESUME | EVAL},
-    {"--out", TRAIN, "DIR",
-     "keep config.json, log.jsonl, last.mlsck, best.mlsck,\nruns.csv, a plot", TEXT, OPTION(out), 0,
-     0, NULL, 0},
+    {"--out", TRAIN | IMPORT, "DIR",
+     "keep config.json, log.jsonl, last.mlsck, best.mlsck,\nruns.csv, a plot; of mls import: the "
+     "new checkpoint",
+     TEXT, OPTION(out), 0, 0, NULL, 0},
     {"--checkpoint-every", TRAIN, "N", "epochs between checkpoints (1)", COUNT, OPTION(every), 1,
      1e6, "checkpoint_every", 0},
     {"--resume", TRAIN, "DIR",
@@ -115,10 +121,20 @@ static const option option_table[] = {
      "option and refuses one that says otherwise. Or FILE: one run\n"
      "from a checkpoint, in its folder or --out",
      TEXT, OPTION(resume), 0, 0, NULL, 0},
+    {"--mean", IMPORT, "R,G,B",
+     "the pictures' mean and deviation in training, of values from 0\nto 1, as in PyTorch (those "
+     "of "
+     "--data)",
+     TEXT, OPTION(mean), 0, 0, NULL, 0},
+    {"--std", IMPORT, "R,G,B", "see --mean", TEXT, OPTION(deviation), 0, 0, NULL, 0},
+    {"--safetensors", EXPORT, "FILE", "as PyTorch's world reads it, names and shapes too", TEXT,
+     OPTION(safetensors), 0, 0, NULL, 0},
+    {"--npz", EXPORT, "FILE", "arrays for numpy.load", TEXT, OPTION(npz), 0, 0, NULL, 0},
+    {"--npy", EXPORT, "FOLDER", "the same, a file each", TEXT, OPTION(npy), 0, 0, NULL, 0},
     {"--threads", ALL, "N", "OpenMP threads (all processors)", COUNT, OPTION(threads), 1, 1024,
      NULL, 0},
     {"--kernel", ALL, "NAME", "of the convolutions (auto)", TEXT, OPTION(kernel), 0, 0, NULL, 0},
-    {"--help", ALL, "", "this text", FLAG, OPTION(help), 0, 0, NULL, 0},
+    {"--help", ALL | EXPORT, "", "this text", FLAG, OPTION(help), 0, 0, NULL, 0},
 };
 #define OPTIONS (sizeof option_table / sizeof *option_table)
 _Static_assert(OPTIONS <= 64, "a bit for each in options.given");
@@ -308,15 +324,17 @@ static bool read_words(options *to, unsigned command, int count, char **words, f
     for (int i = 0; i < count; i++) {
         const option *o = find_option(words[i]);
         const char *value = strchr(words[i], '=');
-        if (words[i][0] != '-' && command == TEST && !to->checkpoint && words[i][0]) {
-            to->checkpoint = words[i];
+        const char **file = command == IMPORT ? &to->weights : &to->checkpoint;
+        if (words[i][0] != '-' && command & (TEST | EXPORT | IMPORT) && !*file && words[i][0]) {
+            *file = words[i];
             continue;
         }
         if (!o) return unknown_option(words[i], command, f);
         if (!(o->commands & command)) {
-            return fail(f, 2, "%s is not for this command, but for mls%s%s%s", o->name,
+            return fail(f, 2, "%s is not for this command, but for mls%s%s%s%s%s", o->name,
                         o->commands & TRAIN ? " train" : "", o->commands & PLAN ? ", mls plan" : "",
-                        o->commands & TEST ? " test" : "");
+                        o->commands & TEST ? " test" : "", o->commands & EXPORT ? " export" : "",
+                        o->commands == IMPORT ? " import" : "");
         }
         if (given(to, o)) return fail(f, 2, "%s is given twice", o->name);
         to->given |= (uint64_t)1 << (o - option_table);
@@ -339,7 +357,10 @@ static bool parse_options(options *to, unsigned command, int count, char **words
         return fail(f, 2, "--formats and %s exclude each other",
                     to->beside ? "--beside" : "--format");
     }
-    if (command == TEST && !to->checkpoint) return fail(f, 2, "which checkpoint? mls test FILE");
+    if (command & (TEST | EXPORT) && !to->checkpoint) {
+        return fail(f, 2, "which checkpoint? mls %s FILE", command == TEST ? "test" : "export");
+    }
+    if (command == IMPORT && !to->weights) return fail(f, 2, "which tensors? mls import FILE");
     return true;
 }
 

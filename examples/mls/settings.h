@@ -71,16 +71,32 @@ typedef struct growing {
     bool no_memory;
 } growing;
 
-static void append(growing *t, const char *bytes, size_t count)
+/* Room for count bytes at its end, with a 0 behind; null: none. */
+static char *grow(growing *t, size_t count)
 {
     char *at = realloc(t->at, t->length + count + 1);
-    if (!at) {
-        t->no_memory = true;
-        return;
-    }
+    if (!at) return t->no_memory = true, NULL;
     t->at = at;
-    memcpy(at + t->length, bytes, count);
     at[t->length += count] = 0;
+    return at + t->length - count;
+}
+
+static void append(growing *t, const char *bytes, size_t count)
+{
+    char *at = grow(t, count);
+    if (at && count) memcpy(at, bytes, count);
+}
+
+/* Becomes the file path, whole or not at all, and is freed. */
+static bool save_growing(growing *t, const char *path, failure *f)
+{
+    char text[PATH_SIZE + 256];
+    bool good = !t->no_memory || fail(f, 1, "no memory for %s", path);
+    if (good && mls_file_save(path, t->at, t->length, text, sizeof text) != MLS_OK) {
+        good = fail(f, 2, "%s", text);
+    }
+    free(t->at);
+    return good;
 }
 
 /* Bytes of the character that a text starts with; 0: they are not UTF-8. */

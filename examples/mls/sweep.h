@@ -152,7 +152,7 @@ static entry print_table(const job *j, const entry *entries)
 /* DIR/runs.csv: a line for each run. */
 static bool write_csv(const job *j, const entry *entries, failure *f)
 {
-    char path[PATH_SIZE + 16], text[PATH_SIZE + 256], line[MLS_FORMATS_TEXT + 256], speed[32];
+    char path[PATH_SIZE + 16], line[MLS_FORMATS_TEXT + 256], speed[32];
     growing t = {0};
     const char *head =
         "format,seed,folder,test_accuracy,train_loss,bits,images_per_second,digest\n";
@@ -166,12 +166,7 @@ static bool write_csv(const job *j, const entry *entries, failure *f)
         append(&t, line, strlen(line));
     }
     snprintf(path, sizeof path, "%s/runs.csv", j->o.out);
-    bool good = !t.no_memory || fail(f, 1, "no memory for %s", path);
-    if (good && mls_file_save(path, t.at, t.length, text, sizeof text) != MLS_OK) {
-        good = fail(f, 2, "%s", text);
-    }
-    free(t.at);
-    return good;
+    return save_growing(&t, path, f);
 }
 
 /* Takes the folders of all runs, and the one around them, before the first begins. */

@@ -1,0 +1,148 @@
+#!/bin/sh
+# export.sh - weights out and in: what is exported comes back the same, other programs read it, and files
+# that lie are refused with nothing written. From the repository's root; see program.sh.
+# shellcheck disable=SC2086 # lists of options
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/program.sh
+. "$here/program.sh"
+
+# made FILE...: the last call succeeded and left these files
+made() {
+    for file in "$@"; do [ -s "$file" ] || return 1; done
+    tail -n 1 out | grep -q '^result '
+}
+
+# python MODULE: a Python that has it, in $python; else says so and fails
+python() {
+    for python in python3 /usr/bin/python3; do
+        "$python" -c "import $1" 2>/dev/null && return
+    done
+    echo "skipped: no python3 with $1"
+    return 1
+}
+
+mls $tiny --out run >out 2>err
+mls test run/last.mlsck >first 2>err
+mls export run/last.mlsck --safetensors a.safetensors --npz a.npz --npy arrays >out 2>err
+made a.safetensors a.npz arrays/layer1.0.conv1.weight.npy arrays/fc.bias.npy arrays/bn1.running_var.npy
+ok $? 'all files at once'
+
+# result FILE: what a test says of it, without speed and digest
+result() { tail -n 1 "$1" | sed 's/images_per_second=[^ ]* digest=[^ ]*//'; }
+for kind in npz safetensors; do
+    mls import a.$kind $tiny --out $kind.mlsck >out 2>err && made $kind.mlsck
+    ok $? "import $kind"
+    digest >$kind.digest
+    mls test $kind.mlsck >second 2>err && [ "$(result first)" = "$(result second)" ]
+    ok $? "$kind: the same test"
+    mls export $kind.mlsck --npz again.npz >out 2>err && cmp -s a.npz again.npz
+    ok $? "$kind: the same tensors"
+done
+cmp -s npz.digest safetensors.digest
+ok $? 'the same digest'
+runs 'what came in is trained on' train --resume npz.mlsck --epochs 2
+mls import a.npz $tiny --mean 0.5,0.25,0 --std 0.5,1,0.2 --out other.mlsck >out 2>err &&
+    mls export other.mlsck --safetensors other.safetensors >out 2>err &&
+    grep -aq '"mls.mean_1":"63.75"' other.safetensors &&
+    grep -aq '"mls.scale_2":"0.0196078431372549' other.safetensors
+ok $? 'a normalisation of their own'
+
+# Another program's view: names, shapes, order of the numbers
+if python numpy; then
+    "$python" - >out 2>err <<'END'
+import json, numpy, struct
+npz = numpy.load("a.npz")
+raw = open("a.safetensors", "rb").read()
+length, = struct.unpack("<Q", raw[:8])
+header, numbers = json.loads(raw[8:8 + length]), raw[8 + length:]
+assert header.pop("__metadata__")["mls.model"] == "resnet8" and length % 8 == 0
+assert sorted(header) == sorted(npz) and len(npz) == 37
+for name, entry in header.items():
+    first, last = entry["data_offsets"]
+    there = numpy.frombuffer(numbers[first:last], "<f4").reshape(entry["shape"])
+    assert (there == npz[name]).all() and (there == numpy.load(f"arrays/{name}.npy")).all(), name
+assert npz["layer2.0.conv1.weight"].shape == (16, 8, 3, 3) and npz["fc.weight"].shape == (10, 32)
+numpy.savez_compressed("deflated.npz", **npz)
+numpy.savez("double.npz", **{n: a.astype("f8") for n, a in npz.items()}, **{"bn1.num_batches_tracked": 7})
+numpy.savez("fortran.npz", **{n: numpy.asfortranarray(a) for n, a in npz.items()})
+numpy.savez("half.npz", **{n: a.astype("f2") for n, a in npz.items()})
+END
+    ok $? 'NumPy reads the same in all of them'
+    mls import double.npz $tiny --out double.mlsck >out 2>err && digest | cmp -s - npz.digest
+    ok $? 'doubles, and what PyTorch counts'
+    refused 'a compressed NPZ file' 'is compressed' import deflated.npz $tiny --out no.mlsck
+    refused "Fortran's order" "Fortran's order" import fortran.npz $tiny --out no.mlsck
+    refused 'half precision' 'of type <f2' import half.npz $tiny --out no.mlsck
+fi
+
+length=$(od -An -t u8 -N 8 a.safetensors | tr -d ' ')
+# put_length BYTES: as the file has it
+put_length() {
+    for shift in 0 8 16 24 32 40 48 56; do
+        # shellcheck disable=SC2059 # an escape that is made here
+        printf "\\$(printf %o $(($1 >> shift & 255)))"
+    done
+}
+
+# wrong NAME TEXT SED: a file whose header says something else
+wrong() {
+    tail -c +9 a.safetensors | head -c "$length" | LC_ALL=C sed "1,/bn1.bias/{$3}" >header
+    { put_length "$(wc -c <header)" && cat header && tail -c +$((length + 9)) a.safetensors; } >wrong.safetensors
+    refused "$1" "$2" import wrong.safetensors $tiny --out no.mlsck
+}
+wrong 'another type' 'conv1.weight has numbers of type F16' 's/"F32"/"F16"/'
+wrong 'another shape' 'conv1.weight is \[8, 3, 9, 1\] there, \[8, 3, 3, 3\] here' 's/8, 3, 3, 3/8, 3, 9, 1/'
+wrong 'a shape that lies' 'has 860 bytes for 216 numbers' 's/\[0,864\]/[0,860]/;s/\[864,/[860,/'
+wrong 'places that overlap' 'overlap' 's/\[864,/[860,/'
+wrong 'a place outside' 'data_offsets' 's/\[0,864\]/[0,9e9]/'
+wrong 'a place far outside' 'data_offsets' 's/\[864,896\]/[864,9999999999999999999999]/'
+wrong 'a place that is negative' 'data_offsets' 's/\[0,864\]/[-4,86]/'
+wrong 'no place' 'data_offsets' 's/data_offsets/data_Offsets/'
+wrong 'no shape' 'shape' 's/"shape"/"Shape"/'
+wrong 'no type' 'dtype' 's/"dtype"/"Dtype"/'
+wrong 'no number' 'shape' 's/\[8, 3/["", 3/'
+wrong 'no object' 'no JSON' 's/^{/[/'
+wrong 'a number for a header' 'no JSON object' 's/^{/7 {/'
+wrong 'a key that is none' 'no JSON' 's/"conv1.weight"/7/'
+wrong 'a tensor that is a number' 'is no object' 's/:{"dtype.*}/:7/'
+wrong 'types by the dozen' 'conv1.weight has numbers' 's/"F32"/"F32\\u0020\\n\\n"/'
+wrong 'an unknown tensor' 'no conv1.weight' 's/"conv1.weight/"cOnv1.weight/'
+wrong 'a tensor that is there twice' 'no bn1.weight' 's/"bn1.weight/"bn1.bias/;s/"conv1/"conv1/'
+
+for size in 0 7 8 9 "$length" $((length + 7)) $((length + 8)) $((length + 2000)); do
+    head -c "$size" a.safetensors >wrong.safetensors
+    refused "$size bytes" 'wrong.safetensors' import wrong.safetensors $tiny --out no.mlsck
+done
+size=$(wc -c <a.npz)
+for size in 0 21 22 100 $((size / 2)) $((size - 23)) $((size - 1)); do
+    head -c "$size" a.npz >wrong.npz
+    refused "$size bytes of NPZ" 'wrong.npz' import wrong.npz $tiny --out no.mlsck
+done
+{ put_length 9223372036854775807 && tail -c +9 a.safetensors; } >wrong.safetensors
+refused 'a header of 2^63 bytes' 'truncated' import wrong.safetensors $tiny --out no.mlsck
+cp a.safetensors wrong.safetensors
+printf '\000\000\300\177' | dd of=wrong.safetensors bs=1 seek=$((length + 8 + 12)) conv=notrunc 2>/dev/null
+refused 'not a number' 'conv1.weight: number 3 is not finite' import wrong.safetensors $tiny --out no.mlsck
+cp a.npz wrong.npz
+printf '\001' | dd of=wrong.npz bs=1 seek=300 conv=notrunc 2>/dev/null
+refused 'a bit of an NPZ file' 'conv1.weight is damaged' import wrong.npz $tiny --out no.mlsck
+refused 'another network' 'has no layer1.1.conv1.weight' import a.npz --model resnet14 --width 8 --out no.mlsck
+refused 'another width' '8, 3, 3, 3' import a.npz --model resnet8 --width 4 --out no.mlsck
+refused 'an option twice' 'given twice' import a.npz $tiny --width 8 --out no.mlsck
+refused 'half a normalisation' 'belong together' import a.npz $tiny --mean 1,1,1 --out no.mlsck
+refused 'no normalisation' 'want 3 numbers' import a.npz $tiny --mean 1,1 --std 1,1,1 --out no.mlsck
+refused 'a deviation of 0' 'above 0' import a.npz $tiny --mean 1,1,1 --std 1,0,1 --out no.mlsck
+refused 'another kind of file' 'ends in' import run/last.mlsck $tiny --out no.mlsck
+refused 'no file' 'which tensors' import --out no.mlsck
+refused 'no place for it' 'where to' import a.npz $tiny
+refused 'no file that is there' 'gone.npz' import gone.npz $tiny --out no.mlsck
+refused 'export of nothing' 'export as what' export run/last.mlsck
+refused 'export of no checkpoint' 'not a checkpoint' export a.npz --npz no.npz
+refused 'export of no file' 'which checkpoint' export --npz no.npz
+refused 'export to no folder' 'no/folder' export run/last.mlsck --npz no/folder/a.npz
+[ ! -e no.mlsck ] && [ ! -e no.npz ]
+ok $? 'nothing was written'
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
