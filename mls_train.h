@@ -408,6 +408,11 @@ MLS_DEF mls_status mls_net_step(mls_net *net, const float *images, const int32_t
 MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
+/* mls_net_evaluate without labels, and what follows from the logits of each image: classes [count], the
+   largest, the first of equals; probabilities [count][classes], their softmax. Either may be null. */
+MLS_DEF mls_status mls_net_predict(mls_net *net, const float *images, int32_t count,
+                                   int32_t *classes, float *probabilities);
+
 /* Learning rate of an update. */
 typedef enum {
     MLS_SCHEDULE_CONSTANT,
@@ -462,6 +467,16 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
    mls_net_format. Errors: ARGUMENT (no such node; format 1 does not say), DATA. */
 MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t node,
                                           mls_formats *formats);
+
+/* Builds the network of a checkpoint, with the names and formats of its layers, in the caller's nodes, as
+   many as mls_checkpoint_look says. mls_net_plan, mls_net_bind and mls_net_checkpoint_read follow as ever;
+   before the plan mls_net_format and mls_net_name may. desc may be null: batch, bn_momentum and bn_epsilon
+   are the file's where they are 0, seed, formats and what to quantize are the file's in any case. The shape
+   of the input is that of node 0, the number of classes that of the last node, see mls_net_layer. Errors:
+   ARGUMENT (numbers of desc, or of batch norm in the file, out of range); MEMORY (too few nodes); DATA: net->text says what is wrong with which node, or that the file
+   has format 1, which has no nodes, or a layer of mls_net_custom, which it names and cannot build. */
+MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
+                                int32_t capacity, const void *from, size_t size);
 
 /* Pictures in memory, [count][h][w][c] bytes, and their labels. A view: fill it yourself, or with
    a loader below and give it back to mls_data_free. */
@@ -1789,27 +1804,34 @@ static const char *mls__loss_shape(const mls_work *w, mls_layer_sizes *s)
     return s->shape.c < 2 ? "it needs at least two classes" : 0;
 }
 
+/* Returns the class of the largest logit, sets sum to the sum of e^(logit - largest) and, if p is not null,
+   p to the probabilities. */
+static int32_t mls__softmax(const float *z, int32_t classes, float *p, float *sum)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < classes; i++) {
+        if (z[i] > z[best]) best = i;
+    }
+    *sum = 0;
+    for (int32_t i = 0; i < classes; i++) {
+        float e = mls__exp(z[i] - z[best]);
+        if (p) p[i] = e;
+        *sum += e;
+    }
+    for (int32_t i = 0; p && i < classes; i++) p[i] /= *sum;
+    return best;
+}
+
 /* Loss of one image, and its gradient p - [label] if wanted. */
 static void mls__loss_forward(const mls_work *w)
 {
     const int32_t classes = w->out.c, label = w->labels[w->image];
     const float *z = w->x[0];
     mls__loss_kept *kept = (mls__loss_kept *)w->keep;
-    float *grad = w->dx[0], most = z[0], sum = 0;
-    int32_t best = 0;
-    for (int32_t i = 1; i < classes; i++) {
-        if (z[i] > most) most = z[i], best = i;
-    }
-    for (int32_t i = 0; i < classes; i++) {
-        float e = mls__exp(z[i] - most);
-        if (grad) grad[i] = e;
-        sum += e;
-    }
-    for (int32_t i = 0; grad && i < classes; i++) {
-        float p = grad[i] / sum;
-        grad[i] = i == label ? p - 1 : p;
-    }
-    kept->loss = mls__log(sum) - (z[label] - most);
+    float sum, *grad = w->dx[0];
+    const int32_t best = mls__softmax(z, classes, grad, &sum);
+    if (grad) grad[label] -= 1;
+    kept->loss = mls__log(sum) - (z[label] - z[best]);
     kept->correct = best == label;
 }
 
@@ -3485,6 +3507,22 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
     return status != MLS_OK ? status : mls__forward(net, 0, result);
 }
 
+MLS_DEF mls_status mls_net_predict(mls_net *net, const float *images, int32_t count,
+                                   int32_t *classes, float *probabilities)
+{
+    mls_status status = mls_net_evaluate(net, images, 0, count, 0);
+    int32_t last, outputs;
+    if (status != MLS_OK) return status;
+    last = net->nodes[net->count - 1].in[0];
+    outputs = (int32_t)mls__image(net->nodes[last].shape);
+    for (int32_t n = 0; n < count; n++) {
+        float sum, *p = probabilities ? probabilities + (size_t)n * (size_t)outputs : 0;
+        const int32_t best = mls__softmax(mls__value(net, last, n), outputs, p, &sum);
+        if (classes) classes[n] = best;
+    }
+    return MLS_OK;
+}
+
 /* ------------------------------------------------------------------------------ >>optimizer */
 
 /* Starts a call with an optimizer whose numbers must not spoil the weights. */
@@ -3598,7 +3636,8 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 /* ----------------------------------------------------------------------------- >>checkpoint
    All little-endian: magic of 8 bytes, head, nodes, note, weights, momentum, states as fp32, checksum of
    8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, the
-   formats of the second products, a name of 48 bytes that zeros fill. Format 1 has the first part of the head and no nodes. */
+   formats of the second products, a name and the name of a custom layer's kind, of 48 bytes that zeros fill.
+   Format 1 has the first part of the head and no nodes. */
 
 /* The head, field by field, and their bytes; format 1 has the first eight. note: bytes of the note, node:
    of a node. */
@@ -3622,7 +3661,8 @@ enum {
     MLS__NODE_LEAST = 4 * MLS__FACTS_FIRST + 3 * 8,
     MLS__NODE_FACTS = 4 * MLS__FACTS + 3 * 8,
     MLS__NODE_FORMATS = MLS__NODE_FACTS + 3 * 8,
-    MLS__NODE_NAMED = MLS__NODE_FORMATS + MLS__NAME
+    MLS__NODE_NAMED = MLS__NODE_FORMATS + MLS__NAME,
+    MLS__NODE_CUSTOM = MLS__NODE_NAMED + MLS__NAME
 };
 
 static uint8_t *mls__put(uint8_t *p, uint64_t value, int bytes)
@@ -3638,22 +3678,33 @@ static uint64_t mls__get(const uint8_t *p, int bytes)
     return value;
 }
 
-/* Kinds of layers in a checkpoint: their place here, which is part of the format. Others, those of
-   mls_net_custom too, are known by a negative number made of their name. */
-static const char *const mls__kind_names[] = {
-    "input",        "convolution", "batch norm", "relu",   "add", "max pool",
-    "average pool", "global pool", "subsample",  "linear", "loss"};
+/* The layers here. A checkpoint knows the first ones by their place, which is part of the format, and the
+   others, those of mls_net_custom too, by a negative number made of their name. */
+static const mls_layer_kind *const mls__kinds[] = {
+    &mls__input,    &mls__convolution,  &mls__batch_norm,  &mls__relu,      &mls__add,
+    &mls__max_pool, &mls__average_pool, &mls__global_pool, &mls__subsample, &mls__linear,
+    &mls__loss,     &mls__concat,       &mls__l1_norm};
 enum {
-    MLS__KINDS = sizeof mls__kind_names / sizeof *mls__kind_names
+    MLS__KINDS = sizeof mls__kinds / sizeof *mls__kinds,
+    MLS__KINDS_PLACED = 11
 };
 
-static int32_t mls__kind_number(const mls_node *node)
+static int32_t mls__kind_number(const mls_layer_kind *kind)
 {
-    const char *name = node->kind->name;
-    for (int32_t k = 0; k < MLS__KINDS && !node->custom; k++) {
-        if (strcmp(name, mls__kind_names[k]) == 0) return k;
+    for (int32_t k = 0; k < MLS__KINDS_PLACED; k++) {
+        if (kind == mls__kinds[k]) return k;
     }
-    return -1 - (int32_t)(mls__hash_bytes(0, (const uint8_t *)name, strlen(name)) >> 33);
+    return -1 -
+           (int32_t)(mls__hash_bytes(0, (const uint8_t *)kind->name, strlen(kind->name)) >> 33);
+}
+
+/* Null: it is none of these. */
+static const mls_layer_kind *mls__kind_of(int32_t number)
+{
+    for (int32_t k = 0; k < MLS__KINDS; k++) {
+        if (mls__kind_number(mls__kinds[k]) == number) return mls__kinds[k];
+    }
+    return 0;
 }
 
 static int32_t mls__or_else(int32_t value, int32_t other)
@@ -3673,7 +3724,7 @@ static void mls__node_facts(const mls_node *node, mls__fact *to)
     const mls_conv *c = &node->conv;
     const int32_t stride = mls__or_else(c->stride_h, c->stride), top = c->pad + c->pad_top;
     const mls__fact facts[MLS__FACTS] = {
-        {"kind", mls__kind_number(node), 0},
+        {"kind", mls__kind_number(node->kind), 0},
         {"input", node->in[0], 0},
         {"second input", node->in[1], 0},
         {"height", node->shape.h, 0},
@@ -3705,7 +3756,7 @@ static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j, int32_
     return at + 4 <= bytes ? (int32_t)mls__get(there + at, 4) : missing;
 }
 
-/* Bytes of a node in a checkpoint: more facts, formats and names only where one of them says something. */
+/* Bytes of a node in a checkpoint: what may be missing is there only where one of them says something. */
 static size_t mls__node_bytes(const mls_net *net)
 {
     size_t bytes = MLS__NODE_LEAST;
@@ -3720,7 +3771,8 @@ static size_t mls__node_bytes(const mls_net *net)
         for (int o = MLS__ROLES; o < MLS__OPERANDS; o++) {
             if (mls__operand_same(node, o) == o) more = MLS__NODE_FORMATS;
         }
-        if (node->name[0]) return MLS__NODE_NAMED;
+        if (node->name[0]) more = MLS__NODE_NAMED;
+        if (node->custom) more = MLS__NODE_CUSTOM;
         if (more > bytes) bytes = more;
     }
     return bytes;
@@ -3788,6 +3840,13 @@ static void mls__net_head(const mls_net *net, size_t note_size, mls__head *head)
     head->bn_epsilon = mls__bits(net->desc.bn_epsilon);
 }
 
+static uint8_t *mls__put_name(uint8_t *p, const char *name)
+{
+    memset(p, 0, MLS__NAME);
+    for (int i = 0; i < MLS__NAME - 1 && name[i]; i++) p[i] = (uint8_t)name[i];
+    return p + MLS__NAME;
+}
+
 static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
 {
     mls__fact facts[MLS__FACTS];
@@ -3798,9 +3857,9 @@ static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
         p = mls__put(p, (uint32_t)facts[j].value, 4);
     }
     if (bytes >= MLS__NODE_FORMATS) p = mls__put_formats(p, node->format + MLS__ROLES);
-    if (bytes < MLS__NODE_NAMED) return p;
-    memcpy(p, node->name, MLS__NAME);
-    return p + MLS__NAME;
+    if (bytes >= MLS__NODE_NAMED) p = mls__put_name(p, node->name);
+    if (bytes >= MLS__NODE_CUSTOM) p = mls__put_name(p, node->custom ? node->kind->name : "");
+    return p;
 }
 
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
@@ -3908,26 +3967,51 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
     return MLS_OK;
 }
 
+/* The formats of a node, the second products' as the first where they are not there; 0: one of them is none. */
+static int mls__formats_there(const uint8_t *there, size_t bytes, mls_formats *formats)
+{
+    mls_format of[MLS__OPERANDS];
+    const size_t first = 4 * MLS__FACTS_FIRST,
+                 second = bytes < MLS__NODE_FORMATS ? first : (size_t)MLS__NODE_FACTS;
+    if (!mls__get_formats(there + first, of) ||
+        !mls__get_formats(there + second, of + MLS__ROLES)) {
+        return 0;
+    }
+    *formats = mls__formats_gather(of);
+    return 1;
+}
+
+/* Node i, of head->node bytes. */
+static const uint8_t *mls__node_at(const uint8_t *p, const mls__head *head, int32_t i)
+{
+    return p + MLS__CHECKPOINT_HEAD + (size_t)i * (size_t)head->node;
+}
+
 MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t index,
                                           mls_formats *formats)
 {
-    mls_format of[MLS__OPERANDS];
     mls__head head;
     const uint8_t *p = (const uint8_t *)from;
-    size_t bytes, second;
     if (!from || !formats) return MLS_ERROR_ARGUMENT;
     if (mls__get_head(p, size, &head)) return MLS_ERROR_DATA;
     if (index < 0 || (uint64_t)index >= head.nodes) return MLS_ERROR_ARGUMENT;
-    bytes = (size_t)head.node;
-    p += MLS__CHECKPOINT_HEAD + (size_t)index * bytes;
-    second =
-        bytes < MLS__NODE_FORMATS ? 4 * MLS__FACTS_FIRST : MLS__NODE_FACTS; /* as in the first */
-    if (!mls__get_formats(p + 4 * MLS__FACTS_FIRST, of) ||
-        !mls__get_formats(p + second, of + MLS__ROLES)) {
-        return MLS_ERROR_DATA;
+    p = mls__node_at(p, &head, index);
+    return mls__formats_there(p, (size_t)head.node, formats) ? MLS_OK : MLS_ERROR_DATA;
+}
+
+/* Says the kind of a node. A custom one's name is that in the file, if it is one. */
+static void mls__say_kind(mls_net *net, const uint8_t *there, size_t bytes)
+{
+    const mls_layer_kind *kind = mls__kind_of(mls__fact_there(there, bytes, 0, 0));
+    char name[MLS__NAME] = "";
+    if (bytes >= MLS__NODE_CUSTOM) memcpy(name, there + MLS__NODE_NAMED, MLS__NAME - 1);
+    for (int i = 0; name[i]; i++) {
+        if (name[i] != ' ' && !mls__name_letter(name[i])) name[i] = '?'; /* it may be anything */
     }
-    *formats = mls__formats_gather(of);
-    return MLS_OK;
+    mls__say(net->text, sizeof net->text,
+             name[0] ? name
+             : kind  ? kind->name
+                     : "an unknown kind of layer");
 }
 
 /* "WORD A there, B here" */
@@ -3942,15 +4026,16 @@ static mls_status mls__say_both(mls_net *net, const char *word, int64_t there, i
     return net->status;
 }
 
-/* Refuses the checkpoint of another network, and says where they differ first. */
-static mls_status mls__other_network(mls_net *net, const uint8_t *p, const mls__head *head)
+/* Refuses the checkpoint of another network, as what, and says where they differ first. */
+static mls_status mls__other_network(mls_net *net, const uint8_t *p, const mls__head *head,
+                                     const char *what)
 {
     const int32_t nodes = (int32_t)head->nodes;
     const size_t bytes = (size_t)head->node;
-    mls__fail(net, MLS_ERROR_DATA, -1, "a checkpoint of another network");
+    mls__fail(net, MLS_ERROR_DATA, -1, what);
     if (head->version < 2) return net->status;
     for (int32_t i = 0; i < net->count && i < nodes; i++) {
-        const uint8_t *there = p + MLS__CHECKPOINT_HEAD + (size_t)i * bytes;
+        const uint8_t *there = mls__node_at(p, head, i);
         const char *name = net->nodes[i].kind->name;
         mls__fact facts[MLS__FACTS];
         int32_t j = 0, value = 0;
@@ -3964,9 +4049,7 @@ static mls_status mls__other_network(mls_net *net, const uint8_t *p, const mls__
         mls__say_int(net->text, sizeof net->text, i);
         mls__say(net->text, sizeof net->text, j ? " (" : ": ");
         if (j == 0) {
-            mls__say(net->text, sizeof net->text,
-                     value >= 0 && value < MLS__KINDS ? mls__kind_names[value]
-                                                      : "an unknown kind of layer");
+            mls__say_kind(net, there, bytes);
             mls__say(net->text, sizeof net->text, " there, ");
         }
         mls__say(net->text, sizeof net->text, name);
@@ -3989,7 +4072,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
     if (head.network != mls__net_identity(net) || head.parameters != net->parameters ||
         head.states != net->states) {
-        return mls__other_network(net, p, &head);
+        return mls__other_network(net, p, &head, "a checkpoint of another network");
     }
     if (note && note_size != head.note) {
         mls__fail(net, MLS_ERROR_DATA, -1, "another note: ");
@@ -4011,6 +4094,129 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
         for (size_t i = 0; i < count; i++, p += 4) to[i] = mls__float((uint32_t)mls__get(p, 4));
     }
     return MLS_OK;
+}
+
+/* The facts of a node, field by field, in the order of mls__node_facts. */
+typedef struct mls__node_there {
+    int32_t kind, in[2], h, w, c, kh, kw, conv_stride, top, size, stride, pad, bias;
+    int32_t groups, dilation_h, dilation_w, stride_w, left, bottom, right;
+} mls__node_there;
+
+static mls__node_there mls__node_get(const uint8_t *there, size_t bytes)
+{
+    mls__node_there f;
+    int32_t of[MLS__FACTS];
+    for (int j = 0; j < MLS__FACTS; j++) of[j] = mls__fact_there(there, bytes, j, 0);
+    memcpy(&f, of, sizeof f);
+    if (bytes < MLS__NODE_FACTS)
+        f.left = f.bottom = f.right = f.top; /* 0 means the default of the rest */
+    return f;
+}
+
+/* In fp32: the formats are given afterwards. */
+static int32_t mls__open_conv(mls_net *net, const mls__node_there *f)
+{
+    mls_conv_desc d;
+    memset(&d, 0, sizeof d);
+    d.fp32 = 1, d.bias = f->bias;
+    d.c_out = f->c, d.kh = f->kh, d.kw = f->kw, d.groups = f->groups;
+    d.stride = f->conv_stride, d.stride_w = f->stride_w;
+    d.dilation_h = f->dilation_h, d.dilation_w = f->dilation_w;
+    d.pad_top = f->top, d.pad_left = f->left, d.pad_bottom = f->bottom, d.pad_right = f->right;
+    return mls_net_conv(net, f->in[0], &d);
+}
+
+/* Builds a layer from its facts. Those that it does not take are compared when all are built. */
+static int32_t mls__open_layer(mls_net *net, const mls_layer_kind *kind, const mls__node_there *f)
+{
+    const int32_t x = f->in[0];
+    if (kind == &mls__input) return mls_net_input(net, f->h, f->w, f->c);
+    if (kind == &mls__convolution) return mls__open_conv(net, f);
+    if (kind == &mls__linear) return mls_net_linear(net, x, f->c);
+    if (kind == &mls__subsample) return mls_net_subsample(net, x, f->stride, f->c);
+    if (kind == &mls__max_pool || kind == &mls__average_pool) {
+        return mls__pool(net, kind, x, f->size, f->stride, f->pad);
+    }
+    return mls__layer(net, kind, kind == &mls__add || kind == &mls__concat ? 2 : 1, x, f->in[1]);
+}
+
+/* Whether any of them is not fp32. */
+static int mls__formats_given(const mls_formats *formats)
+{
+    mls_format of[MLS__OPERANDS];
+    int given = 0;
+    mls__formats_spread(formats, of);
+    for (int o = 0; o < MLS__OPERANDS; o++) given |= mls__quantized(of[o]);
+    return given;
+}
+
+/* Builds the next node. */
+static mls_status mls__open_node(mls_net *net, const uint8_t *there, size_t bytes)
+{
+    const mls__node_there f = mls__node_get(there, bytes);
+    const mls_layer_kind *kind = mls__kind_of(f.kind);
+    const int32_t i = net->count;
+    mls_formats formats;
+    if (!kind || (bytes >= MLS__NODE_CUSTOM && there[MLS__NODE_NAMED])) {
+        mls__fail(net, MLS_ERROR_DATA, -1, "");
+        mls__say_kind(net, there, bytes);
+        mls__say(net->text, sizeof net->text, ": only a program that has this layer can build it");
+        return net->status;
+    }
+    if (!mls__formats_there(there, bytes, &formats)) {
+        return mls__fail(net, MLS_ERROR_DATA, -1, "one of its formats is not a format");
+    }
+    if (mls__open_layer(net, kind, &f) != i) return net->status;
+    if (mls__formats_given(&formats)) mls_net_format(net, i, &formats);
+    if (bytes >= MLS__NODE_NAMED && there[MLS__NODE_FORMATS]) {
+        mls_net_name(net, i, (const char *)there + MLS__NODE_FORMATS);
+    }
+    return net->status;
+}
+
+/* Whatever a build call says is the fault of the file. */
+static mls_status mls__open_failed(mls_net *net, int32_t i)
+{
+    char text[sizeof net->text];
+    memcpy(text, net->text, sizeof text);
+    mls__fail(net, MLS_ERROR_DATA, -1, "the checkpoint's node ");
+    mls__say_int(net->text, sizeof net->text, i);
+    mls__say(net->text, sizeof net->text, ": ");
+    mls__say(net->text, sizeof net->text, text);
+    return net->status;
+}
+
+MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
+                                int32_t capacity, const void *from, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)from;
+    const char *wrong;
+    mls_net_desc d;
+    mls__head head;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    memset(net, 0, sizeof *net), memset(&d, 0, sizeof d);
+    if (!p || !nodes) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
+    wrong = mls__get_head(p, size, &head);
+    if (!wrong && head.version < 2) wrong = "a checkpoint of format 1, which has no network in it";
+    if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
+    if ((int64_t)head.nodes > capacity) {
+        return mls__fail(net, MLS_ERROR_MEMORY, -1, "more nodes than mls_net_open was given");
+    }
+    if (desc) d = *desc;
+    memset(&d.formats, 0, sizeof d.formats);
+    d.quantize_first = d.quantize_last = 0;
+    d.seed = head.seed;
+    if (!d.batch) d.batch = (int32_t)head.batch;
+    if (d.bn_momentum == 0) d.bn_momentum = mls__float((uint32_t)head.bn_momentum);
+    if (d.bn_epsilon == 0) d.bn_epsilon = mls__float((uint32_t)head.bn_epsilon);
+    if (mls_net_begin(net, &d, nodes, capacity) != MLS_OK) return net->status;
+    for (int32_t i = 0; i < (int32_t)head.nodes; i++) {
+        const uint8_t *there = mls__node_at(p, &head, i);
+        if (mls__open_node(net, there, (size_t)head.node) != MLS_OK)
+            return mls__open_failed(net, i);
+    }
+    if (mls__net_identity(net) == head.network) return MLS_OK;
+    return mls__other_network(net, p, &head, "the checkpoint contradicts itself");
 }
 
 /* ----------------------------------------------------------------------------------- >>data */

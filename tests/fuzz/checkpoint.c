@@ -1,6 +1,7 @@
 /* Any bytes as a checkpoint. Refused, they leave the network as it was, and the next step is the
    same as ever; accepted, they are what it writes again, and it goes on. Flags of the first byte
-   mend the head and the checksum, which mutations would not get past. */
+   mend the head and the checksum, which mutations would not get past. A network that is built from the bytes
+   predicts, if it is small. */
 #define MLS_NO_SIMD
 #define MLS_IMPLEMENTATION
 #include "../../mls_train.h"
@@ -73,6 +74,36 @@ static void go_on(uint8_t *bytes, size_t size)
     CHECK(mls_net_checkpoint_write(&net, NULL, 0, bytes, size) == MLS_OK);
 }
 
+/* Builds the network that the bytes describe. */
+static void open_net(const uint8_t *bytes, size_t size)
+{
+    enum {
+        MOST_NODES = 64,
+        MOST_ARENA = 1 << 22,
+        MOST_MACS = 1 << 22
+    };
+    static mls_node nodes[MOST_NODES];
+    static mls_net opened;
+    mls_plan plan;
+    mls_status status = mls_net_open(&opened, NULL, nodes, MOST_NODES, bytes, size);
+    CHECK(status == opened.status && (status == MLS_OK || opened.text[0]));
+    if (mls_net_plan(&opened, &plan) != MLS_OK) {
+        CHECK(opened.text[0]);
+        return;
+    }
+    if (plan.arena > MOST_ARENA || plan.macs > MOST_MACS / opened.desc.batch) return;
+    if (mls__image(nodes[0].shape) > MOST_ARENA / 4) return; /* it is not in the arena */
+    uint8_t *arena = (uint8_t *)block_new(plan.arena, 0);
+    float *image = (float *)block_new(mls__image(nodes[0].shape) * sizeof *image, 0);
+    memset(image, 0, mls__image(nodes[0].shape) * sizeof *image);
+    CHECK(mls_net_bind(&opened, arena, plan.arena) == MLS_OK);
+    status = mls_net_checkpoint_read(&opened, bytes, size, NULL, 0);
+    CHECK(status == MLS_OK || (status == MLS_ERROR_DATA && opened.text[0]));
+    status = mls_net_predict(&opened, image, 1, NULL, NULL);
+    CHECK(status == MLS_OK || status == MLS_ERROR_NONFINITE);
+    block_free(arena, 0), block_free(image, 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint32_t flags = size ? data[0] : 0;
@@ -92,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (flags & MEND_SUM && given >= MLS__CHECKPOINT_HEAD) {
         mls__put(bytes + given - 8, mls__mix(mls__hash_bytes(0, bytes, given - 8)), 8);
     }
+    open_net(bytes, given);
     CHECK(mls_net_checkpoint_read(&net, start[0], start_size[0], NULL, 0) == MLS_OK);
     before = mls_net_digest(&net);
     status = mls_net_checkpoint_read(&net, bytes, given, note, note_size);

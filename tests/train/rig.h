@@ -9,7 +9,7 @@
 #endif
 
 /* i h w c; c x c_out k stride pad bias fp32; d x c_out, then kernel, strides, dilation, each h and w,
-   groups and pads at the top, left, bottom, right (a convolution, too); n x (batch norm); r x (relu); a x y (add);
+   groups and pads at the top, left, bottom, right (a convolution, too); n x (batch norm); y x (L1 norm); r x (relu); a x y (add);
    m x size stride pad (max pool); v x size stride pad (average); g x (global pool);
    s x stride c (subsample); k x y (concat); l x outputs (linear); z x (loss); and the rows above:
    p x (prelu); o x (softsign); f x (turn); t x (tally); x x y (product); e x (squares). */
@@ -46,6 +46,9 @@ static void build(mls_net *net, const char *text)
             break;
         case 'n':
             mls_net_batch_norm(net, a[0]);
+            break;
+        case 'y':
+            mls_net_l1_norm(net, a[0]);
             break;
         case 'r':
             mls_net_relu(net, a[0]);
