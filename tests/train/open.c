@@ -47,7 +47,7 @@ static void check_opened(const char *text, const mls_net_desc *desc, const char 
 {
     static unsigned char again[sizeof checkpoint];
     static rig a, b, one;
-    const mls_net_desc alone = {.batch = 1};
+    const mls_net_desc alone = {.batch = 1, .inference = 1};
     size_t size, image, classes;
     t_note("%s, %s", text, formats);
     threads(thread_count);
