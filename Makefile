@@ -107,11 +107,11 @@ cifar10: setup
 	@scripts/cifar10.sh data
 	@echo 'train on it with: $(BUILD)/mls train --data data --epochs 160 --out run'
 
-$(BUILD)/mls: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h $(HEADERS)
+$(BUILD)/mls: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h examples/fit.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) -DMLS_PLOT_GP='"$(CURDIR)/examples/mls/plot.gp"' $< -o $@ -lm
 
-$(BUILD)/cifar10: examples/cifar10.c examples/models.h examples/pictures.h $(HEADERS)
+$(BUILD)/cifar10: examples/cifar10.c examples/models.h examples/pictures.h examples/fit.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
@@ -127,7 +127,7 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h tests/tensor.h $(HEADERS)
 $(BUILD)/test_conv: $(wildcard tests/conv/*.[ch])
 $(BUILD)/test_train: $(wildcard tests/train/*.[ch])
 $(BUILD)/test_mls: $(wildcard tests/mls/*.[ch]) tests/vectors/quantize.h
-$(BUILD)/test_pictures: examples/pictures.h
+$(BUILD)/test_pictures: examples/pictures.h examples/fit.h
 
 $(BUILD)/golden: tests/golden.c $(HEADERS)
 	@mkdir -p $(BUILD)
@@ -137,7 +137,7 @@ $(BUILD)/bench_%: bench/%.c bench/bench.h $(HEADERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(ALL_C) $< -o $@ -lm
 
-$(BUILD)/bench_train: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h
+$(BUILD)/bench_train: examples/mls/mls.c $(wildcard examples/mls/*.h) examples/models.h examples/pictures.h examples/fit.h
 
 $(BUILD)/bench_conv: bench/conv.c bench/bench.h bench/own.h bench/peak.h bench/peers/onednn.c bench/peers/onednn.h $(HEADERS)
 	@mkdir -p $(BUILD)

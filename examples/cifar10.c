@@ -148,10 +148,9 @@ static void load_part(run *r, int part)
         fclose(file);
         status = mls_data_cifar10(data, r->data, part, text, sizeof text);
     } else {
-        bool resize = false;
+        picture_fit fit = PICTURE_EXACT;
         snprintf(name, sizeof name, "%s/%s", r->data, part == TEST ? "test" : "train");
-        status =
-            mls_data_folder(data, name, SIDE, SIDE, decode_picture, &resize, text, sizeof text);
+        status = mls_data_folder(data, name, SIDE, SIDE, decode_picture, &fit, text, sizeof text);
     }
     check(status == MLS_OK, "--data", text[0] ? text : mls_status_string(status));
 }

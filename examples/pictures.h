@@ -6,6 +6,9 @@
    its signature to its end, and in a JPEG through every code of every scan. What cannot be seen:
    damage in a JPEG whose codes can still be read.
 
+   EXIF's orientation is applied, so that a picture stands as its photographer saw it; transparent
+   pixels lie on white; grey becomes three equal channels.
+
    Needs stb_image.h (Debian: libstb-dev); a program may include its own before. */
 #ifndef PICTURES_H_INCLUDED
 #define PICTURES_H_INCLUDED
@@ -17,8 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fit.h"
+
 enum {
-    PICTURE_CHANNELS = 3,
     PICTURE_SIDE = 8192 /* pixels at most; stb_image needs 9 bytes for each of a large JPEG */
 };
 
@@ -45,7 +49,9 @@ enum {
 
 /* What the walk through a file finds. fault is null, or why the file is refused. */
 typedef struct picture_file {
-    int32_t h, w;
+    int32_t h, w;    /* as the pixels lie in the file */
+    int orientation; /* 1 .. 8 of EXIF; 0: it does not say */
+    bool alpha;      /* there may be transparent pixels */
     const char *fault;
 } picture_file;
 
@@ -79,6 +85,7 @@ static void walk_png(picture_file *p, const uint8_t *bytes, size_t size)
 {
     bool pixels = false;
     size_t at = sizeof png_signature;
+    p->alpha = true;
     while (size - at >= 12) {
         const uint8_t *name = bytes + at + 4;
         size_t length = big_endian(bytes + at, 4);
@@ -369,6 +376,35 @@ static bool read_scan(jpeg *j, const uint8_t *bytes, size_t size)
     return true;
 }
 
+/* A number in the byte order of a TIFF header. */
+static uint32_t tiff_number(const uint8_t *bytes, int count, bool little)
+{
+    uint32_t value = 0;
+    for (int i = 0; i < count; i++) value = value << 8 | bytes[little ? count - 1 - i : i];
+    return value;
+}
+
+/* The orientation in an APP1 segment: "Exif", a TIFF header, and in its first list an entry of 12
+   bytes: tag, type, count, value. 0: it is not there, or cannot be read. */
+static int exif_orientation(const uint8_t *bytes, size_t size)
+{
+    if (size < 14 || memcmp(bytes, "Exif\0", 6) != 0) return 0;
+    bytes += 6, size -= 6;
+    const bool little = bytes[0] == 'I';
+    if (memcmp(bytes, little ? "II*" : "MM\0*", 4) != 0) return 0;
+    size_t at = tiff_number(bytes + 4, 4, little);
+    if (at > size - 2) return 0;
+    size_t entries = tiff_number(bytes + at, 2, little);
+    for (at += 2; entries && size - at >= 12; entries--, at += 12) {
+        const uint8_t *entry = bytes + at;
+        const uint32_t type = tiff_number(entry + 2, 2, little);
+        const uint32_t value = tiff_number(entry + 8, 2, little);
+        if (tiff_number(entry, 2, little) != 0x0112) continue;
+        return type == 3 && value <= 8 ? (int)value : 0;
+    }
+    return 0;
+}
+
 /* A segment is a marker, the length of what follows, and that; a few are only a marker. */
 static bool walk_segment(jpeg *j, int marker)
 {
@@ -380,6 +416,9 @@ static bool walk_segment(jpeg *j, int marker)
     j->at += size, size -= 2;
     if (marker == 0xc4) return read_tables(j, bytes, size);
     if (marker == 0xda) return read_scan(j, bytes, size) && walk_scan(j);
+    if (marker == 0xe1 && !j->found->orientation) {
+        j->found->orientation = exif_orientation(bytes, size);
+    }
     if (marker == 0xdd && size >= 2) j->restart = (int32_t)big_endian(bytes, 2);
     if (marker < 0xc0 || marker > 0xcf) return true;
     j->progressive = marker == 0xc2;
@@ -463,62 +502,87 @@ static uint8_t *read_file(const char *path, size_t *size)
 
 /* ---- pixels ---- */
 
-/* Length that the spans [a, a + na) and [b, b + nb) share, if they do. */
-static int64_t overlap(int64_t a, int64_t na, int64_t b, int64_t nb)
+/* Pixels of four bytes become three, on white. */
+static void blend_on_white(uint8_t *pixels, size_t count)
 {
-    int64_t first = a > b ? a : b;
-    return (a + na < b + nb ? a + na : b + nb) - first;
-}
-
-/* Every new pixel is the mean of the area that it covers, in integers: an old pixel is `to` units
-   wide, a new one `from`. Enlarging by a whole factor repeats pixels. The aspect is not kept. */
-static void resize_area(const uint8_t *from, int64_t fh, int64_t fw, uint8_t *to, int64_t th,
-                        int64_t tw)
-{
-    for (int64_t i = 0; i < th * tw; i++) {
-        int64_t top = i / tw * fh, left = i % tw * fw, sum[PICTURE_CHANNELS] = {0};
-        for (int64_t y = top / th; y * th < top + fh; y++) {
-            int64_t height = overlap(y * th, th, top, fh);
-            for (int64_t x = left / tw; x * tw < left + fw; x++) {
-                int64_t area = height * overlap(x * tw, tw, left, fw);
-                const uint8_t *pixel = from + (y * fw + x) * PICTURE_CHANNELS;
-                for (int c = 0; c < PICTURE_CHANNELS; c++) sum[c] += area * pixel[c];
-            }
-        }
-        for (int c = 0; c < PICTURE_CHANNELS; c++) {
-            *to++ = (uint8_t)((sum[c] + fh * fw / 2) / (fh * fw));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *from = pixels + 4 * i;
+        const int alpha = from[3];
+        for (size_t c = 0; c < 3; c++) {
+            pixels[3 * i + c] = (uint8_t)((from[c] * alpha + 255 * (255 - alpha) + 127) / 255);
         }
     }
+}
+
+/* EXIF's orientations: whether rows and columns change places, and what is counted from its end. */
+static const struct turn {
+    bool swap, from_bottom, from_right;
+} turns[] = {{0, 0, 0}, {0, 0, 0}, {0, 0, 1}, {0, 1, 1}, {0, 1, 0},
+             {1, 0, 0}, {1, 1, 0}, {1, 1, 1}, {1, 0, 1}};
+
+/* h and w are of the old picture. */
+static void turn_picture(const uint8_t *from, int32_t h, int32_t w, struct turn t, uint8_t *to)
+{
+    const int32_t new_h = t.swap ? w : h, new_w = t.swap ? h : w;
+    for (int32_t y = 0; y < new_h; y++) {
+        for (int32_t x = 0; x < new_w; x++, to += PICTURE_CHANNELS) {
+            int32_t row = t.swap ? x : y, column = t.swap ? y : x;
+            if (t.from_bottom) row = h - 1 - row;
+            if (t.from_right) column = w - 1 - column;
+            memcpy(to, from + ((size_t)row * (size_t)w + (size_t)column) * PICTURE_CHANNELS,
+                   PICTURE_CHANNELS);
+        }
+    }
+}
+
+/* The pixels of a file that is whole, as they lie there, for stbi_image_free; null: fault says why. */
+static stbi_uc *decode_file(const uint8_t *bytes, size_t size, picture_file p, const char **fault)
+{
+    const int channels = p.alpha ? 4 : PICTURE_CHANNELS;
+    int w = 0, h = 0, had = 0;
+    stbi_uc *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &had, channels);
+    if (!pixels) {
+        /* it tries PNG first, and for some faults of a JPEG leaves what it said then */
+        *fault = stbi_failure_reason();
+        if (!*fault || strstr(*fault, "png") || strstr(*fault, "unknown")) {
+            *fault = "cannot be decoded";
+        }
+    } else if (h != p.h || w != p.w) {
+        *fault = "damaged, it has two sizes";
+        stbi_image_free(pixels);
+        pixels = NULL;
+    } else if (p.alpha) {
+        blend_on_white(pixels, (size_t)h * (size_t)w);
+    }
+    return pixels;
 }
 
 /* Pixels of a file that is whole, as h x w; null, or why there are none. */
-static const char *decode_pixels(const uint8_t *bytes, size_t size, picture_file p, uint8_t *pixels,
-                                 int32_t h, int32_t w)
+static const char *decode_pixels(const uint8_t *bytes, size_t size, picture_file p, picture_fit fit,
+                                 uint8_t *pixels, int32_t h, int32_t w)
 {
-    int width = 0, height = 0, channels = 0;
+    const struct turn turn = turns[p.orientation];
     const char *fault = NULL;
-    stbi_uc *decoded =
-        stbi_load_from_memory(bytes, (int)size, &width, &height, &channels, PICTURE_CHANNELS);
-    if (!decoded) {
-        /* it tries PNG first, and for some faults of a JPEG leaves what it said then */
-        fault = stbi_failure_reason();
-        if (!fault || strstr(fault, "png") || strstr(fault, "unknown")) fault = "cannot be decoded";
-    } else if (height != p.h || width != p.w) {
-        fault = "damaged, it has two sizes";
-    } else if (height == h && width == w) {
-        memcpy(pixels, decoded, (size_t)h * (size_t)w * PICTURE_CHANNELS);
-    } else {
-        resize_area(decoded, height, width, pixels, h, w);
+    picture_view to = {pixels, h, w, w}, from = {NULL, p.h, p.w, p.w};
+    stbi_uc *decoded = decode_file(bytes, size, p, &fault);
+    if (!decoded) return fault;
+    uint8_t *turned = malloc((size_t)p.h * (size_t)p.w * PICTURE_CHANNELS);
+    if (turned) {
+        turn_picture(decoded, p.h, p.w, turn, turned);
+        if (turn.swap) from.h = p.w, from.w = from.row = p.h;
+        from.at = turned;
+        fit_picture(from, to, fit);
     }
     stbi_image_free(decoded);
-    return fault;
+    free(turned);
+    return turned ? NULL : "no memory for it";
 }
 
-/* An mls_decoder: grey becomes RGB, alpha is dropped. user: whether to resize (bool). */
+/* An mls_decoder. user: what becomes of other sizes (picture_fit). */
 static int decode_picture(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
                           uint8_t *pixels, char *text, size_t size)
 {
-    const bool *resize = user;
+    const picture_fit fit = *(const picture_fit *)user;
     size_t length;
     uint8_t *bytes = read_file(path, &length);
     if (!bytes) {
@@ -526,6 +590,8 @@ static int decode_picture(void *user, const char *path, int32_t *h, int32_t *w, 
         return 1;
     }
     picture_file p = walk_file(bytes, length);
+    const bool swap = turns[p.orientation].swap;
+    const int32_t stands_h = swap ? p.w : p.h, stands_w = swap ? p.h : p.w;
     char fault[100] = "";
     if (p.h > PICTURE_SIDE || p.w > PICTURE_SIDE) {
         snprintf(fault, sizeof fault, "%dx%d pixels, over %d on a side", (int)p.w, (int)p.h,
@@ -535,12 +601,12 @@ static int decode_picture(void *user, const char *path, int32_t *h, int32_t *w, 
     } else if (c != PICTURE_CHANNELS) {
         snprintf(fault, sizeof fault, "not three channels");
     } else if (*h == 0 || *w == 0) {
-        *h = p.h, *w = p.w;
-    } else if (!*resize && (p.h != *h || p.w != *w)) {
-        snprintf(fault, sizeof fault, "%dx%d pixels, not %dx%d (--resize scales)", (int)p.w,
-                 (int)p.h, (int)*w, (int)*h);
+        *h = stands_h, *w = stands_w;
+    } else if (fit == PICTURE_EXACT && (stands_h != *h || stands_w != *w)) {
+        snprintf(fault, sizeof fault, "%dx%d pixels, not %dx%d", (int)stands_w, (int)stands_h,
+                 (int)*w, (int)*h);
     } else {
-        const char *why = decode_pixels(bytes, length, p, pixels, *h, *w);
+        const char *why = decode_pixels(bytes, length, p, fit, pixels, *h, *w);
         snprintf(fault, sizeof fault, "%s", why ? why : "");
     }
     free(bytes);

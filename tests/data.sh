@@ -15,6 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
     for i in 2 3 4 5; do cp bin/data_batch_1.bin bin/data_batch_$i.bin; done
     cp bin/data_batch_1.bin bin/test_batch.bin
     runs 'CIFAR-10 files' $net --epochs 1 --data bin
+    runs 'CIFAR-10 files, small' $net --epochs 1 --data bin --size 12
     printf 'x' >>bin/data_batch_3.bin
     refused 'a long CIFAR-10 file' data_batch_3.bin $tiny --data bin
     head -c 100 bin/data_batch_1.bin >bin/data_batch_3.bin
@@ -31,8 +32,39 @@ here=$(cd "$(dirname "$0")" && pwd)
 
     cp -r "$here/pictures" pictures
     cp pictures/other-size.png pictures/train/dark/9.png
-    refused 'a picture of another size' 9.png $tiny --data pictures
+    refused 'a picture of another size' 9.png $tiny --data pictures --fit exact
     runs 'resized' $net --epochs 1 --data pictures --resize
+    resized=$(digest)
+    runs 'stretched' $net --epochs 1 --data pictures --fit stretch
+    [ "$(digest)" = "$resized" ]
+    ok $? 'stretched: the same as resized'
+    for fit in letterbox crop; do
+        runs "$fit" $net --epochs 1 --data pictures --fit $fit
+        [ "$(digest)" != "$resized" ]
+        ok $? "$fit: other pixels"
+    done
+    refused 'a fit that is none' '--fit tight: not letterbox' $tiny --data pictures --fit tight
+    refused 'two fits' '--resize and --fit crop exclude' $tiny --data pictures --fit crop --resize
+
+    # Any size and one channel, of any data; the checkpoint knows
+    for size in 0 5x 4097 4x4x4 32x; do
+        refused "a size of $size" "--size $size: not N or HxW" $tiny --size $size
+    done
+    runs 'small and grey' $net --epochs 1 --data pictures --size 21x14 --grey --out grey
+    whole=$(digest)
+    grep -q '"input": "21x14x1"' grey/config.json
+    ok $? 'config.json has the size'
+    runs 'test of grey pictures' test grey/last.mlsck
+    [ "$(digest)" = "$whole" ] && [ "$(sed 's/.*test_accuracy=\([^ ]*\).*/\1/' out | tail -n 1)" = \
+        "$(sed 's/.*test_accuracy":\([0-9.]*\)..,.*/\1/' grey/log.jsonl)" ]
+    ok $? 'test of grey pictures: the accuracy of the log'
+    runs 'the same size in other words' --resume grey --size 21x14
+    refused 'another size than there' 'was made with --size 21x14, not 14x14' --resume grey --size 14
+    refused 'another fit than there' 'was made with --fit letterbox, not crop' test grey/last.mlsck --fit crop
+    runs 'built-in pictures of another size' $net --epochs 1 --size 16x24 --grey
+    refused 'built-in pictures are exact' '--size 16x16: the pictures have 32x32' $tiny --size 16 --fit exact
+    mls plan $net --size 48 --grey >out 2>err && grep -q ' input  *48x48x1' out
+    ok $? 'a plan of that size'
     cp pictures/broken.png pictures/train/dark/9.png
     refused 'a broken picture' 9.png $tiny --data pictures
     rm pictures/train/dark/9.png

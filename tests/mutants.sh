@@ -28,14 +28,14 @@ esac
 
 # table VARIABLE=VALUE...: see mutants.awk
 table() {
-    awk -f "$code/tests/mutants.awk" "$@" "$code"/mls*.h "$code/examples/pictures.h" \
+    awk -f "$code/tests/mutants.awk" "$@" "$code"/mls*.h "$code/examples/fit.h" "$code/examples/pictures.h" \
         "$code"/tests/test_*.c "$code"/tests/mls/*.c "$code"/tests/conv/*.c \
         "$code"/tests/train/*.c "$code/tests/mutants.txt"
 }
 
 # place FROM DIR: what the tests are built from
 place() {
-    mkdir -p "$2/tests" && ln -sfn . "$2/examples" && cp "$1"/mls*.h "$1/examples/pictures.h" "$2" &&
+    mkdir -p "$2/tests" && ln -sfn . "$2/examples" && cp "$1"/mls*.h "$1/examples/fit.h" "$1/examples/pictures.h" "$2" &&
         cp -r "$1"/tests/*.[ch] "$1"/tests/mutants.* "$1"/tests/mls "$1"/tests/conv \
             "$1"/tests/train "$1"/tests/vectors "$1"/tests/pictures "$2/tests"
 }

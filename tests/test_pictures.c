@@ -267,10 +267,11 @@ static void write_picture(const uint8_t *from, size_t size)
     }
 }
 
-static int decode_at(const char *at, bool resize, int32_t h, int32_t w, int32_t c, uint8_t *pixels)
+static int decode_at(const char *at, picture_fit fit, int32_t h, int32_t w, int32_t c,
+                     uint8_t *pixels)
 {
     text[0] = 0;
-    return decode_picture(&resize, at, &h, &w, c, pixels, text, sizeof text);
+    return decode_picture(&fit, at, &h, &w, c, pixels, text, sizeof text);
 }
 
 static void other_kinds_of_files_are_named(void)
@@ -297,7 +298,7 @@ static void other_kinds_of_files_are_named(void)
     uint8_t pixels[3];
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
         write_picture((const uint8_t *)other[i].bytes, other[i].size);
-        T_CHECK(decode_at(path, true, 1, 1, 3, pixels) != 0);
+        T_CHECK(decode_at(path, PICTURE_STRETCH, 1, 1, 3, pixels) != 0);
         t_note("%s: %s", other[i].text, text);
         T_CHECK(strstr(text, other[i].text) != NULL);
     }
@@ -321,7 +322,7 @@ static void too_large_pictures_are_refused_by_their_size(void)
             for (int k = 0; k < 4; k++) b.at[29 + k] = (uint8_t)(crc >> (24 - 8 * k));
         }
         write_picture(b.at, b.size);
-        T_CHECK(decode_at(path, true, 1, 1, 3, pixels) != 0);
+        T_CHECK(decode_at(path, PICTURE_STRETCH, 1, 1, 3, pixels) != 0);
         t_note("%s: %s", forms[i], text);
         T_CHECK(strstr(text, "45x9000 pixels, over 8192") != NULL);
         free(b.at);
@@ -333,10 +334,10 @@ static void the_reason_is_of_the_right_decoder(void)
 {
     static uint8_t pixels[45 * 37 * 3];
     stand_in.w = 45, stand_in.h = 37, stand_in.reason = "bad png sig";
-    T_CHECK(decode_at(forms[0], false, 37, 45, 3, pixels) != 0);
+    T_CHECK(decode_at(forms[0], PICTURE_EXACT, 37, 45, 3, pixels) != 0);
     T_CHECK(strstr(text, "cannot be decoded") && !strstr(text, "png"));
     stand_in.reason = "bad filter";
-    T_CHECK(decode_at(forms[PNG], false, 37, 45, 3, pixels) != 0);
+    T_CHECK(decode_at(forms[PNG], PICTURE_EXACT, 37, 45, 3, pixels) != 0);
     T_CHECK(strstr(text, "bad filter") != NULL);
     stand_in.reason = NULL;
 }
@@ -344,31 +345,162 @@ static void the_reason_is_of_the_right_decoder(void)
 static void sizes_and_files(void)
 {
     static uint8_t pixels[45 * 37 * 3];
-    bool resize = false;
+    picture_fit fit = PICTURE_EXACT;
     int32_t h = 0, w = 0;
     stand_in.w = 45, stand_in.h = 37, stand_in.calls = 0;
-    T_EQ_INT(decode_picture(&resize, forms[0], &h, &w, 3, NULL, text, sizeof text), 0);
+    T_EQ_INT(decode_picture(&fit, forms[0], &h, &w, 3, NULL, text, sizeof text), 0);
     T_CHECK(h == 37 && w == 45 && stand_in.calls == 0);
-    T_EQ_INT(decode_at(forms[0], false, 37, 45, 3, pixels), 0);
+    T_EQ_INT(decode_at(forms[0], PICTURE_EXACT, 37, 45, 3, pixels), 0);
     T_CHECK(stand_in.calls == 1 && pixels[0] == 128 && pixels[sizeof pixels - 1] == 128);
-    T_CHECK(decode_at(forms[0], false, 32, 32, 3, pixels) != 0);
+    T_CHECK(decode_at(forms[0], PICTURE_EXACT, 32, 32, 3, pixels) != 0);
     T_CHECK(strstr(text, "45x37 pixels, not 32x32") != NULL);
     memset(pixels, 0, sizeof pixels);
-    T_EQ_INT(decode_at(forms[0], true, 2, 2, 3, pixels), 0);
+    T_EQ_INT(decode_at(forms[0], PICTURE_STRETCH, 2, 2, 3, pixels), 0);
     T_CHECK(pixels[0] == 128 && pixels[11] == 128 && pixels[12] == 0);
-    T_CHECK(decode_at(forms[0], false, 37, 45, 1, pixels) != 0);
+    T_CHECK(decode_at(forms[0], PICTURE_EXACT, 37, 45, 1, pixels) != 0);
     T_CHECK(strstr(text, "three channels") != NULL);
     stand_in.w = 37, stand_in.h = 45; /* no room for that */
-    T_CHECK(decode_at(forms[0], false, 37, 45, 3, pixels) != 0);
+    T_CHECK(decode_at(forms[0], PICTURE_EXACT, 37, 45, 3, pixels) != 0);
     T_CHECK(strstr(text, "two sizes") != NULL);
-    T_CHECK(decode_at("tests/pictures/none.jpg", false, 37, 45, 3, pixels) != 0);
+    T_CHECK(decode_at("tests/pictures/none.jpg", PICTURE_EXACT, 37, 45, 3, pixels) != 0);
     T_CHECK(strstr(text, "No such file") != NULL);
-    T_CHECK(decode_at("tests/pictures", false, 37, 45, 3, pixels) != 0);
+    T_CHECK(decode_at("tests/pictures", PICTURE_EXACT, 37, 45, 3, pixels) != 0);
     T_CHECK(text[0] && !strstr(text, "Success"));
 }
 
-T_MAIN(T_TEST(whole_pictures_pass), T_TEST(what_follows_the_end_does_not_count),
-       T_TEST(every_beginning_is_refused), T_TEST(beginnings_with_zeros_behind_are_refused),
+/* An APP1 segment's bytes: a list of two entries, the second the orientation. */
+static size_t exif_bytes(uint8_t *to, bool little, uint32_t tag, uint32_t type, uint32_t value)
+{
+    const uint32_t fields[][2] = {{8, 4},   {2, 2},    {0x0100, 2}, {3, 2},     {1, 4},
+                                  {7, 2},   {0, 2}, /* width 7 */
+                                  {tag, 2}, {type, 2}, {1, 4},      {value, 2}, {0, 2}};
+    size_t at = 10;
+    memcpy(to, little ? "Exif\0\0II*\0" : "Exif\0\0MM\0*", 10);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const int count = (int)fields[i][1];
+        for (int k = 0; k < count; k++) {
+            to[at++] = (uint8_t)(fields[i][0] >> (little ? 8 * k : 8 * (count - 1 - k)));
+        }
+    }
+    return at;
+}
+
+static int orientation_of(const uint8_t *from, size_t size)
+{
+    uint8_t *exact = (uint8_t *)t_alloc(size);
+    int found;
+    memcpy(exact, from, size);
+    found = exif_orientation(exact, size);
+    t_free(exact);
+    return found;
+}
+
+static void orientations_are_read(void)
+{
+    uint8_t b[64];
+    for (int little = 0; little < 2; little++) {
+        for (uint32_t value = 0; value < 12; value++) {
+            size_t size = exif_bytes(b, little, 0x0112, 3, value);
+            t_note("%d in order %d", (int)value, little);
+            T_EQ_INT(orientation_of(b, size), value <= 8 ? (int)value : 0);
+            for (size_t cut = 0; cut < size; cut++) T_EQ_INT(orientation_of(b, cut), 0);
+            b[14 + (little ? 1 : 0)] = 0xff; /* the list says that it goes on */
+            T_EQ_INT(orientation_of(b, size), value <= 8 ? (int)value : 0);
+            T_EQ_INT(orientation_of(b, exif_bytes(b, little, 0x0112, 4, value)), 0);
+            T_EQ_INT(orientation_of(b, exif_bytes(b, little, 0x0113, 3, value)), 0);
+            exif_bytes(b, little, 0x0112, 3, value);
+            memset(b + 10, 0xff, 4); /* the list lies outside */
+            T_EQ_INT(orientation_of(b, size), 0);
+        }
+        b[6] = 'X';
+        T_EQ_INT(orientation_of(b, exif_bytes(b, little, 0x0112, 3, 6) - 1), 0);
+    }
+}
+
+/* Where a picture of 2 x 3, 012 above 345, has its pixels once it stands. */
+static void pictures_are_turned(void)
+{
+    static const char *const stands[] = {"012345", "012345", "210543", "543210", "345012",
+                                         "031425", "304152", "524130", "251403"};
+    for (size_t i = 0; i < 9; i++) {
+        uint8_t from[18], to[18];
+        for (int k = 0; k < 18; k++) from[k] = (uint8_t)k;
+        turn_picture(from, 2, 3, turns[i], to);
+        for (int k = 0; k < 18; k++) {
+            T_EQ_INT(to[k], (stands[i][k / 3] - '0') * 3 + k % 3);
+        }
+    }
+}
+
+/* A segment before the frame, through the walk and the sizes that the decoder says. */
+static void a_turned_picture_has_the_other_size(void)
+{
+    bytes b = read_form(0);
+    uint8_t segment[64], *with = (uint8_t *)malloc(b.size + 64), pixels[45 * 37 * 3];
+    const size_t size = exif_bytes(segment, true, 0x0112, 3, 6);
+    int32_t h = 0, w = 0;
+    picture_fit fit = PICTURE_EXACT;
+    memcpy(with, b.at, 2);
+    with[2] = 0xff, with[3] = 0xe1, with[4] = 0, with[5] = (uint8_t)(size + 2);
+    memcpy(with + 6, segment, size);
+    memcpy(with + 6 + size, b.at + 2, b.size - 2);
+    T_EQ_INT(walk_file(with, b.size + size + 4).orientation, 6);
+    write_picture(with, b.size + size + 4);
+    T_EQ_INT(decode_picture(&fit, path, &h, &w, 3, NULL, text, sizeof text), 0);
+    T_CHECK(h == 45 && w == 37);
+    stand_in.w = 45, stand_in.h = 37;
+    T_EQ_INT(decode_at(path, PICTURE_EXACT, 45, 37, 3, pixels), 0);
+    T_CHECK(decode_at(path, PICTURE_EXACT, 37, 45, 3, pixels) != 0);
+    T_CHECK(strstr(text, "37x45 pixels, not 45x37") != NULL);
+    remove(path);
+    free(with), free(b.at);
+}
+
+static void alpha_lies_on_white(void)
+{
+    uint8_t p[] = {10, 20, 30, 255, 10, 20, 30, 0, 0, 100, 255, 128};
+    static const uint8_t want[] = {10, 20, 30, 255, 255, 255, 127, 177, 255};
+    blend_on_white(p, 3);
+    T_EQ_MEM(p, want, sizeof want);
+}
+
+/* A picture of so many pixels whose first channel counts columns and whose second counts rows. */
+static void fits(int h, int w, int to_h, int to_w, picture_fit fit, const char *want)
+{
+    uint8_t from[200], to[200];
+    char got[201] = "";
+    picture_view f = {from, h, w, w}, t = {to, to_h, to_w, to_w};
+    for (int i = 0; i < h * w; i++) {
+        from[3 * i] = (uint8_t)(i % w), from[3 * i + 1] = (uint8_t)(i / w), from[3 * i + 2] = 0;
+    }
+    fit_picture(f, t, fit);
+    for (int i = 0; i < to_h * to_w; i++) {
+        const uint8_t *p = to + 3 * i;
+        snprintf(got + 2 * i, 3, p[2] ? "--" : "%d%d", p[0], p[1]);
+    }
+    t_note("%s, not %s", got, want);
+    T_CHECK(strcmp(got, want) == 0);
+}
+
+static void other_sizes_fit(void)
+{
+    fits(2, 2, 2, 2, PICTURE_LETTERBOX, "00100111");
+    fits(2, 2, 4, 2, PICTURE_LETTERBOX, "----00100111----");
+    fits(2, 2, 2, 4, PICTURE_LETTERBOX, "--0010----0111--");
+    fits(2, 4, 2, 2, PICTURE_LETTERBOX, "1131----"); /* means, .5 rounds up */
+    fits(2, 4, 2, 2, PICTURE_CROP, "10201121");
+    fits(4, 2, 2, 2, PICTURE_CROP, "01110212");
+    fits(2, 4, 2, 2, PICTURE_STRETCH, "10301131");
+    fits(1, 2, 2, 4, PICTURE_STRETCH, "0000101000001010");
+    fits(1, 9, 2, 2, PICTURE_LETTERBOX, "2060----"); /* a line at least, of whole pixels */
+    fits(1, 9, 2, 2, PICTURE_CROP, "40404040");
+}
+
+T_MAIN(T_TEST(orientations_are_read), T_TEST(pictures_are_turned),
+       T_TEST(a_turned_picture_has_the_other_size), T_TEST(alpha_lies_on_white),
+       T_TEST(other_sizes_fit), T_TEST(whole_pictures_pass),
+       T_TEST(what_follows_the_end_does_not_count), T_TEST(every_beginning_is_refused),
+       T_TEST(beginnings_with_zeros_behind_are_refused),
        T_TEST(pictures_that_are_cut_inside_are_refused),
        T_TEST(scans_have_the_data_of_their_pixels), T_TEST(most_holes_are_seen),
        T_TEST(a_lost_part_between_restart_markers_is_refused),

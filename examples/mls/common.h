@@ -11,8 +11,7 @@
 #include <string.h>
 #include "mls_train.h"
 
-#define SIZE      32
-#define CHANNELS  3
+#define CHANNELS  3 /* at most */
 #define PATH_SIZE 1024
 
 /* The arguments of a function are as those of printf: C's, not those of Microsoft's library. */

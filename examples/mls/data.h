@@ -11,9 +11,16 @@
 #include "../pictures.h"
 #endif
 
+static picture_fit fit_of(const options *o)
+{
+    int fit = 0;
+    while (strcmp(o->fit, picture_fit_names[fit]) != 0) fit++; /* prepare has found it good */
+    return o->resize ? PICTURE_STRETCH : (picture_fit)fit;
+}
+
 /* What was left out of folders of pictures: for each reason how often, and the first. */
 typedef struct left_out {
-    bool resize; /* comes first: it is what decode_picture looks for */
+    picture_fit fit; /* comes first: it is what decode_picture looks for */
     int64_t count[MLS_LEFT_OUT_REASONS];
     char first[MLS_LEFT_OUT_REASONS][PATH_SIZE];
 } left_out;
@@ -56,18 +63,52 @@ static void leave_out(void *user, mls_left_out reason, const char *path, const c
 static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
 {
     char folder[PATH_SIZE], text[PATH_SIZE] = "";
-    mls_folder_desc desc = {folder, decode_picture, SIZE, SIZE, 1, left, leave_out};
+    mls_folder_desc desc = {folder, decode_picture, o->size.h, o->size.w, 1, left, leave_out};
     snprintf(folder, sizeof folder, "%s/%s", o->data, part ? "test" : "train");
-    left->resize = o->resize;
+    left->fit = fit_of(o);
     mls_status status = mls_data_pictures(data, &desc, text, sizeof text);
     if (status == MLS_OK) return true;
     return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
 }
 #endif
 
+/* Pictures that are not of the size already, all at once. */
+static bool fit_pictures(const options *o, mls_data *data, failure *f)
+{
+    const picture_fit fit = fit_of(o);
+    const size_t size = (size_t)o->size.h * (size_t)o->size.w * CHANNELS;
+    const size_t old = (size_t)data->h * (size_t)data->w * CHANNELS;
+    if (data->h == o->size.h && data->w == o->size.w) return true;
+    if (fit == PICTURE_EXACT) {
+        return fail(f, 2, "--size %dx%d: the pictures have %dx%d, and --fit is exact",
+                    (int)o->size.h, (int)o->size.w, (int)data->h, (int)data->w);
+    }
+    uint8_t *pixels = calloc((size_t)data->count, size);
+    if (!pixels) return fail(f, 1, "no memory for %d pictures", (int)data->count);
+    for (size_t i = 0; i < (size_t)data->count; i++) {
+        picture_view from = {data->pixels + i * old, data->h, data->w, data->w};
+        picture_view to = {pixels + i * size, o->size.h, o->size.w, o->size.w};
+        fit_picture(from, to, fit);
+    }
+    free(data->pixels);
+    data->pixels = pixels, data->h = o->size.h, data->w = o->size.w;
+    return true;
+}
+
+/* One channel for three, of the usual weights in 256ths: equal ones stay what they are. */
+static void to_grey(mls_data *data)
+{
+    const size_t count = (size_t)data->count * (size_t)data->h * (size_t)data->w;
+    const uint8_t *from = data->pixels;
+    for (size_t i = 0; i < count; i++, from += CHANNELS) {
+        data->pixels[i] = (uint8_t)((77 * from[0] + 150 * from[1] + 29 * from[2] + 128) >> 8);
+    }
+    data->c = 1;
+}
+
 static bool load_synthetic(mls_data *data, int64_t count, int part, failure *f)
 {
-    data->pixels = malloc((size_t)count * SIZE * SIZE * CHANNELS);
+    data->pixels = malloc((size_t)count * 32 * 32 * CHANNELS);
     data->labels = malloc((size_t)count);
     if (!data->pixels || !data->labels) {
         return fail(f, 1, "no memory for %lld pictures", (long long)count);
@@ -241,29 +282,34 @@ static bool no_data(const char *path, int part, failure *f)
 }
 
 /* part 0: training, 1: test. */
-static bool load_data(const options *o, int part, mls_data *data, left_out *left, failure *f)
+static bool load_part(const options *o, int part, mls_data *data, left_out *left, failure *f)
 {
     char text[PATH_SIZE] = "";
-    int64_t limit = part ? o->test_limit : o->limit;
+    const int64_t limit = part ? o->test_limit : o->limit;
     if (is_built_in(o)) {
         return load_synthetic(data, limit ? limit : part ? 1000 : 5000, part, f);
     }
     if (!is_folder(o->data, f)) return false;
-    if (has_cifar10(o->data)) {
-        mls_status status = mls_data_cifar10(data, o->data, part, text, sizeof text);
-        if (status != MLS_OK) {
-            return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
-        }
-    } else if (!has_folder(o->data, part ? "test" : "train")) {
-        return no_data(o->data, part, f);
-    } else if (!load_pictures(o, part, data, left, f)) {
-        return false;
+    if (!has_cifar10(o->data)) {
+        return has_folder(o->data, part ? "test" : "train") ? load_pictures(o, part, data, left, f)
+                                                            : no_data(o->data, part, f);
     }
+    mls_status status = mls_data_cifar10(data, o->data, part, text, sizeof text);
+    return status == MLS_OK || fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
+}
+
+static bool load_data(const options *o, int part, mls_data *data, left_out *left, failure *f)
+{
+    if (!load_part(o, part, data, left, f)) return false;
     if (data->classes < 2 && !o->checkpoint) { /* the classes of a checkpoint say it better */
         return fail(f, 2, "--data %s: %s has one class only, %s: nothing can be told apart",
                     o->data, part ? "test" : "train", data->names[0]);
     }
-    return keep_some(data, limit, f);
+    if (!keep_some(data, part ? o->test_limit : o->limit, f) || !fit_pictures(o, data, f)) {
+        return false;
+    }
+    if (o->grey) to_grey(data);
+    return true;
 }
 
 /* Both have the names in order: the first that differs is missing on one side. */

@@ -136,6 +136,19 @@ static bool recall_classes(job *j, failure *f)
     return true;
 }
 
+static bool check_fit(const options *o, failure *f)
+{
+    int fit = 0;
+    while (fit < PICTURE_FITS && strcmp(o->fit, picture_fit_names[fit]) != 0) fit++;
+    if (fit == PICTURE_FITS) {
+        return fail(f, 2, "--fit %s: not letterbox, crop, stretch or exact", o->fit);
+    }
+    if (o->resize && given(o, option_of("fit")) && fit != PICTURE_STRETCH) {
+        return fail(f, 2, "--resize and --fit %s exclude each other", o->fit);
+    }
+    return true;
+}
+
 static bool prepare_data(job *j, failure *f)
 {
     if (!load_both(&j->o, &j->train, &j->test, f)) return false;
@@ -163,6 +176,7 @@ static bool prepare(job *j, unsigned bit, failure *f)
         return fail(f, 2, "--model %s: not one of %s", o->model, MODEL_NAMES);
     }
     o->width = j->model.width;
+    if (!check_fit(o, f)) return false;
     if (bit == EXPORT) {
         o->batch = 1;
         return recall_classes(j, f);

@@ -5,11 +5,16 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "../fit.h"
 #include "common.h"
+
+typedef struct sides {
+    int32_t h, w;
+} sides;
 
 typedef struct options {
     const char *data, *model, *format, *formats, *layer_formats, *beside, *test_format, *schedule;
-    const char *kernel, *out, *resume;
+    const char *kernel, *out, *resume, *fit;
     const char *safetensors, *npz, *npy, *onnx, *c_header; /* of mls export */
     const char *mean, *deviation;                          /* of mls import */
     const char *checkpoint;                                /* of mls test and export */
@@ -17,7 +22,8 @@ typedef struct options {
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
     uint64_t seed;
-    bool resize, skip_bad, help;
+    sides size; /* of the pictures that the network gets */
+    bool resize, grey, skip_bad, help;
     uint64_t given; /* a bit for each row of option_table */
 } options;
 
@@ -27,6 +33,7 @@ typedef enum { /* copy_option has their sizes */
     COUNT,
     REAL,
     SEED,
+    SIDES, /* one number, or HxW */
     FLAG
 } option_kind;
 
@@ -64,8 +71,16 @@ static const option option_table[] = {
      "and DIR/test/CLASS/*; 'synthetic' (the default): ten classes\n"
      "that are built in",
      TEXT, OPTION(data), 0, 0, "data", 0},
-    {"--resize", ALL, "", "scale pictures to 32x32 instead of refusing other sizes", FLAG,
-     OPTION(resize), 0, 0, "resize", RESUME | EVAL},
+    {"--size", ALL, "N or HxW", "pixels of the pictures that the network gets (32)", SIDES,
+     OPTION(size), 1, 4096, "size", RESUME | EVAL},
+    {"--grey", ALL, "", "pictures of one channel", FLAG, OPTION(grey), 0, 0, "grey", RESUME | EVAL},
+    {"--fit", ALL, "NAME",
+     "pictures of another size: letterbox (default) keeps the aspect,\n"
+     "with grey bars; crop takes the middle; stretch takes all;\n"
+     "exact refuses them",
+     TEXT, OPTION(fit), 0, 0, "fit", RESUME | EVAL},
+    {"--resize", ALL, "", "the same as --fit stretch", FLAG, OPTION(resize), 0, 0, "resize",
+     RESUME | EVAL},
     {"--skip-bad", ALL, "", "go on without the pictures that cannot be read", FLAG,
      OPTION(skip_bad), 0, 0, "skip_bad", 0},
     {"--limit", ALL, "N",
@@ -223,6 +238,15 @@ static bool set_option(options *to, const option *o, const char *text, failure *
         return good || fail(f, 2, "%s %s: not an integer from %.0f to %.0f", o->name, text, o->low,
                             o->high);
     }
+    if (o->kind == SIDES) {
+        long h = strtol(text, &end, 10), w = *end == 'x' ? strtol(end + 1, &end, 10) : h;
+        const sides size = {(int32_t)h, (int32_t)w};
+        good = good && !*end && (double)h >= o->low && (double)h <= o->high &&
+               (double)w >= o->low && (double)w <= o->high;
+        memcpy(at, &size, sizeof size);
+        return good || fail(f, 2, "%s %s: not N or HxW, each from %.0f to %.0f", o->name, text,
+                            o->low, o->high);
+    }
     double x = strtod(text, &end);
     good = good && !*end && !errno && x >= o->low && x <= o->high;
     memcpy(at, &x, sizeof x);
@@ -246,6 +270,7 @@ static const char *option_text(const options *from, const option *o, char room[3
     uint64_t seed = 0;
     double x = 0;
     bool flag = false;
+    sides size;
     room[0] = 0;
     switch (o->kind) {
     case TEXT:
@@ -262,6 +287,10 @@ static const char *option_text(const options *from, const option *o, char room[3
         memcpy(&seed, at, sizeof seed);
         snprintf(room, 32, "%llu", (unsigned long long)seed);
         break;
+    case SIDES:
+        memcpy(&size, at, sizeof size);
+        snprintf(room, 32, "%dx%d", (int)size.h, (int)size.w);
+        break;
     case FLAG:
         memcpy(&flag, at, sizeof flag);
         return flag ? "yes" : NULL;
@@ -272,7 +301,8 @@ static const char *option_text(const options *from, const option *o, char room[3
 static void copy_option(options *to, const options *from, const option *o)
 {
     static const size_t sizes[] = {sizeof(char *), sizeof(char *),   sizeof(int64_t),
-                                   sizeof(double), sizeof(uint64_t), sizeof(bool)};
+                                   sizeof(double), sizeof(uint64_t), sizeof(sides),
+                                   sizeof(bool)};
     memcpy((char *)to + o->at, (const char *)from + o->at, sizes[o->kind]);
 }
 
@@ -291,7 +321,8 @@ static void default_options(options *o)
 {
     memset(o, 0, sizeof *o);
     o->data = "synthetic", o->model = "resnet20", o->format = "2,1:nc:2,0";
-    o->schedule = "paper", o->kernel = "auto";
+    o->schedule = "paper", o->kernel = "auto", o->fit = picture_fit_names[PICTURE_LETTERBOX];
+    o->size = (sides){32, 32};
     o->epochs = 10, o->batch = 128, o->seeds = 1, o->seed = 1, o->every = 1;
     o->rate = 0.1;
 }

@@ -79,9 +79,11 @@ static double time_step(run *r, failure *f)
 {
     double t[4] = {0}, high, low;
     int32_t batch = (int32_t)r->job->o.batch;
+    const sides size = r->job->o.size;
+    const int64_t numbers = (int64_t)batch * size.h * size.w * channels_of(&r->job->o);
     const mls_sgd sgd = {1e-3f, 0.9f, 5e-4f, 0};
     for (int i = 0; i < 4; i++) {
-        for (int64_t k = 0; k < (int64_t)batch * SIZE * SIZE * CHANNELS; k++) {
+        for (int64_t k = 0; k < numbers; k++) {
             r->images[k] = (float)mls_random16((uint64_t)i, (uint64_t)k) / 32768.0f - 1;
         }
         for (int32_t k = 0; k < batch; k++) r->labels[k] = k % r->job->test.classes;

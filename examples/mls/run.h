@@ -75,6 +75,11 @@ static void close_run(run *r)
     free(r->nodes);
 }
 
+static int channels_of(const options *o)
+{
+    return o->grey ? 1 : CHANNELS;
+}
+
 static mls_schedule make_schedule(const options *o, int64_t batches)
 {
     mls_schedule s = {0};
@@ -93,6 +98,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     mls_net_desc desc = {0};
     const int32_t capacity = j->model.nodes, batch = (int32_t)j->o.batch;
     model m = j->model;
+    m.h = j->o.size.h, m.w = j->o.size.w, m.c = channels_of(&j->o), m.classes = j->test.classes;
     memset(r, 0, sizeof *r);
     r->job = j, r->spec = spec, r->seed = seed;
     r->batches = (j->train.count + j->o.batch - 1) / j->o.batch;
@@ -102,7 +108,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     }
     mls_formats_parse(&r->formats, spec, NULL, 0); /* set_option has found it good */
     r->nodes = malloc((size_t)capacity * sizeof *r->nodes);
-    r->images = malloc((size_t)batch * SIZE * SIZE * CHANNELS * sizeof *r->images);
+    r->images = malloc((size_t)batch * (size_t)(m.h * m.w * m.c) * sizeof *r->images);
     r->labels = malloc((size_t)batch * sizeof *r->labels);
     if (!r->nodes || !r->images || !r->labels) {
         return fail(f, 1, "no memory for a batch of %d pictures", (int)batch);
@@ -110,7 +116,6 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     desc.batch = batch, desc.seed = seed;
     desc.formats = r->formats;
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
-    m.h = m.w = SIZE, m.c = CHANNELS, m.classes = j->test.classes;
     m.build(&r->net, &m);
     if (j->o.layer_formats && mls_net_formats(&r->net, j->o.layer_formats) != MLS_OK) {
         return fail(f, 2, "--layer-formats '%s': %s", j->o.layer_formats, r->net.text);
@@ -184,7 +189,7 @@ static void describe(const job *j, const options *o, settings *to)
     mls_formats_parse(&formats, o->format, NULL, 0);
     mls_formats_text(formats, room, sizeof room);
     put(to, "formats", "%s", room);
-    put(to, "input", "%dx%dx%d", SIZE, SIZE, CHANNELS);
+    put(to, "input", "%dx%dx%d", (int)o->size.h, (int)o->size.w, channels_of(o));
     put(to, "classes", "%d", (int)j->test.classes);
     for (int i = 0; i < j->test.classes; i++) {
         snprintf(key, sizeof key, "class_%d", i);

@@ -13,7 +13,7 @@ enum {
 };
 
 static struct {
-    bool resize; /* the decoder's */
+    picture_fit fit; /* the decoder's */
     int bad, others;
 } heard;
 
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!two || first > left) first = left;
     memset(&heard, 0, sizeof heard);
     memset(&desc, 0, sizeof desc);
-    heard.resize = what & 1;
+    heard.fit = what & 1 ? (picture_fit)(what >> 6) : PICTURE_EXACT;
     desc.path = folder, desc.decode = decode_picture, desc.h = h, desc.w = w;
     desc.skip_bad = skip, desc.user = &heard, desc.left_out = hear;
     text = (char *)block_new(room, 0);
