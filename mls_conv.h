@@ -222,6 +222,7 @@ MLS_DEF mls_status mls_conv_prepared(const mls_conv *conv, mls_direction directi
    their own: begin, then each image once, then end. The functions above are these.
 
    Where an operand comes from; one of the pointers is not null. */
+typedef struct mls_conv_call mls_conv_call; /* in the memory that mls_conv_begin is given */
 typedef struct mls_source {
     const mls_tensor *tensor; /* packed */
     size_t step;     /* 0: one tensor. Otherwise each image of the second operand is a tensor
@@ -231,6 +232,7 @@ typedef struct mls_source {
                                  follow before mls_conv_image needs them */
     const mls_operand *operand; /* prepared: both operands, or none */
     const float *fp32;          /* both, or none */
+    const mls_conv_call *kept;  /* of the first operand: what mls_conv_keep made of it, or null */
 } mls_source;
 
 /* Where the result goes. */
@@ -238,8 +240,6 @@ typedef struct mls_sink {
     float
         *out; /* may be null in MLS_FORWARD and MLS_BACKWARD_DATA, if each image is told its own */
 } mls_sink;
-
-typedef struct mls_conv_call mls_conv_call; /* in the memory that mls_conv_begin is given */
 
 /* Bytes that mls_conv_begin needs, at any alignment, for operands of these formats (all-zero: fp32),
    whatever they will hold, with any kernel; 0 for a bad argument. */
@@ -253,6 +253,20 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
                                   mls_direction direction, const mls_source *first,
                                   const mls_source *second, const mls_sink *sink, int32_t threads,
                                   void *work, size_t size);
+
+/* Weights that stay as they are need not be packed by every call. mls_conv_keep packs them into memory,
+   where they and kept must stay as long as calls begin with it; first is then to stay the same tensor,
+   or the same floats, and calls differ from conv in in.n alone, which does not exceed that here. Any
+   number of calls may read it at a time. *kept is null, without an error, where the way depends on what
+   the second operand will hold, as with wide groups: such calls pack for themselves, and so does one under
+   another kernel. mls_conv_keep_size: bytes, at any alignment, with any kernel; 0: nothing would be kept.
+   second: its format; both all-zero: fp32. Errors: ARGUMENT (also MLS_BACKWARD_WEIGHT), SHAPE, FORMAT,
+   RANGE, MEMORY, FLOATS. */
+MLS_DEF size_t mls_conv_keep_size(const mls_conv *conv, mls_direction direction, mls_format first,
+                                  mls_format second);
+MLS_DEF mls_status mls_conv_keep(mls_conv_call **kept, const mls_conv *conv,
+                                 mls_direction direction, const mls_source *first,
+                                 mls_format second, void *memory, size_t size);
 
 /* Image n of the batch, by thread 0 .. threads - 1, of which no two may be at work under one number.
    Images may come in any order; but in MLS_BACKWARD_WEIGHT in fp32 those of one block (see
@@ -1367,6 +1381,7 @@ struct mls_conv_call {
     size_t slots; /* threads */
     uint8_t *slot;
     size_t slot_bytes;
+    int kept; /* 1: the weights are packed, in memory of their own */
     union {
         mls__data data;
         mls__weight weight;
@@ -4292,7 +4307,7 @@ static size_t mls__call_layout(mls_conv_call *k, size_t slots, uint8_t *memory)
 {
     mls__cursor at = {memory, 0};
     k->slots = slots;
-    k->method->layout(k, &at);
+    if (!k->kept) k->method->layout(k, &at);
     k->slot = (uint8_t *)mls__take(&at, slots * k->slot_bytes);
     return at.at;
 }
@@ -4409,26 +4424,27 @@ static mls_shape mls__operand_shape_of(const mls_conv_call *k, int which)
     return k->direction == MLS_BACKWARD_DATA ? out : k->conv.in;
 }
 
-/* Tensors: checks all of them, and chooses by what they really hold. */
+/* Tensors, from the first or the second operand on: checks all of them, and chooses by what they really
+   hold, unless the weights were packed before for anything. */
 static MLS__APART mls_status mls__open_tensors(mls_conv_call *k)
 {
     int used[2] = {0, 0};
     mls_status status = MLS_OK;
-    for (int which = 0; which < 2; which++) {
+    for (int which = k->kept; which < 2; which++) {
         const mls_source *s = &k->source[which];
         mls_shape shape = mls__operand_shape_of(k, which);
         if (!s->tensor || (s->step && (which == 0 || mls__weighted(k)))) return MLS_ERROR_ARGUMENT;
-        k->format[which] = s->tensor->format;
+        if (!k->kept) k->format[which] = s->tensor->format;
         if (s->step) shape.n = 1;
         for (size_t i = 0; i < (s->step ? k->g.n : 1) && status == MLS_OK; i++) {
             size_t n = i;
-            status = mls__tensor_fits(mls__tensor_of(s, &n), s->tensor->format, shape, s->pending);
+            status = mls__tensor_fits(mls__tensor_of(s, &n), k->format[which], shape, s->pending);
         }
     }
-    if (status == MLS_OK) {
+    if (status == MLS_OK && !k->kept) {
         status = mls_conv_check(&k->conv, k->direction, k->format[0], k->format[1], 0, 0);
     }
-    for (int which = 0; which < 2 && status == MLS_OK; which++) {
+    for (int which = k->kept; which < 2 && status == MLS_OK; which++) {
         const mls_source *s = &k->source[which];
         for (size_t i = 0; i < (s->step ? k->g.n : 1); i++) {
             size_t n = i;
@@ -4439,11 +4455,34 @@ static MLS__APART mls_status mls__open_tensors(mls_conv_call *k)
             if (most > used[which]) used[which] = most;
         }
     }
-    if (status == MLS_OK) mls__choose(k, mls__unit(), used[0], used[1]);
+    if (status == MLS_OK && !k->kept) mls__choose(k, mls__unit(), used[0], used[1]);
     return status;
 }
 
 static mls_status mls__open_operands(mls_conv_call *k);
+
+/* With their defaults. No memcmp, for which clang takes bcmp, and C has none. */
+static int mls__same_conv(const mls_conv *a, const mls_conv *b)
+{
+    const unsigned char *x = (const unsigned char *)a, *y = (const unsigned char *)b;
+    unsigned differ = 0;
+    for (size_t i = 0; i < sizeof *a; i++) differ |= (unsigned)(x[i] ^ y[i]);
+    return !differ;
+}
+
+/* Goes on from packed weights, if they are of this call. */
+static void mls__open_kept(mls_conv_call *k, const mls_source *first)
+{
+    const mls_conv_call *kept = first->kept;
+    const int32_t n = k->conv.in.n;
+    if (!kept || kept->kernel != k->kernel || kept->direction != k->direction ||
+        kept->source[0].tensor != first->tensor || kept->source[0].fp32 != first->fp32) {
+        return;
+    }
+    k->conv.in.n = kept->conv.in.n;
+    if (n <= kept->conv.in.n && mls__same_conv(&k->conv, &kept->conv)) *k = *kept;
+    k->conv.in.n = n, k->g.n = (size_t)n;
+}
 
 /* Everything before the memory. */
 static mls_status mls__open(mls_conv_call *k, const mls_conv *conv, mls_direction direction,
@@ -4453,13 +4492,14 @@ static mls_status mls__open(mls_conv_call *k, const mls_conv *conv, mls_directio
     if (!conv || (unsigned)direction > MLS_BACKWARD_WEIGHT) return MLS_ERROR_ARGUMENT;
     if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
     mls__call_make(k, conv, direction, mls__unit());
+    mls__open_kept(k, first);
     k->source[0] = *first, k->source[1] = *second, k->out = out;
     if (first->operand || second->operand)
         status = mls__open_operands(k);
-    else if (first->fp32 && second->fp32)
-        mls__choose(k, mls__unit(), 0, 0);
-    else
+    else if (!first->fp32 || !second->fp32)
         status = mls__open_tensors(k);
+    else if (!k->kept)
+        mls__choose(k, mls__unit(), 0, 0);
     for (size_t i = 0; i < (second->step ? k->g.n : 1) && status == MLS_OK; i++) {
         float scale = mls__scale_of(k, i).factors[1];
         if (!((mls__bits(scale) & 0x7fffffffu) < 0x7f800000u)) status = MLS_ERROR_NONFINITE;
@@ -4506,8 +4546,81 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
         mls__call_place(k, p + skip + head, size - skip - head, (size_t)threads, (size_t)threads);
     if (status != MLS_OK) return status;
     if (!mls__floats_good(threads)) return MLS_ERROR_FLOATS;
-    k->method->begin(k);
+    if (!k->kept) k->method->begin(k);
     *call = k;
+    return MLS_OK;
+}
+
+/* Chooses a method for weights that use these exponents. Whether it is the one whatever the second operand
+   holds, and packs them. */
+static int mls__keeps(mls_conv_call *k, int unit, int used)
+{
+    const mls__method *narrow;
+    mls__choose(k, unit, used, 0);
+    narrow = k->method;
+    mls__choose(k, unit, used, mls__k_max(k->format[1]));
+    return k->method == narrow && narrow != &mls__methods[MLS__REFERENCE];
+}
+
+MLS_DEF size_t mls_conv_keep_size(const mls_conv *conv, mls_direction direction, mls_format first,
+                                  mls_format second)
+{
+    static const float some = 0;
+    mls_format none;
+    size_t most = 0;
+    memset(&none, 0, sizeof none);
+    if (!mls_conv_call_size(conv, direction, first, second, 1) || direction > MLS_BACKWARD_DATA) {
+        return 0;
+    }
+    for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) {
+        mls_conv_call k;
+        if (!mls__unit_here(unit)) continue;
+        mls__call_make(&k, conv, direction, unit);
+        if (mls__same_format(first, none)) k.source[0].fp32 = &some;
+        k.format[0] = first, k.format[1] = second;
+        for (int used = mls__k_max(first) < 31 ? mls__k_max(first) : 31; used >= 0; used--) {
+            if (!mls__keeps(&k, unit, used)) continue; /* above 30 all is too large to fold */
+            most = mls__most(most, mls__call_layout(&k, 0, 0));
+        }
+    }
+    return most ? MLS__ALIGN + mls__align(sizeof(mls_conv_call), MLS__ALIGN) + most : 0;
+}
+
+MLS_DEF mls_status mls_conv_keep(mls_conv_call **kept, const mls_conv *conv,
+                                 mls_direction direction, const mls_source *first,
+                                 mls_format second, void *memory, size_t size)
+{
+    const size_t head = mls__align(sizeof(mls_conv_call), MLS__ALIGN);
+    uint8_t *p = (uint8_t *)memory;
+    const size_t skip = (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    mls_conv_call *k;
+    int used = 0;
+    if (kept) *kept = 0;
+    if (!kept || !conv || (unsigned)direction > MLS_BACKWARD_DATA || !first || !memory ||
+        (!first->tensor && !first->fp32)) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
+    if (size < skip + head) return MLS_ERROR_MEMORY;
+    k = (mls_conv_call *)(void *)(p + skip);
+    mls__call_make(k, conv, direction, mls__unit());
+    k->source[0] = *first, k->format[1] = second;
+    if (!first->fp32) {
+        const mls_tensor *t = first->tensor;
+        mls_status status = mls__tensor_fits(t, t->format, mls_conv_weight_shape(&k->conv), 0);
+        if (status == MLS_OK) {
+            status = mls_conv_check(&k->conv, direction, t->format, second, 0, 0);
+        }
+        if (status != MLS_OK) return status;
+        used = mls__k_used(t, 0), k->format[0] = t->format;
+        if (used < 0) return MLS_ERROR_FORMAT;
+    }
+    if (!mls__keeps(k, mls__unit(), used)) return MLS_OK;
+    if (size < skip + head + mls__call_layout(k, 0, 0)) return MLS_ERROR_MEMORY;
+    if (!mls__floats_good(1)) return MLS_ERROR_FLOATS;
+    mls__call_layout(k, 0, p + skip + head);
+    k->method->begin(k);
+    k->kept = 1, *kept = k;
     return MLS_OK;
 }
 
@@ -4816,15 +4929,6 @@ MLS_DEF mls_status mls_operand_load(mls_operand *o, const mls_tensor *t)
     }
     o->tensor.code = 0;
     return MLS_OK;
-}
-
-/* With their defaults. No memcmp, for which clang takes bcmp, and C has none. */
-static int mls__same_conv(const mls_conv *a, const mls_conv *b)
-{
-    const unsigned char *x = (const unsigned char *)a, *y = (const unsigned char *)b;
-    unsigned differ = 0;
-    for (size_t i = 0; i < sizeof *a; i++) differ |= (unsigned)(x[i] ^ y[i]);
-    return !differ;
 }
 
 static MLS__APART mls_status mls__open_operands(mls_conv_call *k)

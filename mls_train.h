@@ -69,12 +69,12 @@ extern "C" {
 
 /* A layer. Private: declare an array of them for mls_net_begin, read them with mls_net_layer. */
 enum {
-    MLS__BUFFERS = 16,
+    MLS__BUFFERS = 17,
     MLS__NAME = 48 /* bytes of a name with its end */
 };
 typedef struct mls__buffer {
     size_t size, at;     /* bytes, and where in the arena */
-    int32_t first, last; /* phases of a step that use it */
+    int32_t first, last; /* phases of a step that use it; last is -1 beside all of them */
 } mls__buffer;
 typedef struct mls_node {
     const struct mls_layer_kind *kind;
@@ -94,6 +94,7 @@ typedef struct mls_node {
     int32_t give[2];           /* how the gradient passes to the inputs */
     int32_t has_grad;
     int32_t has_formats; /* not fp32 whatever the network's formats are */
+    mls_conv_call *kept; /* packed weights, or null */
     uint32_t facts;      /* what the steps of the layer depend on, now */
     uint32_t planned; /* and with any formats that there is room for; then, of a convolution, in */
     uint32_t uses;    /* what form its products take their operands, see mls__product_uses */
@@ -113,7 +114,8 @@ typedef struct mls_net_desc {
     mls_formats widest;  /* the most memory that formats given later need, see mls_net_format; all
                             zero: none are */
     int inference;       /* 1: for mls_net_evaluate alone, in a much smaller arena: no gradients, no
-                            optimizer state, nothing kept for backward. What trains is STATE */
+                            optimizer state, nothing kept for backward. What trains is STATE. See
+                            mls_net_pack */
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -136,7 +138,8 @@ typedef struct mls_net {
     int32_t threads;
     uint8_t *arena;
     size_t arena_size, parameters, states, constants; /* numbers of floats */
-    size_t values_at, scratch_at, scratch_step, work_at[2], work_size[2];
+    int32_t packed; /* 1: the weights of an inference network are */
+    size_t packed_at, values_at, scratch_at, scratch_step, work_at[2], work_size[2];
     mls_conv_call *calls[2]; /* one that writes images, one for the gradient of weights */
     const float *x;          /* of the call in progress, as all that follows */
     const int32_t *labels;
@@ -295,7 +298,8 @@ typedef struct mls_layer_kind {
 /* What a network needs and does. */
 typedef struct mls_plan {
     size_t arena;      /* bytes for mls_net_bind, at any alignment */
-    size_t parameters; /* of these: weights, running statistics, gradients, optimizer state */
+    size_t parameters; /* of these: weights, running statistics, gradients, optimizer state; of
+                          inference the packed weights, too */
     size_t values;     /* activations, errors and their quantized copies */
     size_t scratch;    /* workspace of the threads */
     int64_t weights;   /* trained numbers */
@@ -412,6 +416,14 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
    largest, the first of equals; probabilities [count][classes], their softmax. Either may be null. */
 MLS_DEF mls_status mls_net_predict(mls_net *net, const float *images, int32_t count,
                                    int32_t *classes, float *probabilities);
+
+/* An inference network quantizes and packs its weights once, not in each call: in the first evaluation
+   after mls_net_bind, mls_net_checkpoint_read or mls_net_format, or here. Who writes to mls_net_weights
+   afterwards calls this, or the old weights stay in use. Formats whose way depends on what the activation
+   holds (groups of more than 2 bits of exponent), and calls after mls_kernel_use has changed the kernel,
+   are packed in each call nevertheless. Of other networks nothing is to be done. Errors: STATE, FLOATS,
+   NONFINITE. */
+MLS_DEF mls_status mls_net_pack(mls_net *net);
 
 /* Learning rate of an update. */
 typedef enum {
@@ -706,8 +718,10 @@ enum {
     MLS__KEEP,
     MLS__SUMS,
     MLS__QUANTIZED, /* and five more: operands, for each image its tensor and the memory of it */
-    MLS__DEQUANTIZED = MLS__QUANTIZED + 6 /* and five more: the same as fp32, for a product with an
-                                             fp32 operand */
+    MLS__DEQUANTIZED = MLS__QUANTIZED + 6, /* and five more: the same as fp32, for a product with an
+                                              fp32 operand */
+    MLS__PACKED = MLS__DEQUANTIZED + 6,    /* in inference, weights as mls_conv_keep has them */
+    MLS__OPERAND_BUFFERS = MLS__PACKED + 1 - MLS__QUANTIZED
 };
 
 /* How a node's gradient reaches an input. */
@@ -721,6 +735,11 @@ enum {
 /* A flag of layers: backward only hands dy on. */
 enum {
     MLS__PASSES = 1 << 8
+};
+
+/* When a step is done, too: it depends on weights and states alone. Inference does it once, see mls__pack. */
+enum {
+    MLS__IF_WEIGHTS = 1 << 25
 };
 
 /* What more a convolution uses: the codes of W, of A and of E in both products, of W in backward-data,
@@ -996,7 +1015,8 @@ static float *mls__constants_at(const mls_net *net, const mls_node *node)
 }
 static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
 {
-    return net->arena + net->values_at + net->nodes[node].buffer[which].at;
+    const mls__buffer *b = &net->nodes[node].buffer[which];
+    return net->arena + (b->last < 0 ? net->packed_at : net->values_at) + b->at;
 }
 static size_t mls__buffer_count(const mls_net *net)
 {
@@ -1647,7 +1667,8 @@ static void mls__bn_settle(const mls_work *w)
 
 static const mls_step mls__batch_norm_forward_steps[] = {
     {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
-    {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
+    {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
+    {MLS_IF_EVALUATION | MLS__IF_WEIGHTS, MLS_SERIAL, 0, 0, mls__bn_finish},
     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
     MLS_STEPS_END};
 static const mls_step mls__batch_norm_backward_steps[] = {
@@ -1762,7 +1783,8 @@ static const mls_step mls__l1_norm_forward_steps[] = {
     {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
     {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__l1_mean},
     {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__l1_stats},
-    {0, MLS_SERIAL, MLS_SUMS, 0, mls__l1_finish},
+    {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__l1_finish},
+    {MLS_IF_EVALUATION | MLS__IF_WEIGHTS, MLS_SERIAL, 0, 0, mls__l1_finish},
     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
     MLS_STEPS_END};
 static const mls_step mls__l1_norm_backward_steps[] = {
@@ -1933,7 +1955,8 @@ enum {
     MLS__IF_EXACT = 1 << 15,
     MLS__IF_BLOCKS = 1 << 16,
     MLS__IF_LOW_W_IN_DATA = 1 << 17,
-    MLS__IF_OWN = 1 << 18 /* and five more: it quantizes this operand */
+    MLS__IF_OWN = 1 << 18, /* and five more: it quantizes this operand */
+    MLS__IF_KEPT = 1 << 24 /* its weights are packed for many calls */
 };
 
 /* How often, for convolutions only: for each image, those of a block in order by one thread; and by each
@@ -2137,6 +2160,27 @@ static void mls__conv_weights(const mls_work *w)
     }
 }
 
+/* Packs the weights for all calls that follow. */
+static void mls__conv_keep(const mls_work *w)
+{
+    mls_net *net = w->net;
+    mls_node *node = &net->nodes[w->node];
+    mls_format second;
+    mls_source first;
+    mls_status status;
+    memset(&first, 0, sizeof first);
+    memset(&second, 0, sizeof second);
+    if (mls__integer(node, MLS_FORWARD)) {
+        first.tensor = mls__operand_at(net, w->node, MLS__W, 0), second = node->format[MLS__A];
+    } else {
+        first.fp32 = mls__operand_fp32(net, w->node, MLS__W);
+    }
+    status =
+        mls_conv_keep(&node->kept, &node->conv, MLS_FORWARD, &first, second,
+                      mls__buffer_at(net, w->node, MLS__PACKED), node->buffer[MLS__PACKED].size);
+    if (status != MLS_OK) mls__fail(net, status, w->node, 0);
+}
+
 /* Quantizes image n for evaluation. What is not finite gets a scale that is none; mls__conv_image_scales
    tells. */
 static void mls__conv_quantize_image(const mls_work *w)
@@ -2191,6 +2235,7 @@ static void mls__conv_begin(const mls_work *w)
         }
     }
     conv.in.n = net->images;
+    source[0].kept = node->kept;
     sink.out = which ? mls__floats(net, net->scratch_at) : 0; /* see mls__conv_finish */
     status = mls_conv_begin(&net->calls[which], &conv, direction, &source[0], &source[1], &sink,
                             net->threads, net->arena + net->work_at[which], net->work_size[which]);
@@ -2247,10 +2292,10 @@ static void mls__conv_finish(const mls_work *w)
 
 /* What a convolution needs for its formats. */
 typedef struct mls__need {
-    uint32_t facts, uses;           /* as in mls_node */
-    int32_t activation_of[2];       /* as there */
-    size_t size[2 * MLS__OPERANDS]; /* of its buffers from MLS__QUANTIZED on */
-    size_t work[2];                 /* of the network's calls */
+    uint32_t facts, uses;              /* as in mls_node */
+    int32_t activation_of[2];          /* as there */
+    size_t size[MLS__OPERAND_BUFFERS]; /* of its buffers from MLS__QUANTIZED on */
+    size_t work[2];                    /* of the network's calls */
 } mls__need;
 
 /* Checks formats and sums, and finds the workspace that the products need. */
@@ -2366,6 +2411,19 @@ static void mls__operand_need(const mls_net *net, int32_t i, int o, mls__need *n
     }
 }
 
+/* Room for packed weights. */
+static void mls__packed_need(const mls_node *node, mls__need *need)
+{
+    const int integer = mls__integer(node, MLS_FORWARD);
+    mls_format none;
+    size_t size;
+    memset(&none, 0, sizeof none);
+    size = mls_conv_keep_size(&node->conv, MLS_FORWARD, integer ? node->format[MLS__W] : none,
+                              integer ? node->format[MLS__A] : none);
+    need->size[MLS__PACKED - MLS__QUANTIZED] = size;
+    if (size) need->facts |= MLS__IF_KEPT;
+}
+
 static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
 {
     const mls_node *node = &net->nodes[i];
@@ -2379,6 +2437,7 @@ static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
     for (int o = 0; o < mls__operand_count(net); o++) mls__operand_need(net, i, o, need);
     if (need->facts & MLS__IF_LOW_A) need->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
     if (need->facts & MLS__IF_LOW_E) need->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
+    if (net->desc.inference) mls__packed_need(node, need);
     return MLS_OK;
 }
 
@@ -2387,7 +2446,7 @@ static void mls__conv_room(mls_net *net, int32_t i, const mls__need *need)
 {
     mls_node *node = &net->nodes[i];
     node->planned |= need->facts, node->uses |= need->uses;
-    for (int k = 0; k < 2 * MLS__OPERANDS; k++) {
+    for (int k = 0; k < MLS__OPERAND_BUFFERS; k++) {
         size_t *size = &node->buffer[MLS__QUANTIZED + k].size;
         if (need->size[k] > *size) *size = need->size[k];
     }
@@ -2401,7 +2460,7 @@ static int mls__conv_fits(const mls_net *net, int32_t i, const mls__need *need)
 {
     const mls_node *node = &net->nodes[i];
     int fits = !(need->facts & ~node->planned) && !(need->uses & ~node->uses);
-    for (int k = 0; k < 2 * MLS__OPERANDS; k++) {
+    for (int k = 0; k < MLS__OPERAND_BUFFERS; k++) {
         fits &= need->size[k] <= node->buffer[MLS__QUANTIZED + k].size;
     }
     return fits && need->work[0] <= net->work_size[0] && need->work[1] <= net->work_size[1];
@@ -2460,6 +2519,7 @@ MLS_DEF mls_status mls_net_format(mls_net *net, int32_t index, const mls_formats
     }
     if (net->status == MLS_OK) {
         node->facts = need.facts | (node->planned & MLS_IF_WANTED);
+        node->kept = 0, net->packed = 0;
     } else {
         memcpy(node->format, before, sizeof before);
     }
@@ -2515,7 +2575,8 @@ static void mls__linear_init(const mls_work *w, uint64_t seed)
 static const mls_step mls__conv_forward_steps[] = {
     {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_peaks},
     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_quantize_image},
-    {MLS__IF_LOW_W, MLS_SERIAL, 0, MLS__CODES_W, mls__conv_weights},
+    {MLS__IF_WEIGHTS | MLS__IF_LOW_W, MLS_SERIAL, 0, MLS__CODES_W, mls__conv_weights},
+    {MLS__IF_WEIGHTS | MLS__IF_KEPT, MLS_SERIAL, MLS__CODES_W, 0, mls__conv_keep},
     {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_A, MLS__CODES_A, mls__conv_scales},
     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_A, 0, mls__conv_image_scales},
     {0, MLS_SERIAL, MLS__FOR_FORWARD, 0, mls__conv_begin},
@@ -2653,6 +2714,7 @@ typedef struct mls__pass {
 static mls__pass mls__pass_start(const mls_net *net, uint32_t facts, int backward)
 {
     mls__pass w;
+    if (!net->desc.inference) facts |= MLS__IF_WEIGHTS;
     w.facts = facts, w.backward = backward, w.at = backward ? net->count - 1 : 0;
     w.step = w.count = 0, w.most = MLS__PHASE_STEPS;
     return w;
@@ -2744,6 +2806,23 @@ static void mls__phase_run(mls_net *net, const mls__pass *w)
     for (int32_t j = 0; j < w->count && net->status == MLS_OK; j++) {
         if (w->steps[j]->serial == MLS_AFTER) mls__step_run(net, w->steps[j], w->node[j], 0, 0);
     }
+}
+
+/* Quantizes and packs the weights of an inference network: the steps that depend on nothing else, which
+   no pass of it has. */
+static void mls__pack(mls_net *net)
+{
+    net->training = 0;
+    for (int32_t i = 0; i < net->count && net->status == MLS_OK; i++) {
+        const mls_node *node = &net->nodes[i];
+        const mls_step *step = node->kind->forward;
+        for (; step && step->run && net->status == MLS_OK; step++) {
+            if (!(step->when & MLS__IF_WEIGHTS)) continue;
+            if (step->when & ~(node->facts | MLS_IF_EVALUATION | MLS__IF_WEIGHTS)) continue;
+            mls__step_run(net, step, i, 0, 0);
+        }
+    }
+    net->packed = net->status == MLS_OK;
 }
 
 /* Runs a pass, until an error. */
@@ -2865,7 +2944,7 @@ static void mls__plan_buffers(mls_net *net)
 static void mls__use_buffer(mls_net *net, int32_t i, int which, int32_t phase, int reads)
 {
     mls__buffer *b = &net->nodes[i].buffer[which];
-    if (!b->size) return;
+    if (!b->size || b->last < 0) return;
     if (!b->last && reads) {
         if (net->desc.inference && (which == MLS__KEEP || which == MLS__SUMS)) return;
         net->status = MLS_ERROR_STATE;
@@ -2923,6 +3002,23 @@ static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int 
     if (uses & MLS_SUMS) mls__use_buffer(net, i, MLS__SUMS, phase, reads);
 }
 
+/* The weights of an inference network as its calls take them: beside what passes come and go through.
+   Returns their size. */
+static size_t mls__plan_packed(mls_net *net)
+{
+    static const int kept[] = {MLS__QUANTIZED + MLS__W, MLS__DEQUANTIZED + MLS__W, MLS__PACKED};
+    size_t total = 0;
+    for (int32_t i = 0; i < net->count && net->desc.inference; i++) {
+        for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
+            mls__buffer *b = &net->nodes[i].buffer[kept[k]];
+            if (!b->size) continue;
+            b->at = total, b->last = -1;
+            total += mls__align(b->size, MLS__ALIGN);
+        }
+    }
+    return total;
+}
+
 /* The phases that use each buffer: of training, with the steps of evaluation where they would be; or of
    evaluation alone. */
 static mls_status mls__plan_lifetimes(mls_net *net)
@@ -2975,7 +3071,7 @@ static size_t mls__plan_place(mls_net *net)
     size_t total = 0;
     for (size_t k = 0; k < buffers; k++) {
         mls__buffer *b = mls__buffer_number(net, k);
-        b->at = b->size ? SIZE_MAX : 0;
+        if (b->last >= 0) b->at = b->size ? SIZE_MAX : 0;
     }
     while ((most = mls__largest_unplaced(net)) != 0) {
         const size_t size = mls__align(most->size, MLS__ALIGN);
@@ -3057,9 +3153,9 @@ static size_t mls__plan_take(mls_net *net, size_t size)
     return at;
 }
 
-/* The parts of the arena: numbers, buffers, scratch (of threads, and after them of the gradient of a
+/* The parts of the arena: numbers, packed weights, buffers, scratch (of threads, and after them of the gradient of a
    layer's weights), workspace of convolutions. */
-static void mls__plan_addresses(mls_net *net)
+static void mls__plan_addresses(mls_net *net, size_t packed)
 {
     size_t scratch = (size_t)net->threads * net->scratch_step;
     for (int32_t i = 0; i < net->count; i++) {
@@ -3069,6 +3165,7 @@ static void mls__plan_addresses(mls_net *net)
     net->arena_size = 0;
     mls__plan_take(net, (mls__copies(net) * net->parameters + net->states + net->constants) *
                             sizeof(float));
+    net->packed_at = mls__plan_take(net, packed);
     net->values_at = mls__plan_take(net, mls__plan_place(net));
     net->scratch_at = mls__plan_take(net, scratch);
     for (int i = 0; i < 2; i++) net->work_at[i] = mls__plan_take(net, net->work_size[i]);
@@ -3097,6 +3194,7 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
     enum {
         MLS__MOST_THREADS = 64
     };
+    size_t packed;
     if (!net) return MLS_ERROR_ARGUMENT;
     if (net->status != MLS_OK) return net->status;
     if (net->planned) return mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned already");
@@ -3111,8 +3209,9 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
     if (!mls__plan_fits(net)) {
         return mls__fail(net, MLS_ERROR_SHAPE, -1, "the network is too large to address");
     }
+    packed = mls__plan_packed(net);
     if (mls__plan_lifetimes(net) != MLS_OK) return net->status;
-    mls__plan_addresses(net);
+    mls__plan_addresses(net, packed);
     net->planned = 1;
     if (plan) mls__plan_report(net, plan);
     return MLS_OK;
@@ -3246,6 +3345,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     net->arena = p + (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
     memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
     net->step = net->updates = net->images_pending = 0;
+    net->packed = 0;
     net->images = net->desc.batch;
     for (int32_t i = 0; i < net->count; i++) {
         const uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
@@ -3450,6 +3550,7 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
     double loss;
     if (net->labels) facts |= MLS_IF_LABELS;
     net->training = training;
+    if (net->desc.inference && !net->packed) mls__pack(net);
     mls__pass_run(net, facts, 0);
     loss = net->result.loss;
     if (net->status == MLS_OK &&
@@ -3498,6 +3599,14 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
     net->images_pending += count;
     if (result) *result = net->result;
     return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_pack(mls_net *net)
+{
+    mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status != MLS_OK || !net->desc.inference) return status;
+    if (mls__net_floats(net) == MLS_OK) mls__pack(net);
+    return net->status;
 }
 
 MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int32_t *labels,
@@ -4083,7 +4192,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     p += head.note;
     net->desc.seed = head.seed;
     net->step = (int64_t)head.step, net->updates = (int64_t)head.updates;
-    net->images_pending = 0;
+    net->images_pending = 0, net->packed = 0;
     if (!net->desc.inference) {
         memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
     }

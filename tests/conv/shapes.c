@@ -320,11 +320,61 @@ static void check_prepared_shape(job *j)
     T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
 }
 
+/* With weights that stay packed, of which there is at most one row for whatever the images hold; also
+   under another kernel than theirs. */
+static int check_kept(job *j, int fp32)
+{
+    const mls_direction d = (mls_direction)j->d;
+    int count = 0;
+    mls_format f[2];
+    memset(f, 0, sizeof f);
+    for (int i = 0; i < 2 && !fp32; i++) f[i] = j->t[i].format;
+    for (int kernel = 0; kernel < 2 * mls_kernel_count(); kernel++) {
+        const size_t keep = mls_conv_keep_size(&j->conv, d, f[0], f[1]);
+        const size_t size = mls_conv_call_size(&j->conv, d, f[0], f[1], 1);
+        const size_t image = j->bytes / sizeof(float) / (size_t)j->conv.in.n;
+        void *memory, *work;
+        mls_source source[2];
+        mls_sink sink;
+        mls_conv_call *kept = NULL, *call;
+        T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel / 2)), MLS_OK);
+        if (d == MLS_BACKWARD_WEIGHT) T_EQ_INT(keep, 0);
+        if (!keep) continue;
+        memset(source, 0, sizeof source), memset(&sink, 0, sizeof sink);
+        for (int i = 0; i < 2; i++) {
+            if (fp32) source[i].fp32 = j->x[i];
+            if (!fp32) source[i].tensor = &j->t[i];
+        }
+        memory = t_alloc(keep), work = t_alloc(size);
+        T_EQ_INT(mls_conv_keep(&kept, &j->conv, d, &source[0], f[1], memory, keep), MLS_OK);
+        count += kept != NULL;
+        source[0].kept = kept;
+        if (kernel % 2) mls_kernel_use(mls_kernel_name(0));
+        memset(j->out, 0xa5, j->bytes);
+        for (int twice = 0; twice < 2; twice++) {
+            T_EQ_INT(
+                mls_conv_begin(&call, &j->conv, d, &source[0], &source[1], &sink, 1, work, size),
+                MLS_OK);
+            for (int n = twice; n < j->conv.in.n; n += 2) {
+                mls_conv_image(call, n, 0, j->out + (size_t)n * image);
+            }
+            mls_conv_leave(call, 0);
+            mls_conv_end(call);
+        }
+        T_EQ_MEM(j->out, j->truth, j->bytes);
+        if (t_state.failures) printf("  (kept, kernel %s)", mls_kernel_name(kernel / 2));
+        t_free(memory), t_free(work);
+    }
+    T_EQ_INT(mls_kernel_use("auto"), MLS_OK);
+    return count;
+}
+
 static void run(int count, int depthwise, uint64_t seed)
 {
     enum {
         FORMATS = sizeof shape_formats / sizeof shape_formats[0]
     };
+    int kept = 0;
     for (int i = 0; i < cases(count) && !t_state.failures; i++) {
         uint64_t rng = seed + (uint64_t)i;
         const mls_conv c = any_conv(&rng, depthwise);
@@ -340,10 +390,13 @@ static void run(int count, int depthwise, uint64_t seed)
         definition(&c, i % 3, j.t, j.truth);
         check(&j, 0);
         check_prepared_shape(&j);
+        if (i % 2) kept += check_kept(&j, 0);
         definition_fp32(&c, i % 3, j.x, j.truth);
         check(&j, 1);
+        if (i % 6 < 2) T_CHECK(check_kept(&j, 1) > 0);
         job_close(&j);
     }
+    T_CHECK(kept > 0);
 }
 
 static void all_shapes(void)

@@ -211,7 +211,7 @@ static void stages_refused(void)
     mls_conv_call *call;
     mls_shape s[3];
     mls_tensor t[2];
-    size_t size = mls_conv_call_size(&c, MLS_FORWARD, f, f, 2);
+    size_t size = mls_conv_call_size(&c, MLS_FORWARD, f, f, 2), bytes;
     void *work = t_alloc(size);
     uint8_t *odd = (uint8_t *)t_alloc(size + 2 * MLS__ALIGN);
     memset(&none, 0, sizeof none), memset(&empty, 0, sizeof empty);
@@ -257,6 +257,26 @@ static void stages_refused(void)
              MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_conv_begin(&call, NULL, MLS_FORWARD, &source[0], &source[1], &sink, 2, work, size),
              MLS_ERROR_ARGUMENT);
+#define KEEP(to, conv, d, first, g, size) mls_conv_keep(to, conv, d, first, g, odd, size)
+    bytes = mls_conv_keep_size(&c, MLS_FORWARD, f, f);
+    T_CHECK(bytes > 0 && bytes <= size);
+    T_EQ_INT(mls_conv_keep_size(NULL, MLS_FORWARD, f, f), 0);
+    T_EQ_INT(mls_conv_keep_size(&c, MLS_BACKWARD_WEIGHT, f, f), 0);
+    T_EQ_INT(mls_conv_keep_size(&c, MLS_FORWARD, f, bad), 0);
+    T_EQ_INT(KEEP(NULL, &c, MLS_FORWARD, &source[0], f, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(KEEP(&call, NULL, MLS_FORWARD, &source[0], f, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(KEEP(&call, &c, MLS_BACKWARD_WEIGHT, &source[0], f, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, NULL, f, size), MLS_ERROR_ARGUMENT);
+    empty.fp32 = NULL;
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &empty, f, size), MLS_ERROR_ARGUMENT);
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[1], f, size), MLS_ERROR_SHAPE);
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[0], bad, size), MLS_ERROR_FORMAT);
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[0], f, 99), MLS_ERROR_MEMORY);
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[0], f, bytes / 2), MLS_ERROR_MEMORY);
+    T_CHECK(call == NULL);
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[0], f, size), MLS_OK);
+    T_CHECK(call != NULL);
+#undef KEEP
     sink.out = NULL;
     T_EQ_INT(mls_conv_begin(&call, &c, MLS_BACKWARD_WEIGHT, &source[0], &source[1], &sink, 2, work,
                             size),

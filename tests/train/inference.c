@@ -75,8 +75,8 @@ static void inference_has_the_same_logits(void)
             T_EQ_INT(mls_net_evaluate(&only.net, some_images + kind->image, NULL, 1, NULL), MLS_OK);
             T_EQ_MEM(mls_net_logits(&only.net), mls_net_logits(&r.net) + kind->classes,
                      (size_t)kind->classes * sizeof(float));
-            T_CHECK(only.plan.parameters < r.plan.parameters / 2);
-            T_CHECK(how || (only.plan.arena < r.plan.arena && only.plan.values < r.plan.values));
+            T_CHECK(how || kind->text != small_net || only.plan.arena < r.plan.arena);
+            T_CHECK(only.plan.values < r.plan.values);
             T_CHECK(only.plan.weights == r.plan.weights && only.plan.macs_low == r.plan.macs_low);
             rig_free(&only);
         }
@@ -96,7 +96,7 @@ static void inference_is_no_larger_when_deeper(void)
         rig r;
         int x = 0;
         desc.inference = 1;
-        for (; x < (i ? 15 : 6); x += 3) {
+        for (; x < (i ? 18 : 9); x += 3) {
             snprintf(text + strlen(text), 40, "|c%d 8 3 1 1|n%d|r%d", x, x + 1, x + 2);
         }
         snprintf(text + strlen(text), 40, "|g%d|l%d 3|z%d", x, x + 1, x + 2);
@@ -105,6 +105,66 @@ static void inference_is_no_larger_when_deeper(void)
         rig_free(&r);
     }
     T_EQ_INT(values[1], values[0]);
+}
+
+/* Weights are packed once, until they are read or mls_net_pack is called. */
+static void inference_packs_once(void)
+{
+    static const char *const formats[] = {"2,1:nc:2,0", "fp32"};
+    for (int i = 0; i < 2; i++) {
+        const kind_of_net *kind = &inferred[0];
+        const size_t bytes = logits_bytes(kind);
+        static float before[INFERRED_BATCH * 10];
+        mls_result result;
+        mls_net_desc desc;
+        rig r, only;
+        const size_t size = trained(kind, formats[i], &r, &desc, &result);
+        if (!size) return;
+        desc.inference = 1;
+        if (!rig_make(&only, &desc, kind->text)) return;
+        T_EQ_INT(mls_net_pack(&only.net), MLS_OK);
+        T_EQ_INT(mls_net_checkpoint_read(&only.net, checkpoint, size, NULL, 0), MLS_OK);
+        for (int written = 0; written < 3; written++) {
+            T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+            if (written == 2) T_EQ_INT(mls_net_pack(&only.net), MLS_OK);
+            T_EQ_INT(mls_net_evaluate(&only.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+            T_CHECK((memcmp(mls_net_logits(&only.net), mls_net_logits(&r.net), bytes) == 0) ==
+                    (written != 1));
+            if (written == 1) T_EQ_MEM(mls_net_logits(&only.net), before, bytes);
+            memcpy(before, mls_net_logits(&only.net), bytes);
+            if (written == 1) continue;
+            mls_net_weights(&only.net, 4, 0, NULL)[5] += 2,
+                mls_net_weights(&r.net, 4, 0, NULL)[5] += 2;
+        }
+        mls_net_weights(&only.net, 4, 0, NULL)[5] = INFINITY;
+        T_EQ_INT(mls_net_pack(&only.net), i ? MLS_OK : MLS_ERROR_NONFINITE);
+        if (i == 0) T_CHECK(strstr(only.net.text, "node 4 (convolution): its weights") != NULL);
+        T_EQ_INT(mls_net_evaluate(&only.net, some_images, NULL, 1, NULL), MLS_ERROR_NONFINITE);
+        T_EQ_INT(mls_net_pack(NULL), MLS_ERROR_ARGUMENT);
+        rig_free(&r), rig_free(&only);
+    }
+}
+
+/* Formats that change are packed anew. */
+static void inference_changes_formats(void)
+{
+    static const char *const some[] = {"2,4:nc:2,1", "0,7:none", "2,1:nc:2,0"};
+    mls_net_desc desc = desc_of(INFERRED_BATCH, "2,1:nc:2,0", "2,1:nc:2,0", "2,1:nc:2,0");
+    rig r, only;
+    desc.widest = formats_of("2,4:nc:2,1");
+    if (!rig_make(&r, &desc, small_net)) return;
+    desc.inference = 1;
+    if (!rig_make(&only, &desc, small_net)) return;
+    make_images(INFERRED_BATCH, SMALL_IMAGE, 10, 56);
+    for (int i = 0; i < 6; i++) {
+        const mls_formats f = formats_of(some[i / 2]);
+        if (i % 2) T_EQ_INT(mls_net_format(&r.net, 4, &f), MLS_OK);
+        if (i % 2) T_EQ_INT(mls_net_format(&only.net, 4, &f), MLS_OK);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+        T_EQ_INT(mls_net_evaluate(&only.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+        T_EQ_MEM(mls_net_logits(&only.net), mls_net_logits(&r.net), logits_bytes(&inferred[0]));
+    }
+    rig_free(&r), rig_free(&only);
 }
 
 static void inference_refuses_training(void)
@@ -129,4 +189,5 @@ static void inference_refuses_training(void)
 
 #define INFERENCE_TESTS                                                                \
     T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper), \
+        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),               \
         T_TEST(inference_refuses_training)
