@@ -124,6 +124,10 @@ typedef struct mls_result {
     int32_t images;
 } mls_result;
 
+/* Sees an operand, see mls_net_inspect. */
+typedef void mls_see(void *user, int32_t node, int32_t operand, const mls_tensor *tensor,
+                     const float *x);
+
 /* A network. status and text are for reading; the rest is private. */
 typedef struct mls_net {
     mls_status status; /* of the first failed build call; once planned, of the last call */
@@ -144,6 +148,8 @@ typedef struct mls_net {
     const float *x;          /* of the call in progress, as all that follows */
     const int32_t *labels;
     int32_t images, training;
+    mls_see *see; /* of mls_net_inspect, with see_user */
+    void *see_user;
     mls_result result; /* loss is the sum over the images */
 } mls_net;
 
@@ -424,6 +430,15 @@ MLS_DEF mls_status mls_net_predict(mls_net *net, const float *images, int32_t co
    are packed in each call nevertheless. Of other networks nothing is to be done. Errors: STATE, FLOATS,
    NONFINITE. */
 MLS_DEF mls_status mls_net_pack(mls_net *net);
+
+/* Shows what quantization does to W, A and E: goes forward and backward as mls_net_gradient, and calls
+   see with each operand right after it is quantized, for each node that takes it: its place among the
+   six of mls_formats (0: W, 1: A, 2: E, then those with a format of their own in the second product),
+   the tensor, and the numbers x that it stands for, in the same layout: mls_measure(tensor, x, ...).
+   Both are good until see returns. Changes nothing that training depends on. Errors: as of
+   mls_net_gradient; ARGUMENT (no see); STATE (in the middle of an accumulated gradient). */
+MLS_DEF mls_status mls_net_inspect(mls_net *net, const float *images, const int32_t *labels,
+                                   int32_t count, mls_see *see, void *user);
 
 /* Learning rate of an update. */
 typedef enum {
@@ -2008,6 +2023,12 @@ static int32_t mls__operand_owner(const mls_net *net, int32_t i, int o)
     return o % MLS__ROLES == MLS__A ? net->nodes[i].activation_of[o / MLS__ROLES] : i;
 }
 
+/* The flag of steps that write the codes of an operand. */
+static uint32_t mls__codes_flag(int o)
+{
+    return (uint32_t)MLS__CODES_W << (o == MLS__W_IN_DATA ? o : o % MLS__ROLES);
+}
+
 /* Whether a node quantizes an operand itself. */
 static int mls__operand_own(const mls_node *node, int o)
 {
@@ -2825,13 +2846,34 @@ static void mls__pack(mls_net *net)
     net->packed = net->status == MLS_OK;
 }
 
-/* Runs a pass, until an error. */
+/* Shows the operands that a step of node i has given codes, to every node that takes them. */
+static void mls__show_codes(mls_net *net, const mls_step *step, int32_t i)
+{
+    if (step->run != mls__conv_weights && step->run != mls__conv_codes &&
+        step->run != mls__conv_codes_all) {
+        return;
+    }
+    for (int o = 0; o < MLS__OPERANDS; o++) {
+        if (!(step->writes & mls__codes_flag(o)) || !mls__operand_own(&net->nodes[i], o)) continue;
+        for (int32_t k = i; k < net->count; k++) {
+            if (!mls__convolves(&net->nodes[k]) || mls__operand_owner(net, k, o) != i) continue;
+            net->see(net->see_user, k, o, mls__operand_at(net, i, o, 0),
+                     mls__operand_values(net, i, o));
+        }
+    }
+}
+
+/* Runs a pass, until an error. To be seen, a step at a time: the next may overwrite what it read. */
 static void mls__pass_run(mls_net *net, uint32_t facts, int backward)
 {
     mls__pass w = mls__pass_start(net, facts, backward);
+    if (net->see) w.most = 1;
     while (net->status == MLS_OK && mls__pass_phase(net, &w)) {
         mls__phase_now(net, &w);
         mls__phase_run(net, &w);
+        for (int32_t j = 0; net->see && net->status == MLS_OK && j < w.count; j++) {
+            mls__show_codes(net, w.steps[j], w.node[j]);
+        }
     }
 }
 
@@ -2983,8 +3025,7 @@ static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int 
         uses |= mls__use_operands(net, i, d, phase, reads);
     }
     for (int o = 0; o < MLS__OPERANDS; o++) {
-        const uint32_t codes = (uint32_t)MLS__CODES_W << (o == MLS__W_IN_DATA ? o : o % MLS__ROLES);
-        if (!(uses & codes)) continue;
+        if (!(uses & mls__codes_flag(o))) continue;
         mls__use_buffer(net, i, MLS__QUANTIZED + o, phase, reads);
         mls__use_buffer(net, i, MLS__DEQUANTIZED + o, phase, 0);
     }
@@ -3567,6 +3608,12 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
     return MLS_OK;
 }
 
+static void mls__drop_gradient(mls_net *net)
+{
+    memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
+    net->images_pending = 0;
+}
+
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result)
 {
@@ -3585,8 +3632,7 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
         }
     }
     if (net->status != MLS_OK) {
-        memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
-        net->images_pending = 0;
+        mls__drop_gradient(net);
         mls__name_step(net);
         return net->status;
     }
@@ -3606,6 +3652,28 @@ MLS_DEF mls_status mls_net_pack(mls_net *net)
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK || !net->desc.inference) return status;
     if (mls__net_floats(net) == MLS_OK) mls__pack(net);
+    return net->status;
+}
+
+MLS_DEF mls_status mls_net_inspect(mls_net *net, const float *images, const int32_t *labels,
+                                   int32_t count, mls_see *see, void *user)
+{
+    mls_status status = mls__call(net, images, labels, count);
+    if (status == MLS_OK) status = mls__trains(net);
+    if (status != MLS_OK) return status;
+    if (!labels || !see) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_inspect without labels or see");
+    }
+    if (net->images_pending) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is being accumulated");
+    }
+    net->see = see, net->see_user = user;
+    if (mls__forward(net, 1, 0) == MLS_OK) {
+        mls__pass_run(net, MLS_IF_TRAINING | MLS_IF_LABELS, 1);
+        mls__drop_gradient(net);
+        if (net->status != MLS_OK) mls__name_step(net);
+    }
+    net->see = 0;
     return net->status;
 }
 

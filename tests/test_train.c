@@ -43,6 +43,7 @@ static void test_free(void *memory);
 #include "train/open.c"
 #include "train/predict.c"
 #include "train/products.c"
+#include "train/inspect.c"
 #include "train/shiftquant.c"
 #include "train/tensors.c"
 #include "train/texts.c"
@@ -50,4 +51,5 @@ static void test_free(void *memory);
 T_MAIN(GRADIENTS_TESTS, GOLDEN_TESTS, CUSTOM_TESTS, EVALUATE_TESTS, STEP_TESTS, PLAN_TESTS,
        INFERENCE_TESTS, REFUSED_TESTS, NONFINITE_TESTS, DEPTHWISE_TESTS, NORM_TESTS, FLOATS_TESTS,
        CHECKPOINT_TESTS, FILES_TESTS FOLDERS_TESTS DATA_TESTS, TEXTS_TESTS, PRODUCTS_TESTS,
-       SHIFTQUANT_TESTS, CHANGE_TESTS, MISUSE_TESTS, TENSORS_TESTS, OPEN_TESTS, PREDICT_TESTS)
+       INSPECT_TESTS, SHIFTQUANT_TESTS, CHANGE_TESTS, MISUSE_TESTS, TENSORS_TESTS, OPEN_TESTS,
+       PREDICT_TESTS)
