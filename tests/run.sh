@@ -35,6 +35,7 @@ run 'pictures' "$BUILD/test_pictures"
 run 'golden digests' "$BUILD/golden"
 run 'mls' tests/mls.sh
 run 'data' tests/data.sh
+run 'report' tests/report.sh
 run 'resume' tests/resume.sh
 run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh

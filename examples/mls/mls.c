@@ -23,6 +23,7 @@
 #include "export.h"
 #include "import.h"
 #include "plan.h"
+#include "report.h"
 #include "sweep.h"
 #include "test.h"
 #ifdef _OPENMP
@@ -48,6 +49,10 @@ static const command commands[] = {
     {"test", "FILE [OPTION ...]", "tests a checkpoint, which knows its own options", TEST, test,
      "An option that contradicts the checkpoint is refused. Exit status: 0 done, 1 not\n"
      "a finite number, 2 not started.\n"},
+    {"report", "RUN [OPTION ...]", "shows what a run has learnt, on a page", REPORT, report,
+     "RUN is the folder of a run, whose best checkpoint is taken, or a checkpoint. The\n"
+     "page is report.html in that folder, with CSV files beside it.\n"
+     "Exit status: 0 done, 1 not a finite number, 2 a file could not be read or written.\n"},
     {"plan", "[OPTION ...]", "shows layers, memory, and an estimate of the time", PLAN, plan, ""},
     {"export", "FILE [OPTION ...]", "writes a checkpoint's network for other programs", EXPORT,
      export, "Names and order are PyTorch's, numbers fp32. Exit status: 0 done, 2 not.\n"},
@@ -205,6 +210,7 @@ static bool work(job *j, int count, char **words, failure *f)
     default_options(&j->o);
     if (!help && !parse_options(&j->o, c->bit, count - 2, words + 2, f)) return false;
     if (help || j->o.help) return print_help(c), true;
+    if (c->bit == REPORT && !choose_checkpoint(j, f)) return false;
     return prepare(j, c->bit, f) && c->run(j, f);
 }
 

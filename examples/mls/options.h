@@ -17,7 +17,7 @@ typedef struct options {
     const char *kernel, *out, *resume, *fit;
     const char *safetensors, *npz, *npy, *onnx, *c_header; /* of mls export */
     const char *mean, *deviation;                          /* of mls import */
-    const char *checkpoint;                                /* of mls test and export */
+    const char *checkpoint;                                /* of mls test, report and export */
     const char *weights;                                   /* of mls import */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup;
@@ -50,7 +50,8 @@ enum {
     PLAN = 4,
     EXPORT = 8,
     IMPORT = 16,
-    ALL = TRAIN | TEST | PLAN | IMPORT
+    REPORT = 32,
+    ALL = TRAIN | TEST | PLAN | IMPORT | REPORT
 };
 
 typedef struct option {
@@ -356,7 +357,8 @@ static bool read_words(options *to, unsigned command, int count, char **words, f
         const option *o = find_option(words[i]);
         const char *value = strchr(words[i], '=');
         const char **file = command == IMPORT ? &to->weights : &to->checkpoint;
-        if (words[i][0] != '-' && command & (TEST | EXPORT | IMPORT) && !*file && words[i][0]) {
+        if (words[i][0] != '-' && command & (TEST | EXPORT | IMPORT | REPORT) && !*file &&
+            words[i][0]) {
             *file = words[i];
             continue;
         }
@@ -392,6 +394,7 @@ static bool parse_options(options *to, unsigned command, int count, char **words
         return fail(f, 2, "which checkpoint? mls %s FILE", command == TEST ? "test" : "export");
     }
     if (command == IMPORT && !to->weights) return fail(f, 2, "which tensors? mls import FILE");
+    if (command == REPORT && !to->checkpoint) return fail(f, 2, "which run? mls report RUN");
     return true;
 }
 

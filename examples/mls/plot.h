@@ -25,18 +25,19 @@ typedef struct entry {
 /* What a line of log.jsonl says. */
 typedef struct point {
     long long epoch;
-    double loss, train, test;
+    double rate, loss, train, test, test_loss; /* the last is NAN in early logs */
 } point;
 
-/* The next line of a log; false: there is none. */
+/* The next line of a log; false: there is none that is whole. */
 static bool next_point(FILE *log, point *p)
 {
     char line[512];
-    return fgets(line, sizeof line, log) &&
+    p->test_loss = NAN;
+    return fgets(line, sizeof line, log) && strchr(line, '\n') &&
            sscanf(line,
-                  "{\"epoch\":%lld,\"rate\":%*g,\"train_loss\":%lg,\"train_accuracy\":%lg,"
-                  "\"test_accuracy\":%lg",
-                  &p->epoch, &p->loss, &p->train, &p->test) == 4;
+                  "{\"epoch\":%lld,\"rate\":%lg,\"train_loss\":%lg,\"train_accuracy\":%lg,"
+                  "\"test_accuracy\":%lg,\"test_loss\":%lg",
+                  &p->epoch, &p->rate, &p->loss, &p->train, &p->test, &p->test_loss) >= 5;
 }
 
 static FILE *open_a_log(const entry *e)

@@ -17,7 +17,8 @@ typedef struct job {
     mls_augment augment;
     settings from;             /* of --resume or mls test, */
     char from_name[PATH_SIZE]; /* and the file that has them */
-    char out[PATH_SIZE];       /* the folder of --resume, if it says which */
+    char out[PATH_SIZE];       /* the folder of --resume, if it says which, or of mls report */
+    char checkpoint[PATH_SIZE + 16]; /* in that folder */
 } job;
 
 /* Where a run is. */

@@ -51,8 +51,13 @@ static bool train_batch(run *r, failure *f)
     return true;
 }
 
-/* The mean loss of the test pictures, and how many are right. */
-static bool test_net(run *r, double *loss, int64_t *correct, failure *f)
+/* Hears of each batch of test pictures: the first one's number, and how many there are. The labels are those
+   of the run, the logits those of its network. */
+typedef void hear_batch(void *user, const run *r, int64_t first, int32_t count);
+
+/* The mean loss of the test pictures, and how many are right. hear may be null. */
+static bool test_net(run *r, double *loss, int64_t *correct, hear_batch *hear, void *user,
+                     failure *f)
 {
     const mls_data *test = &r->job->test;
     mls_augment plain = {0};
@@ -72,6 +77,7 @@ static bool test_net(run *r, double *loss, int64_t *correct, failure *f)
             return fail(f, 1, "the test: %s", r->net.text);
         if (status != MLS_OK) return stopped(r, "in the test of", status, f);
         *correct += result.correct, *loss += result.loss * count;
+        if (hear) hear(user, r, first, count);
     }
     *loss = is_finite(*loss) ? *loss / (double)test->count : DBL_MAX; /* a number in the log */
     return true;
@@ -85,7 +91,7 @@ static bool finish_epoch(run *r, double speed, failure *f)
     progress *p = &r->at;
     figures e = {.speed = speed};
     int64_t correct;
-    if (!test_net(r, &e.test_loss, &correct, f)) return false;
+    if (!test_net(r, &e.test_loss, &correct, NULL, NULL, f)) return false;
     e.rate = (double)mls_schedule_rate(&r->schedule, p->epoch * r->batches);
     e.loss = p->loss / (double)p->images, e.accuracy = percent(p->correct, p->images);
     e.test_accuracy = percent(correct, r->job->test.count);

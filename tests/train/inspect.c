@@ -1,11 +1,11 @@
 /* What mls_net_inspect shows are the operands that the products take, with the numbers that they stand
    for, and looking changes nothing. */
 
-typedef struct seen {
+typedef struct operands_seen {
     const trial *of;
     int count[NODES][6], bad;
     const float *values[3]; /* null: not known */
-} seen;
+} operands_seen;
 
 /* The seed of an operand's rounding, which is that of the node that quantizes it. */
 static uint64_t rounding_of(const trial *r, int32_t node, int32_t o)
@@ -19,7 +19,7 @@ static uint64_t rounding_of(const trial *r, int32_t node, int32_t o)
 static void see_operand(void *user, int32_t node, int32_t o, const mls_tensor *t, const float *x)
 {
     static operand own;
-    seen *s = (seen *)user;
+    operands_seen *s = (operands_seen *)user;
     const size_t count = (size_t)t->shape.n * (size_t)(t->shape.h * t->shape.w * t->shape.c);
     const float *values = s->values[o % 3];
     s->count[node][o]++;
@@ -35,7 +35,7 @@ static void see_operand(void *user, int32_t node, int32_t o, const mls_tensor *t
 static void inspected_numbers(void)
 {
     static trial r;
-    static seen s;
+    static operands_seen s;
     for (int i = 0; i < BY_PRODUCT; i++) {
         mls_format f[6];
         mls_formats formats = formats_of(by_product[i]);
@@ -60,19 +60,24 @@ static void inspected_numbers(void)
     threads(1);
 }
 
-/* Layers that overwrite their input, and share what is quantized: every node's operands are shown, as they
-   were when they were quantized. */
-static void inspected_in_place(void)
+static void inspect_all(trial *r, operands_seen *s)
+{
+    memset(s, 0, sizeof *s);
+    s->of = r;
+    make_trial_images(3);
+    T_EQ_INT(mls_net_inspect(&r->net, trial_images, trial_labels, TRIAL_BATCH, see_operand, s),
+             MLS_OK);
+    T_EQ_INT(s->bad, 0);
+}
+
+/* Convolutions that share what is quantized: it is shown to both. */
+static void inspected_shared(void)
 {
     static trial r;
-    static seen s;
+    static operands_seen s;
     T_REQUIRE(trial_make(&r, "2,1", NULL));
-    memset(&s, 0, sizeof s);
-    s.of = &r;
     steps(&r, 2);
-    T_EQ_INT(mls_net_inspect(&r.net, trial_images, trial_labels, TRIAL_BATCH, see_operand, &s),
-             MLS_OK);
-    T_EQ_INT(s.bad, 0);
+    inspect_all(&r, &s);
     for (int32_t i = 0; i < r.net.count; i++) {
         const int low = i == 4 || i == 5 || i == 9;
         for (int o = 0; o < 6; o++) T_EQ_INT(s.count[i][o], low && o < 3);
@@ -80,11 +85,28 @@ static void inspected_in_place(void)
     trial_free(&r);
 }
 
+/* The error of convolution 3 lies where the gradient of relu 2 does, which overwrites it. */
+static void inspected_in_place(void)
+{
+    static trial r;
+    static operands_seen s;
+    mls_net_desc desc = {0};
+    desc.batch = TRIAL_BATCH, desc.seed = 5, desc.formats = formats_of("2,1");
+    memset(&r, 0, sizeof r);
+    mls_net_begin(&r.net, &desc, r.nodes, NODES);
+    build(&r.net, "i4 4 2|c0 4 3 1 1|r1|c1 4 3 1 1|a3 2|l4 3|z5");
+    T_REQUIRE(trial_bind(&r));
+    T_EQ_INT(r.nodes[2].grad_of, r.nodes[3].grad_of);
+    inspect_all(&r, &s);
+    T_EQ_INT(s.count[3][2], 1);
+    trial_free(&r);
+}
+
 /* Trainings with and without a look in between end in the same digest; also where it fails. */
 static void inspection_changes_nothing(void)
 {
     static trial a, b;
-    static seen s;
+    static operands_seen s;
     T_REQUIRE(trial_make(&a, "2,1", NULL));
     T_REQUIRE(trial_make(&b, "2,1", NULL));
     memset(&s, 0, sizeof s);
@@ -117,5 +139,6 @@ static void inspection_changes_nothing(void)
     trial_free(&a), trial_free(&b);
 }
 
-#define INSPECT_TESTS \
-    T_TEST(inspected_numbers), T_TEST(inspected_in_place), T_TEST(inspection_changes_nothing)
+#define INSPECT_TESTS                                                                \
+    T_TEST(inspected_numbers), T_TEST(inspected_shared), T_TEST(inspected_in_place), \
+        T_TEST(inspection_changes_nothing)
