@@ -48,12 +48,13 @@ static const char *fit(const char *name, int characters, char room[512])
     return room;
 }
 
-/* The layers as mls_net_formats calls them: conv and linear, with their number among these. */
+/* The layer's own name, or what mls_net_formats calls it: conv and linear, with its number among these. */
 static const char *layer_name(const findings *found, int32_t node, char room[32])
 {
     mls_layer l, other;
     int number = 0;
     mls_net_layer(&found->r.net, node, &l);
+    if (l.name[0]) return l.name;
     for (int32_t i = 0; i <= node; i++) {
         number +=
             mls_net_layer(&found->r.net, i, &other) == MLS_OK && strcmp(other.kind, l.kind) == 0;
@@ -239,14 +240,14 @@ static void print_costs(const findings *found)
         say(stdout, "\nNo errors by layer: %s.", found->no_costs);
         return;
     }
-    printf("\n%4s %-10s  %8s %8s  %8s %8s  %8s %8s\n", "node", "layer", "W", "error", "A", "error",
+    printf("\n%4s %-15s  %8s %8s  %8s %8s  %8s %8s\n", "node", "layer", "W", "error", "A", "error",
            "E", "error");
     for (int32_t i = 0; i < found->r.net.count; i++) {
         if (mls_net_layer(&found->r.net, i, &l) != MLS_OK || !l.macs) continue;
-        printf("%4d %-10s", (int)i, layer_name(found, i, name));
+        printf("%4d %-15.15s", (int)i, layer_name(found, i, name));
         print_cost(found, i, 0);
         if (!has_second(found, i)) continue;
-        printf("%4s %-10s", "", "  second");
+        printf("%4s %-15s", "", "  second");
         print_cost(found, i, 3);
     }
     printf("error: mean of |quantized - x| / |x|, in a training step\n");

@@ -91,10 +91,11 @@ static void inspected_in_place(void)
     static trial r;
     static operands_seen s;
     mls_net_desc desc = {0};
-    desc.batch = TRIAL_BATCH, desc.seed = 5, desc.formats = formats_of("2,1");
+    desc.batch = TRIAL_BATCH, desc.seed = 5, desc.formats = formats_of("2,1"),
+    desc.quantize_first = 1;
     memset(&r, 0, sizeof r);
     mls_net_begin(&r.net, &desc, r.nodes, NODES);
-    build(&r.net, "i4 4 2|c0 4 3 1 1|r1|c1 4 3 1 1|a3 2|l4 3|z5");
+    build(&r.net, "i4 4 2|c0 4 3 1 1|r1|c0 4 3 1 1|a3 2|l4 3|z5");
     T_REQUIRE(trial_bind(&r));
     T_EQ_INT(r.nodes[2].grad_of, r.nodes[3].grad_of);
     inspect_all(&r, &s);
