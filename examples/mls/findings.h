@@ -56,53 +56,53 @@ typedef struct findings {
         no_costs[PATH_SIZE + 512]; /* why there are none; empty: there are */
 } findings;
 
-static void free_findings(findings *found)
+static void free_findings(findings *known)
 {
-    close_run(&found->r);
-    free(found->matrix), free(found->by_class), free(found->curve), free(found->costs);
+    close_run(&known->r);
+    free(known->matrix), free(known->by_class), free(known->curve), free(known->costs);
 }
 
-static int64_t taken_for(const findings *found, int32_t label, int32_t answer)
+static int64_t taken_for(const findings *known, int32_t label, int32_t answer)
 {
-    return found->matrix[(size_t)label * (size_t)found->classes + (size_t)answer];
+    return known->matrix[(size_t)label * (size_t)known->classes + (size_t)answer];
 }
 
 /* Keeps the surest mistakes, the first pictures where several are as sure. */
-static void note_mistake(findings *found, mistake m)
+static void note_mistake(findings *known, mistake m)
 {
-    int at = found->mistake_count;
-    while (at > 0 && found->mistakes[at - 1].sure < m.sure) at--;
+    int at = known->mistake_count;
+    while (at > 0 && known->mistakes[at - 1].sure < m.sure) at--;
     if (at == MISTAKES) return;
-    if (found->mistake_count < MISTAKES) found->mistake_count++;
-    for (int i = found->mistake_count - 1; i > at; i--) found->mistakes[i] = found->mistakes[i - 1];
-    found->mistakes[at] = m;
+    if (known->mistake_count < MISTAKES) known->mistake_count++;
+    for (int i = known->mistake_count - 1; i > at; i--) known->mistakes[i] = known->mistakes[i - 1];
+    known->mistakes[at] = m;
 }
 
 /* A picture and its scores, one for each class. The answer is the first of the largest, as in the library. */
-static void note_answer(findings *found, int64_t picture, int32_t label, const float *scores)
+static void note_answer(findings *known, int64_t picture, int32_t label, const float *scores)
 {
     mistake m = {picture, label, 0, 0};
     double sum = 0;
     int above = 0;
-    for (int32_t i = 1; i < found->classes; i++) {
+    for (int32_t i = 1; i < known->classes; i++) {
         if (scores[i] > scores[m.answer]) m.answer = i;
     }
-    for (int32_t i = 0; i < found->classes; i++) {
+    for (int32_t i = 0; i < known->classes; i++) {
         sum += exp((double)scores[i] - (double)scores[m.answer]);
         above += scores[i] > scores[label] || (scores[i] == scores[label] && i < label);
     }
     m.sure = 1 / sum;
-    found->matrix[(size_t)label * (size_t)found->classes + (size_t)m.answer]++;
-    found->in_five += above < 5, found->sure += m.sure;
-    if (m.answer != label) note_mistake(found, m);
+    known->matrix[(size_t)label * (size_t)known->classes + (size_t)m.answer]++;
+    known->in_five += above < 5, known->sure += m.sure;
+    if (m.answer != label) note_mistake(known, m);
 }
 
 static void note_batch(void *user, const run *r, int64_t first, int32_t count)
 {
-    findings *found = user;
+    findings *known = user;
     const float *scores = mls_net_logits(&r->net);
     for (int32_t n = 0; n < count; n++) {
-        note_answer(found, first + n, r->labels[n], scores + (size_t)n * (size_t)found->classes);
+        note_answer(known, first + n, r->labels[n], scores + (size_t)n * (size_t)known->classes);
     }
 }
 
@@ -113,91 +113,91 @@ static bool is_worse(const about_class *a, const about_class *b)
     return a->right * b->pictures < b->right * a->pictures;
 }
 
-static void sum_classes(findings *found)
+static void sum_classes(findings *known)
 {
-    const int32_t k = found->classes;
+    const int32_t k = known->classes;
     for (int32_t i = 0; i < k; i++) {
-        about_class c = {i, 0, taken_for(found, i, i), 0};
+        about_class c = {i, 0, taken_for(known, i, i), 0};
         int32_t at = i;
         for (int32_t j = 0; j < k; j++) {
-            c.pictures += taken_for(found, i, j), c.answers += taken_for(found, j, i);
+            c.pictures += taken_for(known, i, j), c.answers += taken_for(known, j, i);
         }
-        for (; at > 0 && is_worse(&c, &found->by_class[at - 1]); at--) {
-            found->by_class[at] = found->by_class[at - 1];
+        for (; at > 0 && is_worse(&c, &known->by_class[at - 1]); at--) {
+            known->by_class[at] = known->by_class[at - 1];
         }
-        found->by_class[at] = c;
+        known->by_class[at] = c;
     }
 }
 
-static void sum_confusions(findings *found)
+static void sum_confusions(findings *known)
 {
-    for (int32_t label = 0; label < found->classes; label++) {
-        for (int32_t answer = 0; answer < found->classes; answer++) {
-            confused c = {label, answer, taken_for(found, label, answer)}, *of = found->confusions;
-            int at = found->confusion_count;
+    for (int32_t label = 0; label < known->classes; label++) {
+        for (int32_t answer = 0; answer < known->classes; answer++) {
+            confused c = {label, answer, taken_for(known, label, answer)}, *of = known->confusions;
+            int at = known->confusion_count;
             if (label == answer || !c.count) continue;
             while (at > 0 && of[at - 1].count < c.count) at--;
             if (at == CONFUSIONS) continue;
-            if (found->confusion_count < CONFUSIONS) found->confusion_count++;
-            for (int i = found->confusion_count - 1; i > at; i--) of[i] = of[i - 1];
+            if (known->confusion_count < CONFUSIONS) known->confusion_count++;
+            for (int i = known->confusion_count - 1; i > at; i--) of[i] = of[i - 1];
             of[at] = c;
         }
     }
 }
 
 /* Every test picture by itself: a batch changes nothing. */
-static bool find_answers(findings *found, failure *f)
+static bool find_answers(findings *known, failure *f)
 {
-    const size_t k = (size_t)found->r.job->test.classes;
-    found->classes = (int32_t)k, found->pictures = found->r.job->test.count;
-    found->matrix = calloc(k * k, sizeof *found->matrix);
-    found->by_class = calloc(k, sizeof *found->by_class);
-    if (!found->matrix || !found->by_class) return fail(f, 1, "no memory for %d classes", (int)k);
-    if (!test_net(&found->r, &found->loss, &found->right, note_batch, found, f)) return false;
-    found->sure /= (double)found->pictures;
-    sum_classes(found);
-    sum_confusions(found);
+    const size_t k = (size_t)known->r.job->test.classes;
+    known->classes = (int32_t)k, known->pictures = known->r.job->test.count;
+    known->matrix = calloc(k * k, sizeof *known->matrix);
+    known->by_class = calloc(k, sizeof *known->by_class);
+    if (!known->matrix || !known->by_class) return fail(f, 1, "no memory for %d classes", (int)k);
+    if (!test_net(&known->r, &known->loss, &known->right, note_batch, known, f)) return false;
+    known->sure /= (double)known->pictures;
+    sum_classes(known);
+    sum_confusions(known);
     return true;
 }
 
 /* The log beside the checkpoint, whole lines only: another process may be writing to it. */
-static bool find_curve(findings *found, const char *folder, failure *f)
+static bool find_curve(findings *known, const char *folder, failure *f)
 {
     entry e = {0};
     point p;
     snprintf(e.folder, sizeof e.folder, "%s", folder);
     FILE *log = open_a_log(&e);
     if (!log) {
-        snprintf(found->no_curve, sizeof found->no_curve, "%s/log.jsonl: %s", folder,
+        snprintf(known->no_curve, sizeof known->no_curve, "%s/log.jsonl: %s", folder,
                  strerror(errno));
         return true;
     }
     bool good = true;
     while (good && next_point(log, &p)) {
-        point *more = realloc(found->curve, (size_t)(found->points + 1) * sizeof p);
+        point *more = realloc(known->curve, (size_t)(known->points + 1) * sizeof p);
         if (!more) good = fail(f, 1, "no memory for the curves");
-        if (more) found->curve = more, more[found->points++] = p;
+        if (more) known->curve = more, more[known->points++] = p;
     }
     if (good && !feof(log)) {
         good =
-            fail(f, 2, "%s/log.jsonl: line %lld is damaged", folder, (long long)found->points + 1);
+            fail(f, 2, "%s/log.jsonl: line %lld is damaged", folder, (long long)known->points + 1);
     }
-    if (good && !found->points)
-        snprintf(found->no_curve, sizeof found->no_curve, "%s/log.jsonl: empty", folder);
+    if (good && !known->points)
+        snprintf(known->no_curve, sizeof known->no_curve, "%s/log.jsonl: empty", folder);
     fclose(log);
     return good;
 }
 
 static void see_cost(void *user, int32_t node, int32_t operand, const mls_tensor *t, const float *x)
 {
-    findings *found = user;
+    findings *known = user;
     cost c = {.node = node, .operand = operand, .format = t->format}, *more;
     if (mls_measure(t, x, &c.report) != MLS_OK) return; /* the step says what is not finite */
-    more = realloc(found->costs, (size_t)(found->cost_count + 1) * sizeof c);
-    found->no_memory |= !more;
+    more = realloc(known->costs, (size_t)(known->cost_count + 1) * sizeof c);
+    known->no_memory |= !more;
     if (!more) return;
-    found->costs = more;
-    int32_t at = found->cost_count++;
+    known->costs = more;
+    int32_t at = known->cost_count++;
     for (; at > 0; at--) { /* backward comes from the end */
         const cost *before = &more[at - 1];
         if (before->node < node || (before->node == node && before->operand < operand)) break;
@@ -221,9 +221,9 @@ static bool load_training(const job *j, mls_data *train, failure *why)
 
 /* A training step as the next epoch would begin, but nothing is updated. Without its pictures, or where
    numbers are not finite, there is none. */
-static void find_costs(findings *found)
+static void find_costs(findings *known)
 {
-    run *r = &found->r;
+    run *r = &known->r;
     mls_data train = {0};
     mls_augment augment = {.crop = 4, .flip = 1, .shuffle = 1};
     failure why = {0};
@@ -243,13 +243,13 @@ static void find_costs(findings *found)
             mls_data_batch(&train, &augment, r->seed, r->at.epoch, 0, count, r->images, r->labels);
         if (status != MLS_OK) fail(&why, 1, "a training batch: %s", mls_status_string(status));
         if (status == MLS_OK &&
-            mls_net_inspect(&r->net, r->images, r->labels, count, see_cost, found) != MLS_OK) {
+            mls_net_inspect(&r->net, r->images, r->labels, count, see_cost, known) != MLS_OK) {
             fail(&why, 1, "a training step: %s", r->net.text);
         }
-        if (found->no_memory) fail(&why, 1, "no memory for the errors of layers");
+        if (known->no_memory) fail(&why, 1, "no memory for the errors of layers");
     }
-    if (why.status) found->cost_count = 0;
-    snprintf(found->no_costs, sizeof found->no_costs, "%s", why.text);
+    if (why.status) known->cost_count = 0;
+    snprintf(known->no_costs, sizeof known->no_costs, "%s", why.text);
     mls_data_free(&train);
 }
 

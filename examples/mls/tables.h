@@ -25,9 +25,9 @@ PRINTF(2, 3) static void add(growing *t, const char *format, ...)
     va_end(list);
 }
 
-static const char *name_of(const findings *found, int32_t i)
+static const char *name_of(const findings *known, int32_t i)
 {
-    return found->r.job->test.names[i];
+    return known->r.job->test.names[i];
 }
 
 /* A name in so many characters, for a terminal: cut or filled up; what is no UTF-8, or controls the
@@ -49,25 +49,25 @@ static const char *fit(const char *name, int characters, char room[512])
 }
 
 /* The layer's own name, or what mls_net_formats calls it: conv and linear, with its number among these. */
-static const char *layer_name(const findings *found, int32_t node, char room[32])
+static const char *layer_name(const findings *known, int32_t node, char room[32])
 {
     mls_layer l, other;
     int number = 0;
-    mls_net_layer(&found->r.net, node, &l);
+    mls_net_layer(&known->r.net, node, &l);
     if (l.name[0]) return l.name;
     for (int32_t i = 0; i <= node; i++) {
         number +=
-            mls_net_layer(&found->r.net, i, &other) == MLS_OK && strcmp(other.kind, l.kind) == 0;
+            mls_net_layer(&known->r.net, i, &other) == MLS_OK && strcmp(other.kind, l.kind) == 0;
     }
     snprintf(room, 32, "%s%d", strcmp(l.kind, "convolution") == 0 ? "conv" : l.kind, number);
     return room;
 }
 
 /* Null: the operand is not quantized. */
-static const cost *cost_of(const findings *found, int32_t node, int operand)
+static const cost *cost_of(const findings *known, int32_t node, int operand)
 {
-    for (int32_t i = 0; i < found->cost_count; i++) {
-        const cost *c = &found->costs[i];
+    for (int32_t i = 0; i < known->cost_count; i++) {
+        const cost *c = &known->costs[i];
         if (c->node == node && c->operand == operand) return c;
     }
     return NULL;
@@ -86,139 +86,139 @@ static void likely_range(int64_t part, int64_t whole, double *low, double *high)
 }
 
 /* The class that most pictures of a class were taken for, -1: none was. */
-static int32_t often_taken_for(const findings *found, int32_t label)
+static int32_t often_taken_for(const findings *known, int32_t label)
 {
     int32_t most = -1;
-    for (int32_t i = 0; i < found->classes; i++) {
-        int64_t count = i == label ? 0 : taken_for(found, label, i);
-        if (count > (most < 0 ? 0 : taken_for(found, label, most))) most = i;
+    for (int32_t i = 0; i < known->classes; i++) {
+        int64_t count = i == label ? 0 : taken_for(known, label, i);
+        if (count > (most < 0 ? 0 : taken_for(known, label, most))) most = i;
     }
     return most;
 }
 
 /* What the accuracy is, in two or three sentences. */
-static void say_accuracy(const findings *found, growing *t)
+static void say_accuracy(const findings *known, growing *t)
 {
     double low, high;
-    likely_range(found->right, found->pictures, &low, &high);
+    likely_range(known->right, known->pictures, &low, &high);
     add(t,
         "Of the %lld test pictures %lld are right: %.2f %%. Always answering the most frequent "
         "class "
         "gets %.2f %%. For all pictures of this kind the accuracy lies between %.1f and %.1f %%, "
         "with "
         "95 %% confidence.",
-        (long long)found->pictures, (long long)found->right, percent(found->right, found->pictures),
-        guessing(&found->r.job->test), low, high);
-    if (found->classes > 10) {
+        (long long)known->pictures, (long long)known->right, percent(known->right, known->pictures),
+        guessing(&known->r.job->test), low, high);
+    if (known->classes > 10) {
         add(t, " Among the five likeliest answers the right one is found for %.2f %%.",
-            percent(found->in_five, found->pictures));
+            percent(known->in_five, known->pictures));
     }
-    add(t, " Its answers have a probability of %.1f %% in the mean.", 100 * found->sure);
+    add(t, " Its answers have a probability of %.1f %% in the mean.", 100 * known->sure);
 }
 
-static void say_training(const findings *found, const char *file, growing *t)
+static void say_training(const findings *known, const char *file, growing *t)
 {
-    const options *o = &found->r.job->o;
-    const char *pictures = get(&found->r.job->from, "train_count");
+    const options *o = &known->r.job->o;
+    const char *pictures = get(&known->r.job->from, "train_count");
     add(t, "%s of width %lld, trained in %s", o->model, (long long)o->width, o->format);
     if (o->layer_formats) add(t, " (%s)", o->layer_formats);
     if (pictures) add(t, " on %s pictures", pictures);
     add(t, is_built_in(o) ? " that are built in" : " of %s", o->data);
     add(t, ", in batches of %lld at a rate of %g, seed %llu: %s, after %lld of %lld epochs.",
         (long long)o->batch, o->rate, (unsigned long long)o->seed, file,
-        (long long)found->r.at.epoch, (long long)o->epochs);
+        (long long)known->r.at.epoch, (long long)o->epochs);
 }
 
 /* At most TEXT_LINES epochs, evenly chosen, the last one included. */
-static void print_curve(const findings *found)
+static void print_curve(const findings *known)
 {
-    const int64_t n = found->points, lines = n < TEXT_LINES ? n : TEXT_LINES;
+    const int64_t n = known->points, lines = n < TEXT_LINES ? n : TEXT_LINES;
     if (!n) {
-        say(stdout, "\nNo curves: %s.", found->no_curve);
+        say(stdout, "\nNo curves: %s.", known->no_curve);
         return;
     }
     printf("\n%6s %10s %14s %14s %15s %15s\n", "epoch", "rate", "training loss", "test loss",
            "training right", "test right");
     for (int64_t i = 1; i <= lines; i++) {
-        const point *p = &found->curve[i * n / lines - 1];
+        const point *p = &known->curve[i * n / lines - 1];
         printf("%6lld %10g %14.4f %14.4f %13.2f %% %13.2f %%\n", p->epoch, p->rate, p->loss,
                p->test_loss, p->train, p->test);
     }
 }
 
-static void print_classes(const findings *found)
+static void print_classes(const findings *known)
 {
     char room[512], other[512];
-    int32_t lines = found->classes < TEXT_LINES ? found->classes : TEXT_LINES;
+    int32_t lines = known->classes < TEXT_LINES ? known->classes : TEXT_LINES;
     printf("\n%s %8s %8s %9s  %s\n", fit("class, the worst first", 26, room), "pictures", "right",
            "", "most often taken for");
     for (int32_t i = 0; i < lines; i++) {
-        const about_class *c = &found->by_class[i];
-        int32_t most = often_taken_for(found, c->number);
-        printf("%s %8lld %8lld %7.2f %%  ", fit(name_of(found, c->number), 26, room),
+        const about_class *c = &known->by_class[i];
+        int32_t most = often_taken_for(known, c->number);
+        printf("%s %8lld %8lld %7.2f %%  ", fit(name_of(known, c->number), 26, room),
                (long long)c->pictures, (long long)c->right, percent(c->right, c->pictures));
         if (most >= 0) {
-            printf("%s %4lld", fit(name_of(found, most), 17, other),
-                   (long long)taken_for(found, c->number, most));
+            printf("%s %4lld", fit(name_of(known, most), 17, other),
+                   (long long)taken_for(known, c->number, most));
         }
         printf("\n");
     }
-    if (lines < found->classes) printf("... all %d in classes.csv\n", (int)found->classes);
+    if (lines < known->classes) printf("... all %d in classes.csv\n", (int)known->classes);
 }
 
 /* Where it fits. */
-static void print_matrix(const findings *found)
+static void print_matrix(const findings *known)
 {
     char room[512];
     int64_t most = 1;
     int digits = 2;
-    for (int32_t i = 0; i < found->classes; i++) {
-        for (int32_t j = 0; j < found->classes; j++) {
-            if (taken_for(found, i, j) > most) most = taken_for(found, i, j);
+    for (int32_t i = 0; i < known->classes; i++) {
+        for (int32_t j = 0; j < known->classes; j++) {
+            if (taken_for(known, i, j) > most) most = taken_for(known, i, j);
         }
     }
     for (int64_t n = most; n >= 10; n /= 10) digits++;
-    if (digits < 3 && found->classes > 10) digits = 3;
-    if (21 + digits * found->classes > TEXT_COLUMNS) {
+    if (digits < 3 && known->classes > 10) digits = 3;
+    if (21 + digits * known->classes > TEXT_COLUMNS) {
         printf("\nThe confusion matrix is in confusion.csv: too wide for a line.\n");
         return;
     }
     printf("\n%s", fit("rows: what it is", 21, room));
-    for (int32_t j = 0; j < found->classes; j++) printf("%*d", digits, (int)j);
+    for (int32_t j = 0; j < known->classes; j++) printf("%*d", digits, (int)j);
     printf("  answer\n");
-    for (int32_t i = 0; i < found->classes; i++) {
-        printf("%3d %s", (int)i, fit(name_of(found, i), 17, room));
-        for (int32_t j = 0; j < found->classes; j++) {
-            printf("%*lld", digits, (long long)taken_for(found, i, j));
+    for (int32_t i = 0; i < known->classes; i++) {
+        printf("%3d %s", (int)i, fit(name_of(known, i), 17, room));
+        for (int32_t j = 0; j < known->classes; j++) {
+            printf("%*lld", digits, (long long)taken_for(known, i, j));
         }
         printf("\n");
     }
 }
 
-static void print_confusions(const findings *found)
+static void print_confusions(const findings *known)
 {
     char a[512], b[512];
-    if (found->confusion_count) printf("\n%5s  most frequent mistakes\n", "times");
-    for (int i = 0; i < found->confusion_count; i++) {
-        const confused *c = &found->confusions[i];
+    if (known->confusion_count) printf("\n%5s  most frequent mistakes\n", "times");
+    for (int i = 0; i < known->confusion_count; i++) {
+        const confused *c = &known->confusions[i];
         printf("%5lld  %s taken for %s\n", (long long)c->count,
-               fit(name_of(found, c->label), 30, a), fit(name_of(found, c->answer), 30, b));
+               fit(name_of(known, c->label), 30, a), fit(name_of(known, c->answer), 30, b));
     }
-    if (found->mistake_count) printf("\n%7s  surest mistakes\n", "picture");
-    for (int i = 0; i < found->mistake_count && i < TEXT_MISTAKES; i++) {
-        const mistake *m = &found->mistakes[i];
+    if (known->mistake_count) printf("\n%7s  surest mistakes\n", "picture");
+    for (int i = 0; i < known->mistake_count && i < TEXT_MISTAKES; i++) {
+        const mistake *m = &known->mistakes[i];
         printf("%7lld  %s taken for %s %5.1f %%\n", (long long)m->picture,
-               fit(name_of(found, m->label), 25, a), fit(name_of(found, m->answer), 25, b),
+               fit(name_of(known, m->label), 25, a), fit(name_of(known, m->answer), 25, b),
                100 * m->sure);
     }
 }
 
 /* The three operands of a product: format and mean relative error. */
-static void print_cost(const findings *found, int32_t node, int first)
+static void print_cost(const findings *known, int32_t node, int first)
 {
     char text[MLS_FORMAT_TEXT];
     for (int o = first; o < first + 3; o++) {
-        const cost *c = cost_of(found, node, o);
+        const cost *c = cost_of(known, node, o);
         if (c)
             printf("  %8s %6.2f %%", short_format(c->format, text, sizeof text),
                    100 * c->report.relative_error);
@@ -227,47 +227,47 @@ static void print_cost(const findings *found, int32_t node, int first)
     printf("\n");
 }
 
-static bool has_second(const findings *found, int32_t node)
+static bool has_second(const findings *known, int32_t node)
 {
-    return cost_of(found, node, 3) || cost_of(found, node, 4) || cost_of(found, node, 5);
+    return cost_of(known, node, 3) || cost_of(known, node, 4) || cost_of(known, node, 5);
 }
 
-static void print_costs(const findings *found)
+static void print_costs(const findings *known)
 {
     char name[32];
     mls_layer l;
-    if (found->no_costs[0]) {
-        say(stdout, "\nNo errors by layer: %s.", found->no_costs);
+    if (known->no_costs[0]) {
+        say(stdout, "\nNo errors by layer: %s.", known->no_costs);
         return;
     }
     printf("\n%4s %-15s  %8s %8s  %8s %8s  %8s %8s\n", "node", "layer", "W", "error", "A", "error",
            "E", "error");
-    for (int32_t i = 0; i < found->r.net.count; i++) {
-        if (mls_net_layer(&found->r.net, i, &l) != MLS_OK || !l.macs) continue;
-        printf("%4d %-15.15s", (int)i, layer_name(found, i, name));
-        print_cost(found, i, 0);
-        if (!has_second(found, i)) continue;
+    for (int32_t i = 0; i < known->r.net.count; i++) {
+        if (mls_net_layer(&known->r.net, i, &l) != MLS_OK || !l.macs) continue;
+        printf("%4d %-15.15s", (int)i, layer_name(known, i, name));
+        print_cost(known, i, 0);
+        if (!has_second(known, i)) continue;
         printf("%4s %-15s", "", "  second");
-        print_cost(found, i, 3);
+        print_cost(known, i, 3);
     }
     printf("error: mean of |quantized - x| / |x|, in a training step\n");
 }
 
-static void print_findings(const findings *found, const char *file)
+static void print_findings(const findings *known, const char *file)
 {
     growing t = {0};
-    say_training(found, file, &t);
+    say_training(known, file, &t);
     if (t.at) say(stdout, "%s", t.at);
     free(t.at);
     t = (growing){0};
-    say_accuracy(found, &t);
+    say_accuracy(known, &t);
     if (t.at) say(stdout, "%s", t.at);
     free(t.at);
-    print_curve(found);
-    print_classes(found);
-    print_matrix(found);
-    print_confusions(found);
-    print_costs(found);
+    print_curve(known);
+    print_classes(known);
+    print_matrix(known);
+    print_confusions(known);
+    print_costs(known);
 }
 
 /* As RFC 4180 has it. */
@@ -285,11 +285,11 @@ static void add_number(growing *t, const char *before, double x)
     if (is_finite(x)) add(t, "%.9g", x);
 }
 
-static void curves_csv(const findings *found, growing *t)
+static void curves_csv(const findings *known, growing *t)
 {
     add(t, "epoch,rate,train_loss,test_loss,train_accuracy,test_accuracy\n");
-    for (int64_t i = 0; i < found->points; i++) {
-        const point *p = &found->curve[i];
+    for (int64_t i = 0; i < known->points; i++) {
+        const point *p = &known->curve[i];
         add(t, "%lld", p->epoch);
         add_number(t, ",", p->rate), add_number(t, ",", p->loss), add_number(t, ",", p->test_loss);
         add_number(t, ",", p->train), add_number(t, ",", p->test), add(t, "\n");
@@ -297,13 +297,13 @@ static void curves_csv(const findings *found, growing *t)
 }
 
 /* In the order of the classes. precision: of what was taken for it, the share that is. */
-static void classes_csv(const findings *found, growing *t)
+static void classes_csv(const findings *known, growing *t)
 {
     add(t, "class,name,pictures,right,accuracy,answers,precision\n");
-    for (int32_t i = 0; i < found->classes; i++) {
-        const about_class *c = found->by_class;
+    for (int32_t i = 0; i < known->classes; i++) {
+        const about_class *c = known->by_class;
         while (c->number != i) c++;
-        add(t, "%d,", (int)i), add_quoted(t, name_of(found, i));
+        add(t, "%d,", (int)i), add_quoted(t, name_of(known, i));
         add(t, ",%lld,%lld", (long long)c->pictures, (long long)c->right);
         add_number(t, ",", c->pictures ? percent(c->right, c->pictures) : NAN);
         add(t, ",%lld", (long long)c->answers);
@@ -311,41 +311,41 @@ static void classes_csv(const findings *found, growing *t)
     }
 }
 
-static void confusion_csv(const findings *found, growing *t)
+static void confusion_csv(const findings *known, growing *t)
 {
     add(t, "true");
-    for (int32_t i = 0; i < found->classes; i++) add(t, ","), add_quoted(t, name_of(found, i));
-    for (int32_t i = 0; i < found->classes; i++) {
-        add(t, "\n"), add_quoted(t, name_of(found, i));
-        for (int32_t j = 0; j < found->classes; j++)
-            add(t, ",%lld", (long long)taken_for(found, i, j));
+    for (int32_t i = 0; i < known->classes; i++) add(t, ","), add_quoted(t, name_of(known, i));
+    for (int32_t i = 0; i < known->classes; i++) {
+        add(t, "\n"), add_quoted(t, name_of(known, i));
+        for (int32_t j = 0; j < known->classes; j++)
+            add(t, ",%lld", (long long)taken_for(known, i, j));
     }
     add(t, "\n");
 }
 
-static void mistakes_csv(const findings *found, growing *t)
+static void mistakes_csv(const findings *known, growing *t)
 {
     add(t, "picture,true,answer,probability\n");
-    for (int i = 0; i < found->mistake_count; i++) {
-        const mistake *m = &found->mistakes[i];
-        add(t, "%lld,", (long long)m->picture), add_quoted(t, name_of(found, m->label));
-        add(t, ","), add_quoted(t, name_of(found, m->answer)), add(t, ",%.6f\n", m->sure);
+    for (int i = 0; i < known->mistake_count; i++) {
+        const mistake *m = &known->mistakes[i];
+        add(t, "%lld,", (long long)m->picture), add_quoted(t, name_of(known, m->label));
+        add(t, ","), add_quoted(t, name_of(known, m->answer)), add(t, ",%.6f\n", m->sure);
     }
 }
 
 /* W, A and E of every layer, and what else is quantized. */
-static void errors_csv(const findings *found, growing *t)
+static void errors_csv(const findings *known, growing *t)
 {
     char name[32], text[MLS_FORMAT_TEXT];
     mls_layer l;
     add(t, "node,layer,operand,format,relative_error,snr_db,clipped,flushed,zero_groups\n");
-    for (int32_t i = 0; i < found->r.net.count && !found->no_costs[0]; i++) {
-        if (mls_net_layer(&found->r.net, i, &l) != MLS_OK || !l.macs) continue;
+    for (int32_t i = 0; i < known->r.net.count && !known->no_costs[0]; i++) {
+        if (mls_net_layer(&known->r.net, i, &l) != MLS_OK || !l.macs) continue;
         for (int o = 0; o < OPERANDS; o++) {
-            const cost *c = cost_of(found, i, o);
+            const cost *c = cost_of(known, i, o);
             if (!c && o >= 3) continue;
             if (c) mls_format_text(c->format, text, sizeof text);
-            add(t, "%d,%s,%s,\"%s\"", (int)i, layer_name(found, i, name), operand_names[o],
+            add(t, "%d,%s,%s,\"%s\"", (int)i, layer_name(known, i, name), operand_names[o],
                 c ? text : "fp32");
             if (!c) add(t, ",,,,,\n");
             if (!c) continue;
@@ -370,11 +370,11 @@ static bool save_text(const char *folder, const char *name, growing *t, failure 
     return good;
 }
 
-static bool save_tables(const findings *found, const char *folder, failure *f)
+static bool save_tables(const findings *known, const char *folder, failure *f)
 {
     static const struct {
         const char *name;
-        void (*write)(const findings *found, growing *t);
+        void (*write)(const findings *known, growing *t);
     } files[] = {{"curves.csv", curves_csv},
                  {"classes.csv", classes_csv},
                  {"confusion.csv", confusion_csv},
@@ -382,7 +382,7 @@ static bool save_tables(const findings *found, const char *folder, failure *f)
                  {"errors.csv", errors_csv}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         growing t = {0};
-        files[i].write(found, &t);
+        files[i].write(known, &t);
         if (!save_text(folder, files[i].name, &t, f)) return false;
     }
     return true;
