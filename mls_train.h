@@ -1074,19 +1074,17 @@ static mls_shape mls__shape_now(const mls_net *net, mls_shape s)
     return s;
 }
 
-/* What any function of a layer is given of node i. */
-static mls_work mls__work_of(mls_net *net, int32_t i)
+/* Sets what any function of a layer is given of node i. */
+static void mls__work_of(mls_work *w, mls_net *net, int32_t i)
 {
     const mls_node *node = &net->nodes[i];
-    mls_work w;
-    memset(&w, 0, sizeof w);
-    w.net = net, w.node = i, w.parameters = node->parameters;
+    memset(w, 0, sizeof *w);
+    w->net = net, w->node = i, w->parameters = node->parameters;
     for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
-        w.in[j] = mls__shape_now(net, net->nodes[node->in[j]].shape);
+        w->in[j] = mls__shape_now(net, net->nodes[node->in[j]].shape);
     }
-    w.out = mls__shape_now(net, node->shape);
-    w.training = net->training;
-    return w;
+    w->out = mls__shape_now(net, node->shape);
+    w->training = net->training;
 }
 
 /* And its numbers, when there is an arena. */
@@ -1130,7 +1128,8 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
     const mls_node *node = &net->nodes[i];
     const uint32_t uses = step->reads | step->writes;
     const size_t image = (size_t)n;
-    mls_work w = mls__work_of(net, i);
+    mls_work w;
+    mls__work_of(&w, net, i);
     mls__work_numbers(&w);
     w.uses = uses, w.image = n, w.thread = thread;
     w.labels = net->labels;
@@ -3162,7 +3161,8 @@ static mls_status mls__plan_check(mls_net *net)
     net->work_size[0] = net->work_size[1] = net->scratch_step = 0;
     for (int32_t i = 0; i < net->count; i++) {
         mls_node *node = &net->nodes[i];
-        const mls_work w = mls__work_of(net, i);
+        mls_work w;
+        mls__work_of(&w, net, i);
         memset(node->buffer, 0, sizeof node->buffer);
         node->facts = node->planned = 0;
         if (!node->consumers && i != net->count - 1) {
@@ -3390,7 +3390,8 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     net->images = net->desc.batch;
     for (int32_t i = 0; i < net->count; i++) {
         const uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
-        mls_work w = mls__work_of(net, i);
+        mls_work w;
+        mls__work_of(&w, net, i);
         mls__work_numbers(&w);
         if (net->nodes[i].kind->init) net->nodes[i].kind->init(&w, seed);
     }
@@ -3637,7 +3638,8 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
         return net->status;
     }
     for (int32_t i = 0; i < net->count; i++) {
-        mls_work w = mls__work_of(net, i);
+        mls_work w;
+        mls__work_of(&w, net, i);
         mls__work_numbers(&w);
         if (net->nodes[i].kind->settle) net->nodes[i].kind->settle(&w);
     }
