@@ -747,9 +747,11 @@ enum {
     MLS__HAND_OVER
 };
 
-/* A flag of layers: backward only hands dy on. */
+/* Flags of layers: backward only hands dy on; dx[0] may lie where dy does, as with MLS_IN_PLACE, but not y
+   where x does. */
 enum {
-    MLS__PASSES = 1 << 8
+    MLS__PASSES = 1 << 8,
+    MLS__DX_IN_PLACE = 1 << 9
 };
 
 /* When a step is done, too: it depends on weights and states alone. Inference does it once, see mls__pack. */
@@ -766,7 +768,8 @@ enum {
     MLS__CODES_W_IN_DATA = 1 << 11,
     MLS__FOR_FORWARD = 1 << 12,
     MLS__FOR_DATA = 1 << 13,
-    MLS__FOR_WEIGHT = 1 << 14
+    MLS__FOR_WEIGHT = 1 << 14,
+    MLS__NORM_SUMS = 1 << 15 /* of the batch norm before it */
 };
 
 static int mls__quantized(mls_format f)
@@ -968,6 +971,8 @@ MLS_DEF int32_t mls_net_name(mls_net *net, int32_t index, const char *name)
 typedef struct mls__layers {
     /* sum[ch], square[ch]: sums over the pixels, in double; a product of floats is exact there */
     void (*stats)(const float *x, size_t pixels, size_t c, double *sum, double *square);
+    /* the least and the largest x of each channel: ends[ch], ends[c + ch]; a NaN is one of them */
+    void (*ends)(const float *x, size_t pixels, size_t c, float *ends);
     /* y = x * scale + shift */
     void (*scale)(const float *x, size_t pixels, size_t c, const float *scale, const float *shift,
                   float *y);
@@ -988,10 +993,10 @@ typedef struct mls__layers {
 #include MLS_HEADER
 #undef MLS__EACH
 
-#define MLS__ROW(unit, vectors)                                                  \
-    {mls__bn_stats_##vectors, mls__bn_scale_##vectors, mls__bn_reduce_##vectors, \
-     mls__bn_back_##vectors,  mls__relu_##vectors,     mls__relu_back_##vectors, \
-     mls__add_##vectors,      mls__sgd_##vectors},
+#define MLS__ROW(unit, vectors)                                                 \
+    {mls__bn_stats_##vectors,  mls__bn_ends_##vectors, mls__bn_scale_##vectors, \
+     mls__bn_reduce_##vectors, mls__bn_back_##vectors, mls__relu_##vectors,     \
+     mls__relu_back_##vectors, mls__add_##vectors,     mls__sgd_##vectors},
 static const mls__layers mls__layer_kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 
@@ -1543,7 +1548,13 @@ MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32
 
 #undef MLS__OF_IMAGES
 
-/* ---- batch norm: sums of each image, which are added in order */
+/* ---- batch norm: sums of each image, which are added in order. Where a convolution quantizes its output,
+   or what a relu makes of it, the ends of each channel tell the largest magnitude: y does not fall with x,
+   or does not rise, whatever the rounding. */
+
+enum {
+    MLS__IF_ENDS = 1 << 26 /* of a batch norm: they are wanted */
+};
 
 static const char *mls__bn_shape(const mls_work *w, mls_layer_sizes *s)
 {
@@ -1552,7 +1563,7 @@ static const char *mls__bn_shape(const mls_work *w, mls_layer_sizes *s)
     s->weights = s->seconds = c; /* scale and shift */
     s->state = 2 * mls__up(c);   /* running mean and variance */
     s->constants = 6 * mls__up(c);
-    s->sums = 2 * c;
+    s->sums = 3 * c; /* two, and two floats for the ends */
     return 0;
 }
 
@@ -1591,8 +1602,44 @@ static void mls__bn_sum(const mls_work *w, size_t ch, double *first, double *sec
     const size_t c = (size_t)w->out.c;
     const double *sums = w->sums;
     *first = *second = 0;
-    for (int32_t n = 0; n < w->out.n; n++, sums += 2 * c)
+    for (int32_t n = 0; n < w->out.n; n++, sums += 3 * c)
         *first += sums[ch], *second += sums[c + ch];
+}
+
+static float *mls__bn_ends_at(double *sums, size_t c, int32_t n)
+{
+    return (float *)(void *)(sums + (size_t)n * 3 * c + 2 * c);
+}
+
+static void mls__bn_ends_of_x(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    mls__layer_kernels[mls__unit()].ends(w->x[0], mls__pixels(w->out), c,
+                                         mls__bn_ends_at(w->sums, c, 0));
+}
+
+static void mls__bn_ends_of_y(const mls_work *w)
+{
+    const size_t c = (size_t)w->out.c;
+    const mls__bn k = mls__bn_constants(w);
+    for (int32_t n = 0; n < w->out.n; n++) {
+        float *ends = mls__bn_ends_at(w->sums, c, n);
+        mls__layer_kernels[mls__unit()].scale(ends, 2, c, k.scale, k.shift, ends);
+    }
+}
+
+/* The largest magnitudes of image n, of y or of what a relu keeps. */
+static void mls__bn_peaks(double *sums, size_t c, int32_t n, int relu, float *peak)
+{
+    const float *ends = mls__bn_ends_at(sums, c, n);
+    for (size_t ch = 0; ch < c; ch++) {
+        uint32_t most = 0;
+        for (size_t at = ch; at < 2 * c; at += c) {
+            const uint32_t u = mls__bits(ends[at]) & 0x7fffffffu;
+            if (!(relu && ends[at] <= 0) && u > most) most = u;
+        }
+        peak[ch] = mls__float(most);
+    }
 }
 
 /* Mean and variance of a batch, and the y = x * scale + shift that stands for the normalisation. */
@@ -1681,7 +1728,9 @@ static void mls__bn_settle(const mls_work *w)
 
 static const mls_step mls__batch_norm_forward_steps[] = {
     {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
+    {MLS_IF_TRAINING | MLS__IF_ENDS, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_ends_of_x},
     {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
+    {MLS_IF_TRAINING | MLS__IF_ENDS, MLS_SERIAL, MLS_SUMS, MLS_SUMS, mls__bn_ends_of_y},
     {MLS_IF_EVALUATION | MLS__IF_WEIGHTS, MLS_SERIAL, 0, 0, mls__bn_finish},
     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
     MLS_STEPS_END};
@@ -1691,7 +1740,7 @@ static const mls_step mls__batch_norm_backward_steps[] = {
     {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__bn_dx},
     MLS_STEPS_END};
 static const mls_layer_kind mls__batch_norm = {"batch norm",
-                                               0,
+                                               MLS__DX_IN_PLACE,
                                                mls__bn_shape,
                                                mls__bn_init,
                                                mls__batch_norm_forward_steps,
@@ -1807,7 +1856,7 @@ static const mls_step mls__l1_norm_backward_steps[] = {
     {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__l1_dx},
     MLS_STEPS_END};
 static const mls_layer_kind mls__l1_norm = {"l1 norm",
-                                            0,
+                                            MLS__DX_IN_PLACE,
                                             mls__l1_shape,
                                             mls__bn_init,
                                             mls__l1_norm_forward_steps,
@@ -1957,7 +2006,8 @@ static const int mls__partners[6] = {MLS__A, MLS__W,           MLS__W_IN_DATA,
 /* When a convolution does a step: it quantizes its weights, its activation (and no convolution did so
    before), its error, for either product, its weights for backward-data; the codes of its activation or
    error can be written by threads, as no two images share a byte or a vector, or cannot; its gradient of
-   the weights is one of integers, or of floats, which blocks of images sum. */
+   the weights is one of integers, or of floats, which blocks of images sum; it can begin before its input
+   is there, see mls__conv_norm, or cannot. */
 enum {
     MLS__IF_LOW_W = 1 << 8,
     MLS__IF_LOW_A = 1 << 9,
@@ -1969,15 +2019,19 @@ enum {
     MLS__IF_EXACT = 1 << 15,
     MLS__IF_BLOCKS = 1 << 16,
     MLS__IF_LOW_W_IN_DATA = 1 << 17,
-    MLS__IF_OWN = 1 << 18, /* and five more: it quantizes this operand */
-    MLS__IF_KEPT = 1 << 24 /* its weights are packed for many calls */
+    MLS__IF_OWN = 1 << 18,  /* and five more: it quantizes this operand */
+    MLS__IF_KEPT = 1 << 24, /* its weights are packed for many calls */
+    MLS__IF_EARLY = 1 << 27,
+    MLS__IF_LATE = 1 << 28
 };
 
 /* How often, for convolutions only: for each image, those of a block in order by one thread; and by each
-   thread after its last image. */
+   thread after its last image; and once, in training before the images of the phase at hand if the
+   convolution is early, else as MLS_SERIAL. */
 enum {
     MLS__EACH_OF_BLOCK = MLS_AFTER + 1,
-    MLS__LEAVE
+    MLS__LEAVE,
+    MLS__BEGIN
 };
 
 /* Which of a convolution's three products run in integers. */
@@ -2088,6 +2142,21 @@ static const float *mls__operand_fp32(const mls_net *net, int32_t i, int o)
     return (const float *)mls__buffer_at(net, mls__operand_owner(net, i, o), MLS__DEQUANTIZED + o);
 }
 
+/* The batch norm whose output, or the relu of it, is the input of convolution i, if nothing stands between
+   them in the walk: the convolution can begin before images are normalized, and an image be normalized,
+   quantized and convolved while it is in the cache. -1: another layer's. */
+static int32_t mls__conv_norm(const mls_net *net, int32_t i)
+{
+    const int relu = i > 0 && net->nodes[i - 1].kind == &mls__relu;
+    const int32_t norm = i - 1 - relu;
+    if (net->desc.inference || norm < 0 || net->nodes[norm].kind != &mls__batch_norm ||
+        net->nodes[i].in[0] != i - 1 || (relu && net->nodes[i - 1].in[0] != norm) ||
+        !mls__same_shape(net->nodes[i].conv.in, net->nodes[norm].shape)) {
+        return -1;
+    }
+    return norm;
+}
+
 /* The role whose operands a step is for: in each product that has a format of its own. */
 static int mls__step_role(const mls_work *w)
 {
@@ -2112,6 +2181,16 @@ static void mls__conv_peaks(const mls_work *w)
     }
 }
 
+/* Peaks of all images, where a batch norm knows them. */
+static void mls__conv_norm_peaks(const mls_work *w, mls_tensor *t)
+{
+    const int32_t norm = mls__conv_norm(w->net, w->node);
+    const size_t c = (size_t)t->shape.c;
+    double *sums = (double *)mls__buffer_at(w->net, norm, MLS__SUMS);
+    for (int32_t n = 0; n < w->net->images; n++)
+        mls__bn_peaks(sums, c, n, norm != w->node - 1, t->peak + (size_t)n * c);
+}
+
 /* Scale and groups, from the peaks of all images. */
 static void mls__conv_scales(const mls_work *w)
 {
@@ -2122,6 +2201,7 @@ static void mls__conv_scales(const mls_work *w)
         if (!mls__operand_own(&w->net->nodes[w->node], o)) continue;
         t = mls__operand_at(w->net, w->node, o, 0);
         *t = mls__operand_place(w->net, w->node, o, 0);
+        if (w->uses & MLS__NORM_SUMS) mls__conv_norm_peaks(w, t);
         status = mls__quantize_scales(t);
         if (status == MLS_OK) continue;
         mls__fail(w->net, status, w->node,
@@ -2454,6 +2534,7 @@ static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
     need->facts = mls__integer(node, MLS_BACKWARD_WEIGHT) ? MLS__IF_EXACT : MLS__IF_BLOCKS;
     need->uses = mls__product_uses(node);
     need->activation_of[0] = need->activation_of[1] = i;
+    need->facts |= mls__conv_norm(net, i) >= 0 ? MLS__IF_EARLY : MLS__IF_LATE;
     for (int o = 0; o < mls__operand_count(net); o++) mls__operand_need(net, i, o, need);
     if (need->facts & MLS__IF_LOW_A) need->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
     if (need->facts & MLS__IF_LOW_E) need->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
@@ -2490,9 +2571,11 @@ static mls_status mls__conv_plan(const mls_work *w)
 {
     mls_net *net = w->net;
     mls_node *node = &net->nodes[w->node];
+    const int32_t norm = mls__conv_norm(net, w->node);
     mls_format first[MLS__OPERANDS];
     mls__need need;
     node->uses = 0;
+    if (norm >= 0) net->nodes[norm].facts = net->nodes[norm].planned = MLS__IF_ENDS;
     if (mls__conv_need(net, w->node, &need) != MLS_OK) return net->status;
     mls__conv_room(net, w->node, &need);
     node->facts = need.facts;
@@ -2593,13 +2676,17 @@ static void mls__linear_init(const mls_work *w, uint64_t seed)
 }
 
 static const mls_step mls__conv_forward_steps[] = {
-    {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_peaks},
+    {MLS_IF_TRAINING | MLS__IF_LOW_A | MLS__IF_LATE, MLS_EACH, MLS_X, MLS__CODES_A,
+     mls__conv_peaks},
     {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_quantize_image},
-    {MLS__IF_WEIGHTS | MLS__IF_LOW_W, MLS_SERIAL, 0, MLS__CODES_W, mls__conv_weights},
+    {MLS__IF_WEIGHTS | MLS__IF_LOW_W, MLS__BEGIN, 0, MLS__CODES_W, mls__conv_weights},
     {MLS__IF_WEIGHTS | MLS__IF_KEPT, MLS_SERIAL, MLS__CODES_W, 0, mls__conv_keep},
-    {MLS_IF_TRAINING | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_A, MLS__CODES_A, mls__conv_scales},
-    {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS_SERIAL, MLS__CODES_A, 0, mls__conv_image_scales},
-    {0, MLS_SERIAL, MLS__FOR_FORWARD, 0, mls__conv_begin},
+    {MLS_IF_TRAINING | MLS__IF_LOW_A | MLS__IF_LATE, MLS__BEGIN, MLS__CODES_A, MLS__CODES_A,
+     mls__conv_scales},
+    {MLS_IF_TRAINING | MLS__IF_LOW_A | MLS__IF_EARLY, MLS__BEGIN, MLS__NORM_SUMS, MLS__CODES_A,
+     mls__conv_scales},
+    {MLS_IF_EVALUATION | MLS__IF_LOW_A, MLS__BEGIN, MLS__CODES_A, 0, mls__conv_image_scales},
+    {0, MLS__BEGIN, MLS__FOR_FORWARD, 0, mls__conv_begin},
     {MLS_IF_TRAINING | MLS__IF_APART_A, MLS_EACH, MLS_X, MLS__CODES_A, mls__conv_codes},
     {MLS_IF_TRAINING | MLS__IF_JOINT_A, MLS_SERIAL, MLS_X, MLS__CODES_A, mls__conv_codes_all},
     {0, MLS_EACH, MLS__FOR_FORWARD, MLS_Y, mls__conv_forward},
@@ -2745,14 +2832,29 @@ static int mls__of_images(const mls_step *step)
     return step->serial == MLS_EACH || step->serial == MLS__EACH_OF_BLOCK;
 }
 
-/* The step that comes next, or null at the end. */
+/* What may hold in a pass of the network. */
+static uint32_t mls__pass_facts(const mls_net *net)
+{
+    const uint32_t training = MLS_IF_TRAINING | MLS__IF_WEIGHTS;
+    return (net->desc.inference ? 0 : training) | MLS_IF_EVALUATION | MLS_IF_LABELS;
+}
+
+/* Whether images must all be done before a step. */
+static int mls__waits(const mls_step *step, int early)
+{
+    return step->serial == MLS_SERIAL || (step->serial == MLS__BEGIN && !early);
+}
+
+/* The step that comes next, or null at the end: of any pass that the network is planned for, so that all
+   are cut alike. */
 static const mls_step *mls__pass_next(const mls_net *net, mls__pass *w)
 {
+    const uint32_t facts = mls__pass_facts(net);
     while (w->at >= 0 && w->at < net->count) {
         const mls_node *node = &net->nodes[w->at];
         const mls_step *steps = w->backward ? node->kind->backward : node->kind->forward;
         for (; steps && steps[w->step].run; w->step++) {
-            if (!(steps[w->step].when & ~(w->facts | node->planned))) return &steps[w->step];
+            if (!(steps[w->step].when & ~(facts | node->planned))) return &steps[w->step];
         }
         w->at += w->backward ? -1 : 1, w->step = 0;
     }
@@ -2766,15 +2868,16 @@ static int32_t mls__pass_phase(const mls_net *net, mls__pass *w)
     w->count = 0;
     while ((step = mls__pass_next(net, w)) != 0) {
         const int full = w->count >= (mls__of_images(step) ? w->most : (int32_t)MLS__PHASE_MOST);
-        if (w->count && (step->serial == MLS_SERIAL || full)) break;
+        const int waits = mls__waits(step, net->nodes[w->at].planned & MLS__IF_EARLY);
+        if (w->count && (waits || full)) break;
         w->steps[w->count] = step, w->node[w->count++] = w->at;
         w->step++;
-        if (step->serial == MLS_SERIAL) break;
+        if (waits) break;
     }
     return w->count;
 }
 
-/* Leaves out what the formats at hand do not need. Phases are cut as they were planned. */
+/* Leaves out what the pass and the formats at hand do not need. Phases are cut as they were planned. */
 static void mls__phase_now(const mls_net *net, mls__pass *w)
 {
     int32_t count = 0;
@@ -2785,13 +2888,13 @@ static void mls__phase_now(const mls_net *net, mls__pass *w)
     w->count = count;
 }
 
-/* Runs the steps of images of a phase. Threads take images as they become free; where sums of floats
-   need it, blocks of images. */
-static void mls__phase_images(mls_net *net, const mls__pass *w)
+/* Runs steps from .. to - 1 of a phase on all images. Threads take images as they become free; where sums
+   of floats need it, blocks of images. */
+static void mls__phase_images(mls_net *net, const mls__pass *w, int32_t from, int32_t to)
 {
     int32_t parts = net->images, blocks = 0;
     int threads;
-    for (int32_t j = 0; j < w->count; j++) blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
+    for (int32_t j = from; j < to; j++) blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
     if (blocks && parts > MLS_CONV_BLOCKS) parts = MLS_CONV_BLOCKS;
     threads = net->threads < parts ? net->threads : parts;
     (void)threads; /* without OpenMP */
@@ -2802,27 +2905,37 @@ static void mls__phase_images(mls_net *net, const mls__pass *w)
             const int32_t first = blocks ? mls_conv_block_first(part, net->images) : part;
             const int32_t last = blocks ? mls_conv_block_first(part + 1, net->images) : part + 1;
             for (int32_t n = first; n < last; n++)
-                for (int32_t j = 0; j < w->count; j++) {
+                for (int32_t j = from; j < to; j++) {
                     if (!mls__of_images(w->steps[j])) continue;
                     mls__step_run(net, w->steps[j], w->node[j], n, MLS__THREAD());
                 }
         }
-        for (int32_t j = 0; j < w->count; j++) {
+        for (int32_t j = from; j < to; j++) {
             if (w->steps[j]->serial != MLS__LEAVE) continue;
             mls__step_run(net, w->steps[j], w->node[j], 0, MLS__THREAD());
         }
     }
 }
 
-/* Runs a phase. */
+/* Whether a step of the phase at hand must wait for all images. */
+static int mls__phase_waits(const mls_net *net, const mls__pass *w, int32_t j)
+{
+    return mls__waits(w->steps[j], net->training && net->nodes[w->node[j]].facts & MLS__IF_EARLY);
+}
+
+/* Runs a phase: what begins early, what is of images, and in evaluation what that must wait for, then what
+   nobody waits for. */
 static void mls__phase_run(mls_net *net, const mls__pass *w)
 {
-    if (!w->count) return;
-    if (w->steps[0]->serial == MLS_SERIAL) {
-        mls__step_run(net, w->steps[0], w->node[0], 0, 0);
-        return;
+    for (int32_t j = 0; j < w->count && net->status == MLS_OK; j++) {
+        if (w->steps[j]->serial != MLS__BEGIN || mls__phase_waits(net, w, j)) continue;
+        mls__step_run(net, w->steps[j], w->node[j], 0, 0);
     }
-    mls__phase_images(net, w);
+    for (int32_t at = 0, to = 0; at < w->count && net->status == MLS_OK; at = to + 1) {
+        for (to = at; to < w->count && !mls__phase_waits(net, w, to);) to++;
+        if (to > at) mls__phase_images(net, w, at, to);
+        if (to < w->count) mls__step_run(net, w->steps[to], w->node[to], 0, 0);
+    }
     for (int32_t j = 0; j < w->count && net->status == MLS_OK; j++) {
         if (w->steps[j]->serial == MLS_AFTER) mls__step_run(net, w->steps[j], w->node[j], 0, 0);
     }
@@ -2902,6 +3015,12 @@ static int mls__hands_over(const mls_net *net, int32_t i, int j)
 {
     const mls_node *node = &net->nodes[i];
     const uint32_t flags = node->kind->flags;
+    if (flags & MLS__DX_IN_PLACE) {
+        for (int32_t k = 0; k < i; k++) { /* that waits for the same gradient */
+            if (net->nodes[k].has_grad && net->nodes[k].grad_of == node->grad_of) return 0;
+        }
+        return 1;
+    }
     if (!(flags & MLS_IN_PLACE) || (node->in[1] >= 0 && !(flags & MLS__PASSES))) return 0;
     return j == 0 || node->give[0] != MLS__HAND_OVER ||
            mls__may_share(net, i, node->in[0], node->in[1]);
@@ -3040,6 +3159,9 @@ static void mls__use(mls_net *net, int32_t i, uint32_t uses, int32_t phase, int 
     if (uses & MLS_DY) mls__use_buffer(net, node->grad_of, MLS__GRAD, phase, reads);
     if (uses & MLS_KEEP) mls__use_buffer(net, i, MLS__KEEP, phase, reads);
     if (uses & MLS_SUMS) mls__use_buffer(net, i, MLS__SUMS, phase, reads);
+    if (uses & MLS__NORM_SUMS) {
+        mls__use_buffer(net, mls__conv_norm(net, i), MLS__SUMS, phase, reads);
+    }
 }
 
 /* The weights of an inference network as its calls take them: beside what passes come and go through.
@@ -3063,10 +3185,9 @@ static size_t mls__plan_packed(mls_net *net)
    evaluation alone. */
 static mls_status mls__plan_lifetimes(mls_net *net)
 {
-    const uint32_t training = net->desc.inference ? 0 : MLS_IF_TRAINING;
     int32_t phase = 1;
-    for (int backward = 0; backward < (training ? 2 : 1); backward++) {
-        mls__pass w = mls__pass_start(net, training | MLS_IF_EVALUATION | MLS_IF_LABELS, backward);
+    for (int backward = 0; backward < (net->desc.inference ? 1 : 2); backward++) {
+        mls__pass w = mls__pass_start(net, 0, backward);
         for (; mls__pass_phase(net, &w); phase++) {
             for (int32_t j = 0; j < w.count; j++) {
                 mls__use(net, w.node[j], w.steps[j]->reads, phase, 1);
@@ -5316,6 +5437,13 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__store_some)(float *p, MLS__F v, size_t
         MLS__STORE_N(p, v, n);
 }
 
+/* Asks for what comes two pages later: what fetches ahead by itself stops at the end of each. */
+#if MLS__LANES > 1
+#define MLS__AHEAD(p) __builtin_prefetch((p) + 2048)
+#else
+#define MLS__AHEAD(p) (void)(p)
+#endif
+
 /* Sums over the pixels, for each channel: of dy, and of dy * (x - mean); mean null: of x, and of x * x. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x, size_t pixels,
                                                 size_t c, const float *mean, double *sum,
@@ -5344,6 +5472,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x,
                 MLS__FN(mls__half) v;
                 MLS__FN(mls__d) g;
                 if (at >= c) continue;
+                if (mean) MLS__AHEAD(x + p * c + at), MLS__AHEAD(dy + p * c + at);
                 /* x - mean rounds to float, so that the product with dy is exact in double */
                 v = MLS__FN(mls__load_half)(x + p * c + at, c - at);
                 g = MLS__FN(mls__to_d)(v);
@@ -5360,10 +5489,33 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x,
     }
 }
 
+#undef MLS__AHEAD
+
 static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, size_t c, double *sum,
                                                double *square)
 {
     MLS__FN(mls__sums)(0, x, pixels, c, 0, sum, square);
+}
+
+/* Whole numbers that order as floats do, and back. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__ordered)(MLS__I bits)
+{
+    return bits ^ (bits >> 31 & MLS__SETI(0x7fffffff));
+}
+
+static MLS__TARGET void MLS__FN(mls__bn_ends)(const float *x, size_t pixels, size_t c, float *ends)
+{
+    for (size_t c0 = 0; c0 < c; c0 += MLS__LANES) {
+        MLS__I least = MLS__SETI(INT32_MAX), most = MLS__SETI(INT32_MIN);
+        for (size_t p = 0; p < pixels; p++) {
+            MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, c - c0);
+            MLS__I order = MLS__FN(mls__ordered)(MLS__BITS(v));
+            least = MLS__MINI(least, order), most = MLS__MAXI(most, order);
+        }
+        least = MLS__FN(mls__ordered)(least), most = MLS__FN(mls__ordered)(most);
+        MLS__FN(mls__store_some)(ends + c0, MLS__FLOAT(least), c - c0);
+        MLS__FN(mls__store_some)(ends + c + c0, MLS__FLOAT(most), c - c0);
+    }
 }
 
 static MLS__TARGET void MLS__FN(mls__bn_reduce)(const float *dy, const float *x, size_t pixels,

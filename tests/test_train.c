@@ -39,6 +39,7 @@ static void test_free(void *memory);
 #include "train/norm.c"
 
 #include "train/change.c"
+#include "train/fused.c"
 #include "train/misuse.c"
 #include "train/open.c"
 #include "train/predict.c"
