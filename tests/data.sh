@@ -151,6 +151,83 @@ here=$(cd "$(dirname "$0")" && pwd)
     refused 'a class with a colour in its name' 'control characters: one/test/a?.31m' $tiny --data one
     rm -r one
 
+    # One folder, of which the names of files say what is for the test
+    mkdir -p all/dark all/light
+    for class in dark light; do
+        i=0
+        for file in pictures/train/$class/*; do
+            for copy in a b c d; do cp "$file" "all/$class/$copy$i.${file##*.}"; done
+            i=$((i + 1))
+        done
+    done
+    parts() { sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" "$2/config.json"; }
+    few='--model resnet8 --width 4 --batch 16'
+    one="$few --epochs 1"
+    refused 'one folder without a word' 'all: neither.*--split 20% takes one folder' $one --data all
+    runs 'one folder' $one --data all --split 25% --out split
+    split=$(digest)
+    [ "$(($(parts train_count split) + $(parts test_count split)))" = 32 ] && [ "$(parts test_count split)" -gt 2 ] &&
+        [ "$(parts test_count split)" -lt 16 ]
+    ok $? 'one folder: its parts are all of it'
+    mkdir moved
+    mv all moved
+    runs 'test of one folder, elsewhere' test split/last.mlsck --data moved/all
+    [ "$(sed -n 's/^result test_accuracy=\([^ ]*\).*/\1/p' out)" = \
+        "$(sed 's/.*test_accuracy":\([0-9.]*\)..,.*/\1/' split/log.jsonl)" ]
+    ok $? 'test of one folder: the same pictures'
+    mv moved/all .
+    for extra in x y z; do
+        cp all/dark/a0.png all/dark/$extra.png
+        runs "with $extra.png, too" $one --data all --split 25% --out more-$extra
+        [ "$(parts train_hash split)" = "$(parts train_hash more-$extra)" ] && test=1 || test=0
+        [ "$(parts test_hash split)" = "$(parts test_hash more-$extra)" ] && train=1 || train=0
+        [ $((test + train)) = 1 ]
+        ok $? "with $extra.png, too: the others stay in their parts"
+        rm all/dark/$extra.png
+    done
+    refused 'another split than there' 'was made with --split 25%, not 30%' --resume split --split 30
+    runs 'the same split in other words' --resume split --split 25.0
+    [ "$(digest)" = "$split" ]
+    ok $? 'the same split in other words: the same digest'
+    refused 'a split of what has parts' '--split: --data pictures has test pictures' $one --data pictures --split 20%
+    refused 'a split that is none' '--split 20x: not from 0.01% to 90%' $one --data all --split 20x
+    refused 'a split that leaves nothing' 'no test pictures are left' $one --data all --split 0.01%
+
+    # Pictures that say which epoch is the best
+    runs 'validation' $few --epochs 3 --data all --split 25% --validation 20% --out valid
+    [ "$(($(parts train_count valid) + $(parts validation_count valid)))" = "$(parts train_count split)" ] &&
+        [ "$(parts test_hash valid)" = "$(parts test_hash split)" ]
+    ok $? 'validation: some of the training pictures'
+    [ "$(grep -c '^epoch.*validation.*test ' out)" = 3 ] && [ "$(grep -c validation_accuracy valid/log.jsonl)" = 3 ] &&
+        tr '\n' ' ' <out | grep -q 'best by validation: epoch [123] (best.mlsck), with .* % of .* test pictures right'
+    ok $? 'validation: it says which accuracy is which'
+    best=$(sed 's/.*"epoch":\([0-9]*\).*"validation_accuracy":\([0-9.]*\),.*/\2 \1/' valid/log.jsonl | sort -k1,1nr -k2,2n | head -n 1)
+    grep -q "best by validation: epoch ${best#* } " out
+    ok $? 'validation: the best epoch is the best of it'
+    runs 'test of what was validated' test valid/best.mlsck
+    runs 'validation of built-in pictures' $net --epochs 1 --validation 25 --out built
+    [ "$(parts train_count built)" != 48 ] && [ "$(($(parts train_count built) + $(parts validation_count built)))" = 48 ]
+    ok $? 'validation of built-in pictures: some of them'
+    refused 'another validation than there' 'was made with --validation 20%, not 30%' --resume valid --validation 30%
+
+    # What is done with pictures
+    for way in --no-flip '--crop 0' '--crop 2'; do
+        runs "$way" $one --data all --split 25% $way
+        [ "$(digest)" != "$split" ]
+        ok $? "$way: another digest"
+    done
+    runs 'the crop that is the default' $one --data all --split 25% --crop 4
+    [ "$(digest)" = "$split" ]
+    ok $? 'the crop that is the default: the same digest'
+    rm all/light/[bcd]*
+    runs 'balanced' $one --data all --split 25% --balance --out equal
+    runs 'not balanced' $one --data all --split 25% --out unequal
+    [ "$(parts train_count equal)" -gt "$(parts train_count unequal)" ] && [ $(($(parts train_count equal) % 2)) = 0 ] &&
+        [ "$(parts test_hash equal)" = "$(parts test_hash unequal)" ]
+    ok $? 'balanced: pictures are repeated, but not of the test'
+    refused 'balanced or not' 'equal/config.json: was made without\|was made without --balance' --resume unequal --balance
+    rm -r all moved
+
     # --data that leads elsewhere
     refused 'a folder of one part' 'did you mean pictures?' $tiny --data pictures/train
     refused 'a folder of a class' 'did you mean pictures?' $tiny --data pictures/train/dark/

@@ -56,7 +56,7 @@ stops() {
         contradicts $job --width 8 16
         contradicts $job --model resnet8 resnet14
         contradicts $job --format 2,1:nc:2,0 2,4
-        contradicts $job --epochs 3 4
+        contradicts $job --epochs 3 2
         contradicts $job --lr 0.1 0.2
         contradicts $job --seed 7 1
         contradicts $job --schedule paper cosine
@@ -64,7 +64,9 @@ stops() {
         contradicts $job --limit 48 50
         refused "$job --resize" 'was made without --resize' $job run/last.mlsck --resize
     done
+    contradicts test --epochs 3 4
     contradicts --resume --batch 16 8
+    contradicts --resume --crop 4 0
     contradicts --resume --test-limit 24 25
     refused 'eval keeps nothing' '--out is not for this command' test run/last.mlsck --out other
     refused 'eval of a folder' 'run/best.mlsck' test run
@@ -148,6 +150,46 @@ stops() {
     rm worse/best.mlsck
     runs 'resume one without any checkpoint' --resume worse
     same_end 'resume one without any checkpoint' "$whole" worse 6
+
+    # More epochs than there were: the rest of a run of that length, stopped or not
+    cp -r run more
+    runs 'more epochs' --resume more --epochs 5
+    more=$(digest)
+    [ "$(epochs more)" = '1 2 3 4 5 ' ] && [ "$more" != "$(tail -n 1 run/log.jsonl | sed 's/.*"digest":"\(.*\)"}/\1/')" ]
+    ok $? 'more epochs: they are trained'
+    grep -q '"epoch":3,"rate":0.001,' more/log.jsonl && grep -q '"epoch":4,"rate":0.01,' more/log.jsonl
+    ok $? 'more epochs: the rate is that of the longer run'
+    cp -r run cut
+    sed 's/"epochs": "3"/"epochs": "5"/' run/config.json >cut/config.json
+    runs 'more epochs, cut before the first' --resume cut
+    same_end 'more epochs, cut before the first' "$more" cut 5
+    runs 'test of more epochs' test more/last.mlsck
+    cp run/last.mlsck from.mlsck
+    runs 'more epochs from a file' --resume from.mlsck --epochs 5 --out filed
+    [ "$(digest)" = "$more" ]
+    ok $? 'more epochs from a file: the same'
+    refused 'more epochs into the folder of another run' 'was made with epochs 3, not 5' \
+        --resume from.mlsck --epochs 5 --out run
+
+    # Early stop, and what it stopped
+    runs 'patience' $net --lr 1e-6 --epochs 9 --patience 2 --checkpoint-every 5 --out early
+    early=$(digest)
+    last=$(tail -n 1 early/log.jsonl | sed 's/{"epoch":\([0-9]*\).*/\1/')
+    [ "$last" -lt 9 ] && tr '\n' ' ' <out | grep -q "stopped early: epoch $((last - 2)) was the best, 2 were no better"
+    ok $? 'patience: it stops, and says so'
+    runs 'resume what was stopped early' --resume early
+    [ "$(digest)" = "$early" ] && ! grep -q '^epoch' out
+    ok $? 'resume what was stopped early: nothing is left'
+    runs 'with more patience' --resume early --patience 9
+    [ "$(tail -n 1 early/log.jsonl | sed 's/{"epoch":\([0-9]*\).*/\1/')" -gt "$last" ]
+    ok $? 'with more patience it goes on'
+    runs 'several with patience' $net --lr 1e-6 --epochs 5 --patience 1 --seeds 2 --out few
+    whole=$(digest)
+    rm -r few/seed2
+    runs 'several with patience go on' --resume few
+    [ "$(digest)" = "$whole" ] && [ "$(grep -c '^epoch' out)" -lt 6 ]
+    ok $? 'several with patience go on: finished ones are not trained again'
+    runs 'format 1 with patience' --resume "$here/vectors/format1.mlsck" --limit 8 --test-limit 10 --patience 1
 
     # Nothing is overwritten, whatever it is
     for file in last.mlsck best.mlsck log.jsonl config.json plot.gp plot.png; do

@@ -27,7 +27,7 @@ static bool save_run(run *r, const char *name, failure *f)
 
 /* The note before format 2: a 1, these settings of 48 bytes, and the words of progress. */
 #define OLD_SETTINGS 15
-#define OLD_SIZE     (1 + OLD_SETTINGS * 48 + 8 * PROGRESS)
+#define OLD_SIZE     (1 + OLD_SETTINGS * 48 + 8 * EARLY_PROGRESS)
 static void read_old_note(settings *to, const uint8_t *note)
 {
     static const char *const keys[OLD_SETTINGS] = {
@@ -35,13 +35,14 @@ static void read_old_note(settings *to, const uint8_t *note)
         "error_format", "seed",       "batch",         "lr",
         "schedule",     "warmup",     "epochs",        "classes",
         "train_count",  "test_count", "train_hash"};
-    uint64_t word[PROGRESS] = {0};
-    progress p;
+    uint64_t word[EARLY_PROGRESS] = {0};
+    progress p = {0};
     for (int i = 0; i < OLD_SETTINGS; i++)
         put(to, keys[i], "%.47s", (const char *)note + 1 + 48 * i);
     note += 1 + OLD_SETTINGS * 48;
-    for (int i = 0; i < 8 * PROGRESS; i++) word[i / 8] |= (uint64_t)*note++ << (i % 8 * 8);
-    memcpy(&p, word, sizeof p);
+    for (int i = 0; i < 8 * EARLY_PROGRESS; i++) word[i / 8] |= (uint64_t)*note++ << (i % 8 * 8);
+    memcpy(&p, word, sizeof word);
+    p.best_epoch = p.epoch;
     put_progress(to, &p);
 }
 

@@ -7,6 +7,7 @@
 
 #include "lines.h"
 #include "options.h"
+#include "parts.h"
 #ifndef NO_PICTURES
 #include "../pictures.h"
 #endif
@@ -20,9 +21,11 @@ static picture_fit fit_of(const options *o)
 
 /* What was left out of folders of pictures: for each reason how often, and the first. */
 typedef struct left_out {
-    picture_fit fit; /* comes first: it is what decode_picture looks for */
+    picture_fit fit;
     int64_t count[MLS_LEFT_OUT_REASONS];
     char first[MLS_LEFT_OUT_REASONS][PATH_SIZE];
+    uint64_t *keys; /* of those that were read */
+    size_t read, room;
 } left_out;
 
 static const char *const left_out_what[] = {
@@ -40,9 +43,10 @@ static void say_left_out(const left_out *left, bool skip_bad)
 }
 
 #ifdef NO_PICTURES
-static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
+static bool load_folder(const options *o, const char *part, picture_set *p, left_out *left,
+                        failure *f)
 {
-    (void)part, (void)data, (void)left;
+    (void)part, (void)p, (void)left;
     return fail(f, 2, "--data %s: this program was built with NO_PICTURES", o->data);
 }
 #else
@@ -60,13 +64,44 @@ static void leave_out(void *user, mls_left_out reason, const char *path, const c
     if (reason == MLS_LEFT_OUT_BAD) fprintf(stderr, "%s: %s\n", shown, text);
 }
 
-static bool load_pictures(const options *o, int part, mls_data *data, left_out *left, failure *f)
+/* FNV-1a of the end of a path, CLASS/FILE: the folder around may move. */
+static uint64_t path_key(const char *path)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    const char *from = path + strlen(path);
+    for (int slashes = 0; from > path; from--) {
+        if (from[-1] == '/' && ++slashes == 2) break;
+    }
+    for (; *from; from++) hash = (hash ^ (unsigned char)*from) * 0x100000001b3u;
+    return hash;
+}
+
+/* An mls_decoder that keeps the keys. */
+static int load_picture(void *user, const char *path, int32_t *h, int32_t *w, int32_t c,
+                        uint8_t *pixels, char *text, size_t size)
+{
+    left_out *left = user;
+    if (left->read == left->room) {
+        size_t room = left->room ? 2 * left->room : 64;
+        uint64_t *keys = realloc(left->keys, room * sizeof *keys);
+        if (!keys) return snprintf(text, size, "no memory for it");
+        left->keys = keys, left->room = room;
+    }
+    int status = decode_picture(&left->fit, path, h, w, c, pixels, text, size);
+    if (status == 0 && pixels) left->keys[left->read++] = path_key(path);
+    return status;
+}
+
+/* Class folders in a part of the data, or in the data itself. */
+static bool load_folder(const options *o, const char *part, picture_set *p, left_out *left,
+                        failure *f)
 {
     char folder[PATH_SIZE], text[PATH_SIZE] = "";
-    mls_folder_desc desc = {folder, decode_picture, o->size.h, o->size.w, 1, left, leave_out};
-    snprintf(folder, sizeof folder, "%s/%s", o->data, part ? "test" : "train");
-    left->fit = fit_of(o);
-    mls_status status = mls_data_pictures(data, &desc, text, sizeof text);
+    mls_folder_desc desc = {folder, load_picture, o->size.h, o->size.w, 1, left, leave_out};
+    snprintf(folder, sizeof folder, "%s%s%s", o->data, part ? "/" : "", part ? part : "");
+    left->fit = fit_of(o), left->keys = NULL, left->read = left->room = 0;
+    mls_status status = mls_data_pictures(&p->data, &desc, text, sizeof text);
+    p->keys = left->keys;
     if (status == MLS_OK) return true;
     return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
 }
@@ -115,37 +150,6 @@ static bool load_synthetic(mls_data *data, int64_t count, int part, failure *f)
     }
     mls_status status = mls_data_synthetic(data, (int32_t)count, 0, (uint64_t)part);
     return status == MLS_OK || fail(f, 1, "synthetic pictures: %s", mls_status_string(status));
-}
-
-/* Keeps at most limit pictures, equally many of each class as far as there are, chosen by a fixed
-   shuffle: neither the order of the files nor --seed matters. */
-static bool keep_some(mls_data *data, int64_t limit, failure *f)
-{
-    size_t bytes = (size_t)data->h * (size_t)data->w * (size_t)data->c;
-    int64_t quota[256], kept = 0;
-    if (!limit || limit >= data->count) return true;
-    bool *keep = calloc((size_t)data->count, sizeof *keep);
-    if (!keep) return fail(f, 1, "no memory to choose from %d pictures", (int)data->count);
-    for (int c = 0; c < data->classes; c++) {
-        quota[c] = limit / data->classes + (c < limit % data->classes);
-    }
-    for (int pass = 0; pass < 2; pass++) { /* the second fills up where classes ran short */
-        for (int32_t i = 0; i < data->count && kept < limit; i++) {
-            int32_t picture = mls_data_order(data->count, 0, 0, i);
-            int64_t *left = &quota[data->labels[picture]];
-            if (keep[picture] || (pass == 0 && *left == 0)) continue;
-            keep[picture] = true, kept++, --*left;
-        }
-    }
-    kept = 0;
-    for (int32_t i = 0; i < data->count; i++) {
-        if (!keep[i]) continue;
-        data->labels[kept] = data->labels[i];
-        memmove(data->pixels + (size_t)kept++ * bytes, data->pixels + (size_t)i * bytes, bytes);
-    }
-    data->count = (int32_t)kept;
-    free(keep);
-    return true;
 }
 
 static bool exists(const char *folder, const char *name)
@@ -277,39 +281,100 @@ static bool no_data(const char *path, int part, failure *f)
     }
     return fail(f, 2,
                 "--data %s: neither data_batch_1.bin and so on nor train/CLASS/*.jpg and "
-                "test/CLASS/*.jpg in it",
+                "test/CLASS/*.jpg in it (--split 20%% takes one folder of CLASS/*.jpg)",
                 path);
 }
 
 /* part 0: training, 1: test. */
-static bool load_part(const options *o, int part, mls_data *data, left_out *left, failure *f)
+static bool load_part(const options *o, int part, picture_set *p, left_out *left, failure *f)
 {
-    char text[PATH_SIZE] = "";
+    const char *name = part ? "test" : "train";
     const int64_t limit = part ? o->test_limit : o->limit;
     if (is_built_in(o)) {
-        return load_synthetic(data, limit ? limit : part ? 1000 : 5000, part, f);
+        return load_synthetic(&p->data,
+                              limit  ? limit
+                              : part ? 1000
+                                     : 5000,
+                              part, f) &&
+               number_pictures(p, f);
     }
     if (!is_folder(o->data, f)) return false;
     if (!has_cifar10(o->data)) {
-        return has_folder(o->data, part ? "test" : "train") ? load_pictures(o, part, data, left, f)
-                                                            : no_data(o->data, part, f);
+        return has_folder(o->data, name) ? load_folder(o, name, p, left, f)
+                                         : no_data(o->data, part, f);
     }
-    mls_status status = mls_data_cifar10(data, o->data, part, text, sizeof text);
-    return status == MLS_OK || fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
+    char text[PATH_SIZE] = "";
+    mls_status status = mls_data_cifar10(&p->data, o->data, part, text, sizeof text);
+    if (status == MLS_OK) return number_pictures(p, f);
+    return fail(f, 2, "--data: %s", text[0] ? text : mls_status_string(status));
 }
 
-static bool load_data(const options *o, int part, mls_data *data, left_out *left, failure *f)
+/* Whether the test pictures are to be taken out of one folder. */
+static bool is_split(const options *o)
 {
-    if (!load_part(o, part, data, left, f)) return false;
-    if (data->classes < 2 && !o->checkpoint) { /* the classes of a checkpoint say it better */
-        return fail(f, 2, "--data %s: %s has one class only, %s: nothing can be told apart",
-                    o->data, part ? "test" : "train", data->names[0]);
+    return o->split > 0 && !is_built_in(o) && !has_data(o->data) && !has_folder(o->data, "train") &&
+           !has_folder(o->data, "test");
+}
+
+enum {
+    SALT_TEST = 1,
+    SALT_VALIDATION = 2
+};
+
+/* What is on the disk. A test needs no training pictures. */
+static bool load_parts(const options *o, picture_set part[PARTS], left_out *left, failure *f)
+{
+    if (!is_split(o)) {
+        if (o->split > 0 && given(o, find_option("--split"))) {
+            return fail(f, 2, "--split: --data %s has test pictures of its own", o->data);
+        }
+        return load_part(o, 1, &part[TEST_PART], left, f) &&
+               (o->checkpoint || load_part(o, 0, &part[TRAIN_PART], left, f));
     }
-    if (!keep_some(data, part ? o->test_limit : o->limit, f) || !fit_pictures(o, data, f)) {
+    if (!is_folder(o->data, f) || !load_folder(o, NULL, &part[TRAIN_PART], left, f)) return false;
+    return divide(&part[TRAIN_PART], o->split, SALT_TEST, &part[TEST_PART], f);
+}
+
+/* Without test pictures of a class accuracies are of the others; without training pictures it cannot be
+   learnt. */
+static bool check_parts(const options *o, const picture_set part[PARTS], failure *f)
+{
+    static const char *const names[] = {"training", "validation", "test"};
+    for (int i = 0; i < PARTS; i++) {
+        const mls_data *data = &part[i].data;
+        const char *lost = data->pixels && !o->limit && !o->test_limit ? lost_class(data) : NULL;
+        if (data->pixels && data->count == 0) {
+            return fail(f, 2, "--data %s: no %s pictures are left", o->data, names[i]);
+        }
+        if (lost && i == TRAIN_PART) {
+            return fail(f, 2, "--data %s: no training picture is left of the class %s", o->data,
+                        lost);
+        }
+        if (lost) say(stderr, "note: no %s picture is of the class %s", names[i], lost);
+    }
+    return true;
+}
+
+/* From what was read to what a network gets. */
+static bool prepare_parts(const options *o, picture_set part[PARTS], failure *f)
+{
+    for (int i = PARTS; i-- > 0;) {
+        const int64_t limit = i == TEST_PART ? o->test_limit : o->limit;
+        mls_data *data = &part[i].data;
+        if (!data->pixels) continue;
+        if (data->classes < 2 && !o->checkpoint) { /* the classes of a checkpoint say it better */
+            return fail(f, 2, "--data %s: %s has one class only, %s: nothing can be told apart",
+                        o->data, i ? "test" : "train", data->names[0]);
+        }
+        if (!keep_some(&part[i], limit, f) || !fit_pictures(o, data, f)) return false;
+        if (o->grey) to_grey(data);
+    }
+    if (o->checkpoint) return true;
+    if (o->validation > 0 &&
+        !divide(&part[TRAIN_PART], o->validation, SALT_VALIDATION, &part[VALIDATION_PART], f)) {
         return false;
     }
-    if (o->grey) to_grey(data);
-    return true;
+    return check_parts(o, part, f) && (!o->balance || balance(&part[TRAIN_PART].data, f));
 }
 
 /* Both have the names in order: the first that differs is missing on one side. */
@@ -326,13 +391,12 @@ static bool same_classes(const mls_data *train, const mls_data *test, failure *f
     return true;
 }
 
-/* The test pictures, and unless they are all that a test needs, those to train on. Bad pictures of both
-   are listed before they are refused. */
-static bool load_both(const options *o, mls_data *train, mls_data *test, failure *f)
+/* The test pictures, and unless they are all that a test needs, those to train on and to validate
+   with. Bad pictures of all are listed before they are refused. */
+static bool load_all(const options *o, picture_set part[PARTS], failure *f)
 {
     static left_out left;
-    bool good =
-        load_data(o, 1, test, &left, f) && (o->checkpoint || load_data(o, 0, train, &left, f));
+    bool good = load_parts(o, part, &left, f);
     say_left_out(&left, o->skip_bad);
     if (!good) return false;
     if (left.count[MLS_LEFT_OUT_BAD] && !o->skip_bad) {
@@ -340,7 +404,8 @@ static bool load_both(const options *o, mls_data *train, mls_data *test, failure
                     left_out_what[MLS_LEFT_OUT_BAD], (long long)left.count[MLS_LEFT_OUT_BAD],
                     left.first[MLS_LEFT_OUT_BAD]);
     }
-    return o->checkpoint || same_classes(train, test, f);
+    return prepare_parts(o, part, f) &&
+           (o->checkpoint || same_classes(&part[TRAIN_PART].data, &part[TEST_PART].data, f));
 }
 
 /* FNV-1a of pixels and labels. */

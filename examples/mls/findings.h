@@ -153,7 +153,9 @@ static bool find_answers(findings *known, failure *f)
     known->matrix = calloc(k * k, sizeof *known->matrix);
     known->by_class = calloc(k, sizeof *known->by_class);
     if (!known->matrix || !known->by_class) return fail(f, 1, "no memory for %d classes", (int)k);
-    if (!test_net(&known->r, &known->loss, &known->right, note_batch, known, f)) return false;
+    if (!test_net(&known->r, &known->r.job->test, &known->loss, &known->right, note_batch, known,
+                  f))
+        return false;
     known->sure /= (double)known->pictures;
     sum_classes(known);
     sum_confusions(known);
@@ -212,11 +214,19 @@ static bool is_quantized(const mls_layer *l)
            (is_low(l->formats.weight) || is_low(l->formats.activation) || is_low(l->formats.error));
 }
 
-/* The training pictures, as far as they are those of the test's classes. */
+/* The training pictures, as the run had them, as far as they are those of the test's classes. */
 static bool load_training(const job *j, mls_data *train, failure *why)
 {
-    static left_out left;
-    return load_data(&j->o, 0, train, &left, why) && same_classes(train, &j->test, why);
+    picture_set part[PARTS] = {{{0}, NULL}};
+    options o = j->o;
+    o.checkpoint = NULL; /* it is not only the test */
+    bool good = load_all(&o, part, why) && same_classes(&part[TRAIN_PART].data, &j->test, why);
+    *train = part[TRAIN_PART].data;
+    for (int i = 0; i < PARTS; i++) {
+        free(part[i].keys);
+        if (i != TRAIN_PART) mls_data_free(&part[i].data);
+    }
+    return good;
 }
 
 /* A training step as the next epoch would begin, but nothing is updated. Without its pictures, or where
@@ -225,7 +235,8 @@ static void find_costs(findings *known)
 {
     run *r = &known->r;
     mls_data train = {0};
-    mls_augment augment = {.crop = 4, .flip = 1, .shuffle = 1};
+    mls_augment augment = {
+        .crop = (int32_t)r->job->o.crop, .flip = !r->job->o.no_flip, .shuffle = 1};
     failure why = {0};
     mls_layer l;
     int quantized = 0;

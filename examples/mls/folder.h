@@ -88,7 +88,8 @@ static bool claim_folder(const job *j, const options *o, const char *folder, fai
     if (!read_config(folder, &there, f)) return false;
     if (resume && there.count) {
         snprintf(path, sizeof path, "%s/config.json", folder);
-        good = same_run(j, o, &there, path, RESUME, f);
+        bool own = is_directory(resume) || in_folder(resume, folder);
+        good = same_run(j, o, &there, path, own ? RESUME | GROWS : RESUME, f);
     } else if (resume && in_folder(resume, folder) && !exists(folder, "config.json")) {
         good = true; /* only the checkpoint was kept */
     } else {
@@ -177,7 +178,7 @@ static bool adopt(options *o, const settings *from, const char *name, int use, f
             copy_option(o, &file, row);
         } else if (row->same & use && (there || whole)) {
             const char *a = option_text(o, row, room), *b = option_text(&file, row, other);
-            if (same_value(row, a, b)) continue;
+            if (same_value(row, a, b) || grows(row, use, b, a)) continue;
             if (!b) return fail(f, 2, "%s: was made without %s", name, row->name);
             return fail(f, 2, "%s: was made with %s %s, not %s", name, row->name, b, a ? a : "");
         }
@@ -200,7 +201,7 @@ static bool open_folder(job *j, failure *f)
     }
     o->out = j->out;
     if (!read_config(j->out, &j->from, f)) return false;
-    if (j->from.count) return adopt(o, &j->from, j->from_name, RESUME, f);
+    if (j->from.count) return adopt(o, &j->from, j->from_name, RESUME | GROWS, f);
     bool has_config = exists(j->out, "config.json"), has_last = exists(j->out, "last.mlsck");
     const char *what = has_config ? "config.json is damaged or of another program"
                        : has_last ? "there is no config.json"
@@ -228,7 +229,7 @@ static bool open_source(job *j, failure *f)
     if (!load_file(path, &bytes, &size, &j->from, f)) return false;
     mls_file_free(bytes);
     snprintf(j->from_name, sizeof j->from_name, "%s", path);
-    if (!adopt(o, &j->from, path, o->checkpoint ? EVAL : RESUME, f)) return false;
+    if (!adopt(o, &j->from, path, o->checkpoint ? EVAL : RESUME | GROWS, f)) return false;
     if (o->checkpoint || o->out) return true;
     /* A run goes on where it was, if that is to be seen. */
     const char *slash = strrchr(path, '/');

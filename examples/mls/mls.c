@@ -156,14 +156,21 @@ static bool check_fit(const options *o, failure *f)
 
 static bool prepare_data(job *j, failure *f)
 {
-    if (!load_both(&j->o, &j->train, &j->test, f)) return false;
+    const options *o = &j->o;
+    picture_set part[PARTS] = {{{0}, NULL}};
+    bool good = load_all(o, part, f);
+    for (int i = 0; i < PARTS; i++) free(part[i].keys);
+    j->train = part[TRAIN_PART].data, j->test = part[TEST_PART].data;
+    j->validation = part[VALIDATION_PART].data;
+    if (o->checkpoint) mls_data_free(&j->train); /* of one folder, for its test picture_set */
+    if (!good) return false;
     if (!check_classes(j, f)) return false;
-    if (j->o.checkpoint) return true; /* the checkpoint knows the normalisation */
+    if (o->checkpoint) return true; /* the checkpoint knows the normalisation */
     j->train_hash = data_hash(&j->train), j->test_hash = data_hash(&j->test);
     if (mls_data_normalise(&j->train, &j->augment) != MLS_OK) {
         return fail(f, 2, "--data: the training pictures cannot be normalised");
     }
-    j->augment.crop = 4, j->augment.flip = 1, j->augment.shuffle = 1;
+    j->augment.crop = (int32_t)o->crop, j->augment.flip = !o->no_flip, j->augment.shuffle = 1;
     return true;
 }
 
@@ -228,6 +235,7 @@ int main(int count, char **words)
         fprintf(stderr, "mls: %s\n", f.text);
     }
     mls_data_free(&j.train);
+    mls_data_free(&j.validation);
     mls_data_free(&j.test);
     free_settings(&j.from);
     return f.status;

@@ -19,11 +19,12 @@ typedef struct options {
     const char *mean, *deviation;                          /* of mls import */
     const char *checkpoint;                                /* of mls test, report and export */
     const char *weights;                                   /* of mls import */
+    int64_t crop, patience;                                /* 0: none */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
-    double rate, warmup;
+    double rate, warmup, split, validation;
     uint64_t seed;
     sides size; /* of the pictures that the network gets */
-    bool resize, grey, skip_bad, help;
+    bool resize, grey, no_flip, balance, skip_bad, help;
     uint64_t given; /* a bit for each row of option_table */
 } options;
 
@@ -32,6 +33,7 @@ typedef enum { /* copy_option has their sizes */
     SPEC, /* a text that mls_formats_parse reads */
     COUNT,
     REAL,
+    SHARE, /* percent, with or without the sign */
     SEED,
     SIDES, /* one number, or HxW */
     FLAG
@@ -40,7 +42,8 @@ typedef enum { /* copy_option has their sizes */
 /* What is done with a checkpoint. */
 enum {
     RESUME = 1,
-    EVAL = 2
+    EVAL = 2,
+    GROWS = 4 /* a run may go on with more of it */
 };
 
 /* The commands that an option is for. */
@@ -82,6 +85,21 @@ static const option option_table[] = {
      TEXT, OPTION(fit), 0, 0, "fit", RESUME | EVAL},
     {"--resize", ALL, "", "the same as --fit stretch", FLAG, OPTION(resize), 0, 0, "resize",
      RESUME | EVAL},
+    {"--split", ALL, "N%",
+     "one folder DIR/CLASS/*.jpg|png: so many of its pictures,\n"
+     "chosen by their names, are for the test",
+     SHARE, OPTION(split), 0.01, 90, "split", RESUME | EVAL},
+    {"--validation", ALL, "N%",
+     "so many training pictures are not trained on, but say which\n"
+     "epoch is best (best.mlsck); otherwise the test pictures do",
+     SHARE, OPTION(validation), 0.01, 90, "validation", RESUME},
+    {"--balance", ALL, "",
+     "repeat pictures of small classes until all are as large as\n"
+     "the largest",
+     FLAG, OPTION(balance), 0, 0, "balance", RESUME},
+    {"--no-flip", ALL, "", "mirror no picture", FLAG, OPTION(no_flip), 0, 0, "no_flip", RESUME},
+    {"--crop", ALL, "N", "move pictures by up to N pixels; 0: by none (4)", COUNT, OPTION(crop), 0,
+     4096, "crop", RESUME},
     {"--skip-bad", ALL, "", "go on without the pictures that cannot be read", FLAG,
      OPTION(skip_bad), 0, 0, "skip_bad", 0},
     {"--limit", ALL, "N",
@@ -111,8 +129,12 @@ static const option option_table[] = {
      OPTION(layer_formats), 0, 0, "layer_formats", RESUME | EVAL},
     {"--test-format", TEST, "SPEC", "not in the format that it was trained in", SPEC,
      OPTION(test_format), 0, 0, NULL, 0},
-    {"--epochs", ALL, "N", "passes over the training pictures (10; the paper has 160)", COUNT,
-     OPTION(epochs), 1, 1e6, "epochs", RESUME | EVAL},
+    {"--epochs", ALL, "N",
+     "passes over the training pictures (10; the paper has 160);\n"
+     "with --resume more than there were: the rest of a longer run",
+     COUNT, OPTION(epochs), 1, 1e6, "epochs", RESUME | EVAL | GROWS},
+    {"--patience", TRAIN, "N", "stop after N epochs that were no better than the best before",
+     COUNT, OPTION(patience), 1, 1e6, "patience", 0},
     {"--batch", ALL, "N", "pictures of a step (128)", COUNT, OPTION(batch), 1, 65536, "batch",
      RESUME},
     {"--lr", ALL, "X", "learning rate at the top (0.1)", REAL, OPTION(rate), 1e-30, 1000, "lr",
@@ -239,6 +261,12 @@ static bool set_option(options *to, const option *o, const char *text, failure *
         return good || fail(f, 2, "%s %s: not an integer from %.0f to %.0f", o->name, text, o->low,
                             o->high);
     }
+    if (o->kind == SHARE) {
+        double share = strtod(text, &end);
+        good = good && !end[*end == '%'] && !errno && share >= o->low && share <= o->high;
+        memcpy(at, &share, sizeof share);
+        return good || fail(f, 2, "%s %s: not from %g%% to %g%%", o->name, text, o->low, o->high);
+    }
     if (o->kind == SIDES) {
         long h = strtol(text, &end, 10), w = *end == 'x' ? strtol(end + 1, &end, 10) : h;
         const sides size = {(int32_t)h, (int32_t)w};
@@ -284,6 +312,9 @@ static const char *option_text(const options *from, const option *o, char room[3
     case REAL:
         memcpy(&x, at, sizeof x), exact_text(x, room, 32);
         break;
+    case SHARE:
+        memcpy(&x, at, sizeof x), snprintf(room, 32, "%.10g%%", x);
+        break;
     case SEED:
         memcpy(&seed, at, sizeof seed);
         snprintf(room, 32, "%llu", (unsigned long long)seed);
@@ -296,15 +327,22 @@ static const char *option_text(const options *from, const option *o, char room[3
         memcpy(&flag, at, sizeof flag);
         return flag ? "yes" : NULL;
     }
-    return o->kind == COUNT && n == 0 ? NULL : room;
+    return (o->kind == COUNT && (double)n < o->low) || (o->kind == SHARE && x < o->low) ? NULL
+                                                                                        : room;
 }
 
 static void copy_option(options *to, const options *from, const option *o)
 {
-    static const size_t sizes[] = {sizeof(char *), sizeof(char *),   sizeof(int64_t),
-                                   sizeof(double), sizeof(uint64_t), sizeof(sides),
-                                   sizeof(bool)};
+    static const size_t sizes[] = {sizeof(char *), sizeof(char *), sizeof(int64_t),
+                                   sizeof(double), sizeof(double), sizeof(uint64_t),
+                                   sizeof(sides),  sizeof(bool)};
     memcpy((char *)to + o->at, (const char *)from + o->at, sizes[o->kind]);
+}
+
+/* Whether a run that was begun with so many may go on with more. */
+static bool grows(const option *o, int use, const char *from, const char *to)
+{
+    return o->same & use & GROWS && from && to && atoll(to) > atoll(from);
 }
 
 /* Whether two texts of an option mean the same, null: it is not there. Training takes floats. */
@@ -325,7 +363,7 @@ static void default_options(options *o)
     o->schedule = "paper", o->kernel = "auto", o->fit = picture_fit_names[PICTURE_LETTERBOX];
     o->size = (sides){32, 32};
     o->epochs = 10, o->batch = 128, o->seeds = 1, o->seed = 1, o->every = 1;
-    o->rate = 0.1;
+    o->rate = 0.1, o->crop = 4;
 }
 
 static bool is_built_in(const options *o)

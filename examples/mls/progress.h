@@ -49,6 +49,7 @@ static void clear_progress(void)
 /* What an epoch ended with; losses are means over pictures, accuracies in percent. */
 typedef struct figures {
     double rate, loss, accuracy, test_loss, test_accuracy, speed;
+    double validation_loss, validation_accuracy; /* where there are such pictures */
     uint64_t digest;
 } figures;
 
@@ -59,6 +60,7 @@ static void show_epoch(const run *r, const figures *e)
     add_part(&l, "epoch %lld/%lld", (long long)r->at.epoch, (long long)r->job->o.epochs);
     add_part(&l, "loss %.3f", e->loss);
     add_part(&l, "train %.2f%%", e->accuracy);
+    if (r->job->validation.count) add_part(&l, "validation %.2f%%", e->validation_accuracy);
     add_part(&l, "test %.2f%%", e->test_accuracy);
     add_time_left(&l, r);
     add_part(&l, "%.0f images/s", e->speed);
@@ -72,10 +74,14 @@ static bool log_epoch(const run *r, const figures *e, failure *f)
     if (!r->folder[0]) return true;
     fprintf(r->log,
             "{\"epoch\":%lld,\"rate\":%g,\"train_loss\":%.9g,\"train_accuracy\":%.4f,"
-            "\"test_accuracy\":%.4f,\"test_loss\":%.9g,\"images_per_second\":%.1f,"
-            "\"digest\":\"%016llx\"}\n",
+            "\"test_accuracy\":%.4f,\"test_loss\":%.9g,\"images_per_second\":%.1f,",
             (long long)r->at.epoch, e->rate, e->loss, e->accuracy, e->test_accuracy, e->test_loss,
-            e->speed, (unsigned long long)e->digest);
+            e->speed);
+    if (r->job->validation.count) {
+        fprintf(r->log, "\"validation_accuracy\":%.4f,\"validation_loss\":%.9g,",
+                e->validation_accuracy, e->validation_loss);
+    }
+    fprintf(r->log, "\"digest\":\"%016llx\"}\n", (unsigned long long)e->digest);
     return flush_to_disk(r->log) || fail(f, 2, "%s/log.jsonl: %s", r->folder, strerror(errno));
 }
 
@@ -117,6 +123,24 @@ static void warn_early(run *r, double loss, int64_t correct, int64_t images, dou
         "the pictures are right, as by guessing. This looks like a learning rate that is too high "
         "(--lr %g).",
         (long long)r->at.epoch + 1, loss, guessing_loss(r), percent(correct, images), j->o.rate);
+}
+
+/* Which epoch was best, and by which pictures. */
+static void show_best(const run *r)
+{
+    const job *j = r->job;
+    const progress *p = &r->at;
+    const char *file = r->folder[0] ? " (best.mlsck)" : "";
+    if (p->epoch < j->o.epochs) {
+        say(stdout, "stopped early: epoch %lld was the best, %lld were no better.",
+            (long long)p->best_epoch, (long long)(p->epoch - p->best_epoch));
+    }
+    if (!j->validation.count) return;
+    say(stdout,
+        "best by validation: epoch %lld%s, with %.2f %% of %d validation pictures and %.2f %% of "
+        "%d test pictures right. The result below is of the last epoch.",
+        (long long)p->best_epoch, file, percent(p->best, j->validation.count),
+        (int)j->validation.count, percent(p->best_correct, j->test.count), (int)j->test.count);
 }
 
 /* What a finished run looks like, if it learnt nothing. */

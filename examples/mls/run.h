@@ -12,7 +12,7 @@ typedef struct job {
     options o;
     specs formats; /* to be trained */
     model model;
-    mls_data train, test;
+    mls_data train, validation, test; /* validation: may be empty */
     uint64_t train_hash, test_hash;
     mls_augment augment;
     settings from;             /* of --resume or mls test, */
@@ -23,25 +23,31 @@ typedef struct job {
 
 /* Where a run is. */
 typedef struct progress {
-    int64_t epoch, batch;       /* done; batches of the current epoch */
-    int64_t correct, images;    /* of the current epoch */
-    double loss;                /* summed over these images */
-    double last_loss;           /* mean over the last whole epoch */
-    int64_t last_correct, best; /* test pictures right after it, and after the best one */
+    int64_t epoch, batch;    /* done; batches of the current epoch */
+    int64_t correct, images; /* of the current epoch */
+    double loss;             /* summed over these images */
+    double last_loss;        /* mean over the last whole epoch */
+    int64_t last_correct;    /* test pictures right after it */
+    int64_t best;            /* after the best epoch: of the pictures that say which it is */
     double mean[CHANNELS], scale[CHANNELS]; /* of the pictures, see mls_augment */
+    int64_t best_epoch, best_correct;       /* the best one, and test pictures right after it */
 } progress;
 
 /* Its members, all of 64 bits, in order. */
-#define PROGRESS (8 + 2 * CHANNELS)
+#define PROGRESS       (EARLY_PROGRESS + 2)
+#define EARLY_PROGRESS (8 + 2 * CHANNELS) /* those that every checkpoint has */
 static const struct {
     const char *key;
     bool real;
 } progress_table[PROGRESS] = {
-    {"epoch", false},   {"batch_of_epoch", false}, {"epoch_correct", false},
-    {"images", false},  {"epoch_loss", true},      {"train_loss", true},
-    {"correct", false}, {"best_correct", false},   {"mean_0", true},
-    {"mean_1", true},   {"mean_2", true},          {"scale_0", true},
-    {"scale_1", true},  {"scale_2", true},
+    {"epoch", false},         {"batch_of_epoch", false},
+    {"epoch_correct", false}, {"images", false},
+    {"epoch_loss", true},     {"train_loss", true},
+    {"correct", false},       {"best_correct", false},
+    {"mean_0", true},         {"mean_1", true},
+    {"mean_2", true},         {"scale_0", true},
+    {"scale_1", true},        {"scale_2", true},
+    {"best_epoch", false},    {"best_test_correct", false},
 };
 _Static_assert(sizeof(progress) == 8 * PROGRESS, "64-bit members only");
 
@@ -155,12 +161,17 @@ static void announce(const run *r)
     const job *j = r->job;
     const char *verbose = getenv("MLS_VERBOSE");
     int threads = (int)r->plan.threads;
-    char asked[32] = "", training[32] = "";
+    char asked[32] = "", training[64] = "";
     if (j->o.threads && j->o.threads != threads) {
         snprintf(asked, sizeof asked, " (not %lld)", (long long)j->o.threads);
     }
     if (!j->o.checkpoint)
-        snprintf(training, sizeof training, "%d training and ", (int)j->train.count);
+        snprintf(training, sizeof training, "%d training%s", (int)j->train.count,
+                 j->validation.count ? ", " : " and ");
+    if (j->validation.count) {
+        snprintf(training + strlen(training), sizeof training - strlen(training),
+                 "%d validation and ", (int)j->validation.count);
+    }
     bool built_in = is_built_in(&j->o);
     say(stderr, "%s, %s, seed %llu; kernel %s, %d thread%s%s; %s%d test pictures %s%s", j->o.model,
         r->spec, (unsigned long long)r->seed, mls_kernel_used(), threads, threads == 1 ? "" : "s",
@@ -199,6 +210,7 @@ static void describe(const job *j, const options *o, settings *to)
     if (j->train.count == 0) return; /* a test */
     put(to, "train_count", "%d", (int)j->train.count);
     put(to, "test_count", "%d", (int)j->test.count);
+    if (j->validation.count) put(to, "validation_count", "%d", (int)j->validation.count);
     put(to, "train_hash", "%016llx", (unsigned long long)j->train_hash);
     put(to, "test_hash", "%016llx", (unsigned long long)j->test_hash);
 }
@@ -220,12 +232,14 @@ static bool get_progress(progress *to, const settings *from)
     for (int i = 0; i < PROGRESS; i++) {
         const char *value = get(from, progress_table[i].key);
         char *end = NULL, *at = (char *)to + 8 * i;
+        if (!value && i >= EARLY_PROGRESS) continue;
         if (!value) return false;
         int64_t count = progress_table[i].real ? 0 : strtoll(value, &end, 10);
         double real = progress_table[i].real ? strtod(value, &end) : 0;
         if (*end || end == value || count < 0 || !is_finite(real)) return false;
         memcpy(at, progress_table[i].real ? (const void *)&real : (const void *)&count, 8);
     }
+    if (!get(from, "best_epoch")) to->best_epoch = to->epoch; /* --patience counts from here */
     return true;
 }
 
@@ -249,7 +263,8 @@ static bool same_run(const job *j, const options *o, const settings *theirs, con
         const char *key = ours.of[i].key, *value = ours.of[i].value, *there = get(theirs, key);
         const option *row = option_of(key);
         if (!there || strcmp(key, "program") == 0 ||
-            (row && (!(row->same & use) || same_value(row, there, value))))
+            (row && (!(row->same & use) || same_value(row, there, value) ||
+                     grows(row, use, there, value))))
             continue;
         if (strcmp(there, value) == 0) continue;
         good = fail(f, 2, "%s: was made with %s %s, not %s", name, key, there, value);

@@ -49,7 +49,7 @@ static bool load_entry(run *r, failure *f)
     if (!resume) return true;
     snprintf(path, sizeof path, "%s", resume);
     if (is_directory(resume) && !newest_checkpoint(r->folder, path, f)) return false;
-    if (path[0] && !load_run(r, path, RESUME, f)) return false;
+    if (path[0] && !load_run(r, path, RESUME | GROWS, f)) return false;
     if (!r->folder[0]) return true;
     if (!open_log(r, f)) return false;
     snprintf(last, sizeof last, "%s/last.mlsck", r->folder);
@@ -67,6 +67,7 @@ static bool run_entry(const job *j, entry *e, failure *f)
     good = good && train_run(&r, f);
     if (good) {
         warn_late(&r);
+        show_best(&r);
         e->accuracy = percent(r.at.last_correct, j->test.count), e->loss = r.at.last_loss;
         e->speed = ratio((double)r.trained, r.seconds), e->digest = mls_net_digest(&r.net);
     }

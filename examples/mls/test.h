@@ -16,7 +16,7 @@ static bool test(const job *j, failure *f)
     bool good = open_run(&r, j, spec, o->seed, f) && load_run(&r, o->checkpoint, EVAL, f);
     double start = now();
     if (good) announce(&r);
-    if (good) good = test_net(&r, &loss, &correct, NULL, NULL, f);
+    if (good) good = test_net(&r, &j->test, &loss, &correct, NULL, NULL, f);
     if (good) {
         say(stdout, "%s: %s of width %d, trained in %s with seed %llu, %lld of %lld epochs",
             o->checkpoint, o->model, (int)o->width, o->format, (unsigned long long)o->seed,

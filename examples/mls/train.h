@@ -51,15 +51,14 @@ static bool train_batch(run *r, failure *f)
     return true;
 }
 
-/* Hears of each batch of test pictures: the first one's number, and how many there are. The labels are those
+/* Hears of each batch of pictures: the first one's number, and how many there are. The labels are those
    of the run, the logits those of its network. */
 typedef void hear_batch(void *user, const run *r, int64_t first, int32_t count);
 
-/* The mean loss of the test pictures, and how many are right. hear may be null. */
-static bool test_net(run *r, double *loss, int64_t *correct, hear_batch *hear, void *user,
-                     failure *f)
+/* The mean loss of pictures, and how many are right. hear may be null. */
+static bool test_net(run *r, const mls_data *test, double *loss, int64_t *correct, hear_batch *hear,
+                     void *user, failure *f)
 {
-    const mls_data *test = &r->job->test;
     mls_augment plain = {0};
     for (int c = 0; c < CHANNELS; c++) {
         plain.mean[c] = (float)r->at.mean[c], plain.scale[c] = (float)r->at.scale[c];
@@ -83,6 +82,14 @@ static bool test_net(run *r, double *loss, int64_t *correct, hear_batch *hear, v
     return true;
 }
 
+/* All epochs are done, or too many since the best one. */
+static bool is_over(const run *r)
+{
+    const options *o = &r->job->o;
+    return r->at.epoch >= o->epochs ||
+           (o->patience && r->at.epoch - r->at.best_epoch >= o->patience);
+}
+
 /* The log comes before the checkpoint: a crash between them leaves a line too many, which
    resuming drops, and never one too few. */
 static bool finish_epoch(run *r, double speed, failure *f)
@@ -90,28 +97,33 @@ static bool finish_epoch(run *r, double speed, failure *f)
     const options *o = &r->job->o;
     progress *p = &r->at;
     figures e = {.speed = speed};
-    int64_t correct;
-    if (!test_net(r, &e.test_loss, &correct, NULL, NULL, f)) return false;
+    const mls_data *test = &r->job->test, *validation = &r->job->validation;
+    int64_t correct, judged;
+    if (!test_net(r, test, &e.test_loss, &correct, NULL, NULL, f)) return false;
+    judged = correct;
+    if (validation->count && !test_net(r, validation, &e.validation_loss, &judged, NULL, NULL, f))
+        return false;
+    e.validation_accuracy = percent(judged, validation->count);
     e.rate = (double)mls_schedule_rate(&r->schedule, p->epoch * r->batches);
     e.loss = p->loss / (double)p->images, e.accuracy = percent(p->correct, p->images);
-    e.test_accuracy = percent(correct, r->job->test.count);
+    e.test_accuracy = percent(correct, test->count);
     e.digest = mls_net_digest(&r->net);
     warn_early(r, e.loss, p->correct, p->images, 1.5);
-    bool best = correct > p->best || p->epoch == 0;
+    bool best = judged > p->best || p->epoch == 0;
     p->epoch++, p->batch = 0, p->loss = 0, p->correct = 0, p->images = 0;
     p->last_loss = e.loss, p->last_correct = correct;
-    if (best) p->best = correct;
+    if (best) p->best = judged, p->best_correct = correct, p->best_epoch = p->epoch;
     show_epoch(r, &e);
     if (!log_epoch(r, &e, f)) return false;
     if (!r->folder[0]) return true;
     if (best && !save_run(r, "best.mlsck", f)) return false;
-    if (p->epoch % o->every != 0 && p->epoch != o->epochs) return true;
+    if (p->epoch % o->every != 0 && !is_over(r)) return true;
     return save_run(r, "last.mlsck", f);
 }
 
 static bool train_run(run *r, failure *f)
 {
-    while (r->at.epoch < r->job->o.epochs) {
+    while (!is_over(r)) {
         double seconds = r->seconds;
         int64_t trained = r->trained;
         while (r->at.batch < r->batches) {
