@@ -4,6 +4,7 @@
 
 #include "checkpoint.h"
 #include "npz.h"
+#include "onnx.h"
 #include "safetensors.h"
 
 typedef bool write_function(const tensors *list, const settings *about, const char *path,
@@ -17,6 +18,7 @@ static const struct {
     {OPTION(safetensors), write_safetensors},
     {OPTION(npz), write_npz},
     {OPTION(npy), write_npy},
+    {OPTION(onnx), write_onnx},
 };
 
 static bool export_files(const run *r, const tensors *list, int *written, failure *f)

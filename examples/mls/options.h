@@ -169,6 +169,7 @@ static const option option_table[] = {
      OPTION(safetensors), 0, 0, NULL, 0},
     {"--npz", EXPORT, "FILE", "arrays for numpy.load", TEXT, OPTION(npz), 0, 0, NULL, 0},
     {"--npy", EXPORT, "FOLDER", "the same, a file each", TEXT, OPTION(npy), 0, 0, NULL, 0},
+    {"--onnx", EXPORT, "FILE", "the whole network, in fp32", TEXT, OPTION(onnx), 0, 0, NULL, 0},
     {"--threads", ALL, "N", "OpenMP threads (all processors)", COUNT, OPTION(threads), 1, 1024,
      NULL, 0},
     {"--kernel", ALL, "NAME", "of the convolutions (auto)", TEXT, OPTION(kernel), 0, 0, NULL, 0},
