@@ -4,6 +4,7 @@
 #   a command          cc c++ clang gnuplot ...
 #   a header           stb/stb_image.h
 #   a part of clang    libomp clang-sanitizers
+#   a Python module    python3-onnx
 set -u
 
 # Debian's package of a thing.
@@ -42,6 +43,7 @@ here() {
         echo 'int x;' | clang -fopenmp -include omp.h -c -x c -o /dev/null - 2>/dev/null ;;
     clang-sanitizers) echo 'int main(void) { return 0; }' |
         clang -fsanitize=address -x c - -o /dev/null 2>/dev/null ;;
+    python3-*) /usr/bin/python3 -c "import ${1#python3-}" 2>/dev/null ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

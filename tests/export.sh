@@ -85,6 +85,35 @@ put_length() {
     done
 }
 
+# Every kind of layer that the library has
+tail -c +2 "$here/fuzz/corpus/checkpoint/open" >all.mlsck
+for name in all run/last; do
+    mls export $name.mlsck --onnx $name.onnx >out 2>err && made $name.onnx
+    ok $? "ONNX of $name"
+done
+
+# ONNX: right, and the shapes that follow are ours. bench/peers/onnx.sh runs it.
+if python onnx; then
+    "$python" - >out 2>err <<'END'
+import numpy, onnx, onnx.numpy_helper, onnx.shape_inference
+for name, picture, classes in ("all.onnx", (2, 4, 5), 3), ("run/last.onnx", (3, 32, 32), 10):
+    model = onnx.load(name)
+    onnx.checker.check_model(model, full_check=True)
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    shape = lambda v: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim]
+    assert [(v.name, shape(v)) for v in graph.input] == [("input", ["N", *picture])]
+    assert [(v.name, shape(v)) for v in graph.output] == [("logits", ["N", classes])]
+    shapes = {v.name: shape(v) for v in graph.value_info}
+    assert all(of[0] == "N" for of in shapes.values() if len(of) > 1)
+assert {p.key: p.value for p in model.metadata_props}["model"] == "resnet8"
+npz = numpy.load("a.npz")
+there = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+assert all((there[name] == npz[name]).all() for name in npz)
+assert shapes["node20"] == ["N", 32, 8, 8] and shapes["node28"] == ["N", 10]
+END
+    ok $? 'ONNX is what its checker wants'
+fi
+
 # wrong NAME TEXT SED: a file whose header says something else
 wrong() {
     tail -c +9 a.safetensors | head -c "$length" | LC_ALL=C sed "1,/bn1.bias/{$3}" >header

@@ -1,14 +1,14 @@
-/* parity.c - what this library computes, for others to compare with. From a checkpoint of the program in fp32:
+/* parity.c - what this library computes, for others to compare with. From a checkpoint, in fp32:
 
-       parity CHECKPOINT MODEL WIDTH SIDE COUNT STEPS FOLDER
+       parity CHECKPOINT COUNT STEPS FOLDER
 
-   writes COUNT built-in pictures, SIDE x SIDE of them, to FOLDER/images (fp32, [n][c][h][w]) and
-   FOLDER/labels (int32), their logits to FOLDER/logits, and then trains STEPS steps, 32 pictures each,
-   round and round, without momentum, and prints the loss of each. */
+   writes COUNT built-in pictures, cut to the size that the network takes, to FOLDER/images (fp32,
+   [n][c][h][w]) and FOLDER/labels (int32), their scores to FOLDER/logits, and then trains STEPS steps, 32
+   pictures each, round and round, without momentum, and prints the loss of each. */
 #include <stdio.h>
 #include <stdlib.h>
 #define MLS_IMPLEMENTATION
-#include "examples/models.h"
+#include "mls_train.h"
 
 enum {
     OF_STEP = 32
@@ -16,13 +16,17 @@ enum {
 static mls_net net;
 static mls_node nodes[512];
 
+static int complain(const char *text)
+{
+    fprintf(stderr, "parity: %s\n", text);
+    return 2;
+}
+
 static int save(const char *folder, const char *name, const void *bytes, size_t size)
 {
     char path[1024];
-    FILE *f;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "wb");
-    return f && fwrite(bytes, 1, size, f) == size && fclose(f) == 0;
+    return mls_file_save(path, bytes, size, NULL, 0) == MLS_OK;
 }
 
 /* Channels before pixels. */
@@ -33,66 +37,76 @@ static void turn(const float *from, float *to, size_t count, size_t pixels, size
             for (size_t p = 0; p < pixels; p++) *to++ = from[(n * pixels + p) * channels + ch];
 }
 
-static int complain(const char *text)
+/* Null: net.text says why. */
+static void *open_net(const char *path, int32_t batch)
 {
-    fprintf(stderr, "parity: %s\n", text);
-    return 2;
+    void *bytes, *arena = NULL;
+    size_t size;
+    mls_plan plan;
+    mls_net_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.batch = batch;
+    if (mls_file_load(path, &bytes, &size, net.text, sizeof net.text) != MLS_OK) return NULL;
+    if (mls_net_open(&net, &desc, nodes, 512, bytes, size) == MLS_OK &&
+        mls_net_formats(&net, "conv=fp32; linear=fp32") == MLS_OK &&
+        mls_net_plan(&net, &plan) == MLS_OK && (arena = malloc(plan.arena)) != NULL &&
+        mls_net_bind(&net, arena, plan.arena) == MLS_OK) {
+        mls_net_checkpoint_read(&net, bytes, size, NULL, 0);
+    }
+    mls_file_free(bytes);
+    return net.status == MLS_OK ? arena : NULL;
+}
+
+/* Pictures in one row of bytes, cut anew. */
+static int make_data(mls_data *data, const mls_shape *s, int32_t count)
+{
+    const size_t image = (size_t)(s->h * s->w * s->c);
+    const int32_t parts = (int32_t)(((size_t)count * image + 3071) / 3072);
+    const int32_t most = parts > count ? parts : count;
+    memset(data, 0, sizeof *data);
+    data->pixels = malloc((size_t)most * 3072), data->labels = malloc((size_t)most);
+    if (!data->pixels || !data->labels) return 0;
+    mls_data_synthetic(data, most, 3, 5);
+    data->count = count, data->h = s->h, data->w = s->w, data->c = s->c;
+    return 1;
 }
 
 int main(int argc, char **argv)
 {
     mls_data data;
+    mls_layer input, loss;
     mls_augment augment;
-    mls_net_desc desc;
-    mls_plan plan;
-    model m;
-    if (argc != 8 || !model_find(&m, argv[2], (int32_t)atoi(argv[3])) || m.nodes > 512) {
-        return complain("CHECKPOINT MODEL WIDTH SIDE COUNT STEPS FOLDER");
-    }
-    const int32_t side = (int32_t)atoi(argv[4]), count = (int32_t)atoi(argv[5]);
-    const int steps = atoi(argv[6]);
-    const size_t image = (size_t)side * (size_t)side * 3, all = (size_t)count;
-    const char *folder = argv[7];
-    memset(&desc, 0, sizeof desc), memset(&augment, 0, sizeof augment);
-    memset(&data, 0, sizeof data);
-    m.h = m.w = side, m.c = 3, m.classes = 10;
-    desc.batch = count > OF_STEP ? count : OF_STEP;
-    mls_net_begin(&net, &desc, nodes, 512);
-    m.build(&net, &m);
-    if (mls_net_plan(&net, &plan) != MLS_OK) return complain(net.text);
-    void *arena = malloc(plan.arena);
-    float *images = malloc(all * image * sizeof(float)),
-          *turned = malloc(all * image * sizeof(float));
+    if (argc != 5) return complain("CHECKPOINT COUNT STEPS FOLDER");
+    const int32_t count = (int32_t)atoi(argv[2]);
+    if (!open_net(argv[1], count > OF_STEP ? count : OF_STEP)) return complain(net.text);
+    mls_net_layer(&net, 0, &input), mls_net_layer(&net, net.count - 1, &loss);
+    const size_t pixels = (size_t)input.shape.h * (size_t)input.shape.w, c = (size_t)input.shape.c;
+    const size_t all = (size_t)count, image = pixels * c;
+    float *images = malloc(all * image * sizeof *images);
+    float *turned = malloc(all * image * sizeof *turned);
     int32_t *labels = malloc(all * sizeof *labels);
-    /* a picture of another size is cut from as many bytes of the built-in ones */
-    const size_t parts = (all * image + 3071) / 3072;
-    data.pixels = malloc(parts * 3072), data.labels = malloc(parts);
-    if (!arena || !images || !turned || !labels || !data.pixels || !data.labels) {
+    memset(&augment, 0, sizeof augment);
+    if (!images || !turned || !labels || !make_data(&data, &input.shape, count)) {
         return complain("no memory");
     }
-    if (mls_net_bind(&net, arena, plan.arena) != MLS_OK ||
-        mls_net_load(&net, argv[1], NULL, 0) != MLS_OK) {
-        return complain(net.text);
-    }
-    mls_data_synthetic(&data, (int32_t)parts, 3, 5);
-    data.h = data.w = side, data.count = count;
     mls_data_batch(&data, &augment, 0, 0, 0, count, images, labels);
-    turn(images, turned, all, image / 3, 3);
+    turn(images, turned, all, pixels, c);
     if (mls_net_evaluate(&net, images, NULL, count, NULL) != MLS_OK) return complain(net.text);
-    if (!save(folder, "images", turned, all * image * sizeof(float)) ||
-        !save(folder, "labels", labels, all * sizeof *labels) ||
-        !save(folder, "logits", mls_net_logits(&net), all * 10 * sizeof(float))) {
+    if (!save(argv[4], "images", turned, all * image * sizeof *images) ||
+        !save(argv[4], "labels", labels, all * sizeof *labels) ||
+        !save(argv[4], "logits", mls_net_logits(&net),
+              all * (size_t)loss.shape.c * sizeof(float))) {
         return complain("cannot write");
     }
-    for (int i = 0; i < steps; i++) {
-        const size_t first = (size_t)(i * OF_STEP % count);
+    for (int i = 0; i < atoi(argv[3]); i++) {
+        const int32_t first = i * OF_STEP % count;
         const mls_sgd sgd = {0.01f, 0, 5e-4f, 0};
-        mls_result result;
-        if (mls_net_step(&net, images + first * image, labels + first, OF_STEP, &sgd, &result) !=
+        mls_result r;
+        if (mls_net_step(&net, images + (size_t)first * image, labels + first, OF_STEP, &sgd, &r) !=
             MLS_OK) {
             return complain(net.text);
         }
-        printf("%.9g\n", result.loss);
+        printf("%.9g\n", r.loss);
     }
     return 0;
 }

@@ -13,16 +13,17 @@ function largest(scores) {
     return scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
 }
 
-async function main([model, folder, side, classes]) {
+async function main([model, folder]) {
     const session = await ort.InferenceSession.create(model)
     const images = floats(folder + '/images'), ours = floats(folder + '/logits')
-    const image = 3 * side * side, count = images.length / image
-    const input = new ort.Tensor('float32', images, [count, 3, +side, +side])
+    const count = fs.statSync(folder + '/labels').size / 4, classes = ours.length / count
+    const shape = [count, ...session.inputMetadata[0].shape.slice(1)]
+    const input = new ort.Tensor('float32', images, shape)
     const theirs = (await session.run({ input })).logits.data
     let difference = 0, same = 0
     for (let i = 0; i < theirs.length; i++) difference = Math.max(difference, Math.abs(theirs[i] - ours[i]))
-    for (let i = 0; i < theirs.length; i += +classes) {
-        same += largest(theirs.slice(i, i + +classes)) === largest(ours.slice(i, i + +classes))
+    for (let i = 0; i < theirs.length; i += classes) {
+        same += largest(theirs.slice(i, i + classes)) === largest(ours.slice(i, i + classes))
     }
     console.log(`result pictures=${count} same=${same} difference=${difference.toExponential(2)}`)
     process.exit(theirs.length !== ours.length || same !== count || !(difference < 1e-3) ? 1 : 0)

@@ -2,7 +2,8 @@
 #ifndef PROGRAM_EXPORT_H_INCLUDED
 #define PROGRAM_EXPORT_H_INCLUDED
 
-#include "checkpoint.h"
+#include "opened.h"
+
 #include "npz.h"
 #include "onnx.h"
 #include "safetensors.h"
@@ -21,13 +22,14 @@ static const struct {
     {OPTION(onnx), write_onnx},
 };
 
-static bool export_files(const run *r, const tensors *list, int *written, failure *f)
+static bool export_files(const options *asked, const opened *o, const tensors *list, int *written,
+                         failure *f)
 {
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         const char *path;
-        memcpy(&path, (const char *)&r->job->o + writers[i].option, sizeof path);
+        memcpy(&path, (const char *)asked + writers[i].option, sizeof path);
         if (!path) continue;
-        if (!writers[i].write(list, &r->job->from, path, f)) return false;
+        if (!writers[i].write(list, &o->about, path, f)) return false;
         say(stdout, "%s: %zu tensors", path, list->count);
         ++*written;
     }
@@ -36,18 +38,17 @@ static bool export_files(const run *r, const tensors *list, int *written, failur
 
 static bool export(const job *j, failure *f)
 {
-    run r;
+    static opened o;
     tensors list = {0};
-    const options *o = &j->o;
     int files = 0;
-    bool good = open_run(&r, j, o->format, o->seed, f) && load_run(&r, o->checkpoint, EVAL, f) &&
-                list_tensors(&list, &r.net, f) && export_files(&r, &list, &files, f);
+    bool good = open_checkpoint(&o, j->o.checkpoint, 1, f) && list_tensors(&list, &o.net, f) &&
+                export_files(&j->o, &o, &list, &files, f);
     if (good) {
-        printf("result files=%d tensors=%zu weights=%lld digest=%016llx\n", files, list.count,
-               (long long)r.plan.weights, (unsigned long long)mls_net_digest(&r.net));
+        printf("result files=%d tensors=%zu weights=%lld\n", files, list.count,
+               (long long)o.plan.weights);
     }
     free_tensors(&list);
-    close_run(&r);
+    close_opened(&o);
     return good;
 }
 

@@ -13,7 +13,7 @@ static size_t number_bytes(const char *type)
     return strcmp(type, "F64") == 0 || strcmp(type, "<f8") == 0 ? 8 : 0;
 }
 
-static float number_of(const found *from, size_t i, size_t bytes)
+static float number_of(const foreign *from, size_t i, size_t bytes)
 {
     const uint64_t bits = little(from->bytes + i * bytes, (int)bytes);
     const uint32_t low = (uint32_t)bits;
@@ -24,7 +24,7 @@ static float number_of(const found *from, size_t i, size_t bytes)
 }
 
 /* What keeps the tensor of a file from being one of the network's, as text; false: something does. */
-static bool check_tensor(const tensor *t, const found *from, const char *path, failure *f)
+static bool check_tensor(const tensor *t, const foreign *from, const char *path, failure *f)
 {
     const size_t bytes = number_bytes(from->type);
     const int64_t first = from->rank > 0 ? from->dims[0] : 1;
@@ -58,7 +58,7 @@ static bool check_tensor(const tensor *t, const found *from, const char *path, f
 }
 
 /* PyTorch counts the batches of a norm; nothing here depends on it. */
-static bool is_counter(const found *t)
+static bool is_counter(const foreign *t)
 {
     static const char end[] = "num_batches_tracked";
     const size_t length = sizeof end - 1;
@@ -67,7 +67,7 @@ static bool is_counter(const found *t)
 }
 
 /* The tensor of a file that has a name; null: there is none. */
-static found *find_found(const found_list *list, const char *name)
+static foreign *find_foreign(const foreign_list *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (list->of[i].length == strlen(name) && strcmp(list->of[i].name, name) == 0) {
@@ -78,12 +78,12 @@ static found *find_found(const found_list *list, const char *name)
 }
 
 /* Each tensor of the network has one in the file, and the other way round. */
-static bool match(const tensors *list, found_list *file, const char *path, failure *f)
+static bool match(const tensors *list, foreign_list *file, const char *path, failure *f)
 {
     size_t missing = 0;
     const char *first = NULL;
     for (size_t i = 0; i < list->count; i++) {
-        found *from = find_found(file, list->of[i].name);
+        foreign *from = find_foreign(file, list->of[i].name);
         if (!from && !missing++) first = list->of[i].name;
         if (!from) continue;
         if (!check_tensor(&list->of[i], from, path, f)) return false;
@@ -105,7 +105,7 @@ static bool read_tensors(const tensors *list, const char *path, failure *f)
     char text[PATH_SIZE + 256];
     const size_t length = strlen(path);
     const bool npz = length > 4 && strcmp(path + length - 4, ".npz") == 0;
-    found_list file = {0};
+    foreign_list file = {0};
     void *bytes;
     size_t size;
     if (!npz && (length < 12 || strcmp(path + length - 12, ".safetensors") != 0)) {
@@ -117,7 +117,7 @@ static bool read_tensors(const tensors *list, const char *path, failure *f)
     bool good = (npz ? read_npz : read_safetensors)(&file, bytes, size, path, f);
     good = good && match(list, &file, path, f);
     for (size_t i = 0; good && i < list->count; i++) {
-        const found *from = find_found(&file, list->of[i].name);
+        const foreign *from = find_foreign(&file, list->of[i].name);
         for (size_t k = 0; k < list->of[i].own.count; k++) {
             *number_at(&list->of[i], k) = number_of(from, k, number_bytes(from->type));
         }

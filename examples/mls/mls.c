@@ -126,21 +126,6 @@ static void choose_threads(int64_t wanted)
 #endif
 }
 
-/* The classes of a checkpoint. */
-static bool recall_classes(job *j, failure *f)
-{
-    const char *count = get(&j->from, "classes");
-    j->test.classes = count ? atoi(count) : 0;
-    if (j->test.classes < 1 || j->test.classes > 256) {
-        return fail(f, 2, "%s: does not say how many classes there are", j->from_name);
-    }
-    for (int i = 0; i < j->test.classes; i++) {
-        const char *name = class_there(j, i);
-        snprintf(j->test.names[i], sizeof j->test.names[i], "%s", name ? name : "");
-    }
-    return true;
-}
-
 static bool check_fit(const options *o, failure *f)
 {
     int fit = 0;
@@ -175,7 +160,7 @@ static bool prepare_data(job *j, failure *f)
 }
 
 /* What the options ask for, before anything is built. */
-static bool prepare(job *j, unsigned bit, failure *f)
+static bool prepare(job *j, failure *f)
 {
     options *o = &j->o;
     if (!choose_kernel(o->kernel, f) || !open_source(j, f) || !split_specs(&j->formats, o, f)) {
@@ -189,10 +174,6 @@ static bool prepare(job *j, unsigned bit, failure *f)
     }
     o->width = j->model.width;
     if (!check_fit(o, f)) return false;
-    if (bit == EXPORT) {
-        o->batch = 1;
-        return recall_classes(j, f);
-    }
     if (!prepare_data(j, f)) {
         size_t length = strlen(f->text);
         if (j->from.count && !given(o, option_of("data"))) {
@@ -218,7 +199,7 @@ static bool work(job *j, int count, char **words, failure *f)
     if (!help && !parse_options(&j->o, c->bit, count - 2, words + 2, f)) return false;
     if (help || j->o.help) return print_help(c), true;
     if (c->bit == REPORT && !choose_checkpoint(j, f)) return false;
-    return prepare(j, c->bit, f) && c->run(j, f);
+    return (c->bit == EXPORT || prepare(j, f)) && c->run(j, f);
 }
 
 int main(int count, char **words)

@@ -109,7 +109,7 @@ static const char *npy_value(const char *head, const char *key)
     return at + strspn(at, " :");
 }
 
-static const char *read_npy_head(found *t, const char *head)
+static const char *read_npy_head(foreign *t, const char *head)
 {
     const char *type = npy_value(head, "'descr'"), *order = npy_value(head, "'fortran_order'");
     const char *shape = npy_value(head, "'shape'");
@@ -126,7 +126,7 @@ static const char *read_npy_head(found *t, const char *head)
 }
 
 /* bytes: of a .npy file. */
-static const char *read_npy(found *t, const uint8_t *bytes, size_t size)
+static const char *read_npy(foreign *t, const uint8_t *bytes, size_t size)
 {
     char head[1024];
     if (size < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0) return "is no NPY array";
@@ -140,7 +140,7 @@ static const char *read_npy(found *t, const uint8_t *bytes, size_t size)
 }
 
 /* The file whose entry in the directory is at `entry`, with so many bytes from there on. */
-static const char *read_zipped(found *t, const uint8_t *zip, size_t size, const uint8_t *entry)
+static const char *read_zipped(foreign *t, const uint8_t *zip, size_t size, const uint8_t *entry)
 {
     const uint64_t method = little(entry + 10, 2), bytes = little(entry + 24, 4);
     const uint64_t at = little(entry + 42, 4);
@@ -163,7 +163,7 @@ static size_t zip_end(const uint8_t *zip, size_t size)
     return 0;
 }
 
-static bool read_npz(found_list *list, const uint8_t *zip, size_t size, const char *path,
+static bool read_npz(foreign_list *list, const uint8_t *zip, size_t size, const char *path,
                      failure *f)
 {
     const size_t end = zip_end(zip, size);
@@ -180,7 +180,7 @@ static bool read_npz(found_list *list, const uint8_t *zip, size_t size, const ch
         if (next > end) return fail(f, 2, "%s: damaged: its directory is truncated", path);
         const char *text = (const char *)zip + at + 46;
         bool npy = name > 4 && memcmp(text + name - 4, ".npy", 4) == 0;
-        found *t = add_found(list, text, (size_t)(npy ? name - 4 : name));
+        foreign *t = add_foreign(list, text, (size_t)(npy ? name - 4 : name));
         if (!t) return fail(f, 1, "no memory for %s", path);
         const char *wrong = read_zipped(t, zip, size, zip + at);
         if (wrong) return fail(f, 2, "%s: %s %s", path, t->name, wrong);

@@ -58,8 +58,8 @@ static bool write_safetensors(const tensors *list, const settings *about, const 
 }
 
 #ifndef JSMN_STATIC
-static bool read_safetensors(found_list *list, const uint8_t *bytes, size_t size, const char *path,
-                             failure *f)
+static bool read_safetensors(foreign_list *list, const uint8_t *bytes, size_t size,
+                             const char *path, failure *f)
 {
     (void)list, (void)bytes, (void)size;
     return fail(f, 2, "%s: this program was built without jsmn.h: want an NPZ file", path);
@@ -112,7 +112,7 @@ static int read_array(const parsed *j, int i, int64_t *to, int most)
 
 /* The tensor whose key is token i. numbers: what the file has behind its header. */
 static const char *read_entry(const parsed *j, int i, const uint8_t *numbers, size_t size,
-                              found *to)
+                              foreign *to)
 {
     const int entry = i + 1, end = after(j, entry);
     int64_t place[2] = {-1, -1};
@@ -138,13 +138,13 @@ static const char *read_entry(const parsed *j, int i, const uint8_t *numbers, si
 
 static int by_place(const void *a, const void *b)
 {
-    const found *x = a, *y = b;
+    const foreign *x = a, *y = b;
     return x->bytes != y->bytes ? (x->bytes > y->bytes) - (x->bytes < y->bytes)
                                 : (x->size > y->size) - (x->size < y->size);
 }
 
 /* Whether the tensors fill the file without a gap and without sharing bytes. */
-static const char *wrong_places(found_list *list, const uint8_t *numbers, size_t size)
+static const char *wrong_places(foreign_list *list, const uint8_t *numbers, size_t size)
 {
     const uint8_t *at = numbers;
     if (list->count) qsort(list->of, list->count, sizeof *list->of, by_place);
@@ -155,7 +155,7 @@ static const char *wrong_places(found_list *list, const uint8_t *numbers, size_t
     return at == numbers + size ? NULL : "bytes that belong to no tensor follow them";
 }
 
-static bool read_header(found_list *list, const parsed *j, const uint8_t *numbers, size_t size,
+static bool read_header(foreign_list *list, const parsed *j, const uint8_t *numbers, size_t size,
                         const char *path, failure *f)
 {
     const char *wrong;
@@ -168,7 +168,7 @@ static bool read_header(found_list *list, const parsed *j, const uint8_t *number
             return fail(f, 2, "%s: not a safetensors file: its header is no JSON object", path);
         }
         if (is_key(j, i, "__metadata__")) continue;
-        found *t = add_found(list, j->text + key->start, (size_t)(key->end - key->start));
+        foreign *t = add_foreign(list, j->text + key->start, (size_t)(key->end - key->start));
         if (!t) return fail(f, 1, "no memory for %s", path);
         wrong = read_entry(j, i, numbers, size, t);
         if (wrong) return fail(f, 2, "%s: damaged: %s %s", path, t->name, wrong);
@@ -177,8 +177,8 @@ static bool read_header(found_list *list, const parsed *j, const uint8_t *number
     return !wrong || fail(f, 2, "%s: damaged: %s", path, wrong);
 }
 
-static bool read_safetensors(found_list *list, const uint8_t *bytes, size_t size, const char *path,
-                             failure *f)
+static bool read_safetensors(foreign_list *list, const uint8_t *bytes, size_t size,
+                             const char *path, failure *f)
 {
     const uint64_t most = 100000000; /* as the format says */
     uint64_t length = size < 8 ? most : little(bytes, 8);

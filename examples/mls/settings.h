@@ -2,7 +2,7 @@
 #ifndef PROGRAM_SETTINGS_H_INCLUDED
 #define PROGRAM_SETTINGS_H_INCLUDED
 
-#include "common.h"
+#include "options.h"
 
 typedef struct setting {
     char *key, *value;

@@ -105,7 +105,7 @@ static const char *shape_text(int rank, const int64_t *dims, char *text, size_t 
 }
 
 /* A tensor of a file, whose bytes it points to. Nothing but size is sure to be right. */
-typedef struct found {
+typedef struct foreign {
     char name[TENSOR_NAME]; /* cut, for people; length says whether it is whole */
     size_t length;
     char type[8];
@@ -114,12 +114,12 @@ typedef struct found {
     const uint8_t *bytes;
     size_t size;
     bool taken;
-} found;
+} foreign;
 
-typedef struct found_list {
-    found *of;
+typedef struct foreign_list {
+    foreign *of;
     size_t count;
-} found_list;
+} foreign_list;
 
 /* What a file says, for people: cut where it is full. */
 static void plain_text(char *to, size_t size, const char *from, size_t length)
@@ -131,9 +131,9 @@ static void plain_text(char *to, size_t size, const char *from, size_t length)
 }
 
 /* A new one, or null: no memory. */
-static found *add_found(found_list *list, const char *name, size_t length)
+static foreign *add_foreign(foreign_list *list, const char *name, size_t length)
 {
-    found *of = realloc(list->of, (list->count + 1) * sizeof *of), *t;
+    foreign *of = realloc(list->of, (list->count + 1) * sizeof *of), *t;
     if (!of) return NULL;
     list->of = of, t = of + list->count++;
     memset(t, 0, sizeof *t);
