@@ -127,16 +127,16 @@ static bool read_tensors(const tensors *list, const char *path, failure *f)
     return good;
 }
 
-/* Three numbers, one for each channel, in the units of PyTorch: of pictures from 0 to 1. */
-static bool read_channels(const char *name, const char *text, double to[CHANNELS], failure *f)
+/* A number for each channel, in the units of PyTorch: of pictures from 0 to 1. */
+static bool read_channels(const char *name, const char *text, int channels, double *to, failure *f)
 {
     const char *at = text;
-    for (int c = 0; c < CHANNELS; c++) {
+    for (int c = 0; c < channels; c++) {
         char *end = NULL;
         to[c] = strtod(at, &end);
-        if (end == at || !is_finite(to[c]) || *end != (c + 1 < CHANNELS ? ',' : 0)) {
+        if (end == at || !is_finite(to[c]) || *end != (c + 1 < channels ? ',' : 0)) {
             return fail(f, 2, "%s %s: want %d numbers with commas between them", name, text,
-                        CHANNELS);
+                        channels);
         }
         at = end + 1;
     }
@@ -147,12 +147,15 @@ static bool read_channels(const char *name, const char *text, double to[CHANNELS
 static bool set_normalisation(run *r, failure *f)
 {
     const options *o = &r->job->o;
+    const int channels = channels_of(o);
     double mean[CHANNELS], deviation[CHANNELS];
     if (!o->mean && !o->deviation) return true;
     if (!o->mean || !o->deviation) return fail(f, 2, "--mean and --std belong together");
-    if (!read_channels("--mean", o->mean, mean, f)) return false;
-    if (!read_channels("--std", o->deviation, deviation, f)) return false;
-    for (int c = 0; c < CHANNELS; c++) {
+    if (!read_channels("--mean", o->mean, channels, mean, f) ||
+        !read_channels("--std", o->deviation, channels, deviation, f)) {
+        return false;
+    }
+    for (int c = 0; c < channels; c++) {
         if (!(deviation[c] > 0)) return fail(f, 2, "--std %s: want numbers above 0", o->deviation);
         r->at.mean[c] = 255 * mean[c], r->at.scale[c] = 1 / (255 * deviation[c]);
     }
