@@ -95,6 +95,7 @@ typedef struct mls_node {
     int32_t has_grad;
     int32_t has_formats; /* not fp32 whatever the network's formats are */
     mls_conv_call *kept; /* packed weights, or null */
+    int32_t coded;       /* 1: the codes of the weights were read, and are not made of fp32 */
     uint32_t facts;      /* what the steps of the layer depend on, now */
     uint32_t planned; /* and with any formats that there is room for; then, of a convolution, in */
     uint32_t uses;    /* what form its products take their operands, see mls__product_uses */
@@ -468,21 +469,41 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net);
    it was. Formats, batch, momentum and epsilon of batch norm are the caller's, and may differ from the
    file's. note may be null, with size 0: then it is not wanted. Saving in the middle of an accumulated
    gradient is an error (STATE), and so is saving an inference network, which reads all but the optimizer
-   state. Written is format 2; format 1 is read, too. The size depends on the formats at hand. */
+   state. Written is format 2; format 1 is read, too, and so are models, see mls_net_model_write. The size
+   depends on the formats at hand. */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
                                             void *to, size_t size);
 MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
                                            size_t note_size);
 
+/* The same without optimizer state, as format 3: half as large; or packed, with the weights of quantized
+   layers as the codes that evaluation takes, <2,1> in 4 bits and its groups' share: a fifteenth. Either
+   gives the logits of the network that wrote it, bit for bit. mls_net_checkpoint_read takes fp32 weights
+   into any network (what trains starts with momentum 0), and packed ones into an inference network whose
+   weights have the file's formats (DATA: others do not); mls_net_weights has what the codes stand for
+   then, and mls_net_pack quantizes that anew. Writing packed weights ends the life of mls_net_logits.
+   Errors: as of a checkpoint; NONFINITE; STATE: fp32 weights of a network that has read packed ones. */
+MLS_DEF size_t mls_net_model_size(const mls_net *net, int packed, size_t note_size);
+MLS_DEF mls_status mls_net_model_write(mls_net *net, int packed, const void *note, size_t note_size,
+                                       void *to, size_t size);
+
+/* What the numbers of a checkpoint are. */
+typedef enum mls_content {
+    MLS_CONTENT_TRAINING, /* all that training goes on from */
+    MLS_CONTENT_FP32,     /* a model */
+    MLS_CONTENT_PACKED    /* one with packed weights */
+} mls_content;
+
 /* What a checkpoint says of itself, found without a network. */
 typedef struct mls_checkpoint {
-    int32_t version;       /* of the format: 1 or 2 */
+    int32_t version;       /* of the format: 1 or 2, 3 of a model */
     int32_t nodes, batch;  /* of its network; 0 in format 1, which does not say */
     uint64_t seed;         /* of the run */
     int64_t step, updates; /* done */
     const void *note;      /* the program's, inside the bytes of the checkpoint */
     size_t note_size;
+    mls_content content;
 } mls_checkpoint;
 
 /* Checks the size bytes of a checkpoint and says what it is. Errors: ARGUMENT, DATA (text, if not
@@ -498,7 +519,8 @@ MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t
 /* Builds the network of a checkpoint, with the names and formats of its layers, in the caller's nodes, as
    many as mls_checkpoint_look says. mls_net_plan, mls_net_bind and mls_net_checkpoint_read follow as ever;
    before the plan mls_net_format and mls_net_name may. desc may be null: batch, bn_momentum and bn_epsilon
-   are the file's where they are 0, seed, formats and what to quantize are the file's in any case. The shape
+   are the file's where they are 0, seed, formats and what to quantize are the file's in any case; of
+   packed weights it is an inference network. The shape
    of the input is that of node 0, the number of classes that of the last node, see mls_net_layer. Errors:
    ARGUMENT (numbers of desc, or of batch norm in the file, out of range); MEMORY (too few nodes); DATA: net->text says what is wrong with which node, or that the file
    has format 1, which has no nodes, or a layer of mls_net_custom, which it names and cannot build. */
@@ -546,6 +568,8 @@ MLS_DEF void mls_data_free(mls_data *data);
 /* By mls_file_save: path is always a whole checkpoint, old or new. */
 MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size);
 MLS_DEF mls_status mls_net_load(mls_net *net, const char *path, void *note, size_t note_size);
+MLS_DEF mls_status mls_net_model_save(mls_net *net, const char *path, int packed, const void *note,
+                                      size_t note_size);
 
 /* A whole file in new memory, for mls_checkpoint_look and mls_net_checkpoint_read; mls_file_free takes
    it back. text, if not null, names the file. Errors: ARGUMENT, IO, MEMORY. */
@@ -1024,14 +1048,17 @@ static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 {
     return mls__weights_at(net, node) + net->parameters;
 }
+static float *mls__states(const mls_net *net)
+{
+    return mls__floats(net, 0) + mls__copies(net) * net->parameters;
+}
 static float *mls__state_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + mls__copies(net) * net->parameters + node->states_at;
+    return mls__states(net) + node->states_at;
 }
 static float *mls__constants_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + mls__copies(net) * net->parameters + net->states +
-           node->constants_at;
+    return mls__states(net) + net->states + node->constants_at;
 }
 static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
 {
@@ -2250,9 +2277,11 @@ static void mls__conv_weights(const mls_work *w)
     const int o = w->uses & MLS__CODES_W ? MLS__W : MLS__W_IN_DATA;
     mls_net *net = w->net;
     mls_tensor *t = mls__operand_at(net, w->node, o, 0);
-    mls_status status;
-    *t = mls__operand_place(net, w->node, o, 0);
-    status = mls_quantize(t, w->weights[0], mls__rounding_seed(net, w->node, o));
+    mls_status status = MLS_OK;
+    if (!net->nodes[w->node].coded) {
+        *t = mls__operand_place(net, w->node, o, 0);
+        status = mls_quantize(t, w->weights[0], mls__rounding_seed(net, w->node, o));
+    }
     if (status != MLS_OK) {
         mls__fail(net, status, w->node, "its weights are not finite");
     } else if (mls__dequantized(net, &net->nodes[w->node], o)) {
@@ -2622,7 +2651,7 @@ MLS_DEF mls_status mls_net_format(mls_net *net, int32_t index, const mls_formats
     }
     if (net->status == MLS_OK) {
         node->facts = need.facts | (node->planned & MLS_IF_WANTED);
-        node->kept = 0, net->packed = 0;
+        node->kept = 0, node->coded = 0, net->packed = 0;
     } else {
         memcpy(node->format, before, sizeof before);
     }
@@ -3515,6 +3544,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
         mls__work_of(&w, net, i);
         mls__work_numbers(&w);
         if (net->nodes[i].kind->init) net->nodes[i].kind->init(&w, seed);
+        net->nodes[i].coded = 0;
     }
     net->images = 0;
     net->planned = 2;
@@ -3774,6 +3804,7 @@ MLS_DEF mls_status mls_net_pack(mls_net *net)
 {
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK || !net->desc.inference) return status;
+    for (int32_t i = 0; i < net->count; i++) net->nodes[i].coded = 0;
     if (mls__net_floats(net) == MLS_OK) mls__pack(net);
     return net->status;
 }
@@ -3937,13 +3968,15 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
    All little-endian: magic of 8 bytes, head, nodes, note, weights, momentum, states as fp32, checksum of
    8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, the
    formats of the second products, a name and the name of a custom layer's kind, of 48 bytes that zeros fill.
-   Format 1 has the first part of the head and no nodes. */
+   Format 1 has the first part of the head and no nodes. Format 3, a model, has no momentum; its head says
+   what the numbers are, and their bytes. Packed ones are, node by node, weights and then seconds; quantized
+   weights are scale, group codes and codes, two a byte, in one byte or in two, as few as hold them. */
 
 /* The head, field by field, and their bytes; format 1 has the first eight. note: bytes of the note, node:
    of a node. */
 typedef struct mls__head {
     uint64_t version, note, network, parameters, states, seed, step, updates;
-    uint64_t nodes, node, batch, zero, bn_momentum, bn_epsilon, zeros;
+    uint64_t nodes, node, batch, content, bn_momentum, bn_epsilon, numbers;
 } mls__head;
 enum {
     MLS__HEAD_FIELDS = sizeof(mls__head) / sizeof(uint64_t),
@@ -3954,6 +3987,7 @@ static const uint8_t mls__head_bytes[MLS__HEAD_FIELDS] = {4, 4, 8, 8, 8, 8, 8, 8
 
 enum {
     MLS__CHECKPOINT_VERSION = 2,
+    MLS__MODEL_VERSION = 3,
     MLS__CHECKPOINT_HEAD_1 = 64, /* with the magic */
     MLS__CHECKPOINT_HEAD = 96,
     MLS__FACTS_FIRST = 14, /* before the formats */
@@ -4115,17 +4149,71 @@ static uint64_t mls__net_identity(const mls_net *net)
     return mls__mix(h);
 }
 
-MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
+/* The codes of a node's weights, as packed ones have them; all 0: they stay fp32. */
+typedef struct mls__coded {
+    size_t elements, groups, bytes, group_bytes;
+    int bits, group_bits;
+} mls__coded;
+
+static size_t mls__bytes_of(int bits, size_t count)
+{
+    return bits <= 4 ? (count + 1) / 2 : bits <= 8 ? count : 2 * count;
+}
+
+static mls__coded mls__coded_of(const mls_node *node)
+{
+    const mls_format f = node->format[MLS__W];
+    mls__coded c;
+    memset(&c, 0, sizeof c);
+    if (!mls__convolves(node) || !mls__quantized(f)) return c;
+    c.elements = node->weights, c.groups = mls_group_count(f, mls_conv_weight_shape(&node->conv));
+    c.bits = mls_format_bits(f), c.group_bits = f.eg + f.mg;
+    c.bytes = mls__bytes_of(c.bits, c.elements);
+    c.group_bytes = mls__bytes_of(c.group_bits, c.groups);
+    return c;
+}
+
+/* Bytes of the numbers. */
+static size_t mls__content_bytes(const mls_net *net, mls_content content)
+{
+    size_t bytes = 4 * net->states;
+    if (content != MLS_CONTENT_PACKED) {
+        const size_t copies = content == MLS_CONTENT_FP32 ? 1 : 2; /* momentum */
+        return bytes + 4 * copies * net->parameters;
+    }
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        const mls__coded c = mls__coded_of(node);
+        bytes += c.elements ? 4 + c.group_bytes + c.bytes : 4 * node->weights;
+        bytes += 4 * node->seconds;
+    }
+    return bytes;
+}
+
+static size_t mls__content_size(const mls_net *net, mls_content content, size_t note_size)
 {
     if (!net || net->planned != 2 || note_size > UINT32_MAX) return 0;
     return MLS__CHECKPOINT_HEAD + (size_t)net->count * mls__node_bytes(net) + note_size +
-           4 * (2 * net->parameters + net->states) + 8;
+           mls__content_bytes(net, content) + 8;
 }
 
-static void mls__net_head(const mls_net *net, size_t note_size, mls__head *head)
+MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
+{
+    return mls__content_size(net, MLS_CONTENT_TRAINING, note_size);
+}
+
+MLS_DEF size_t mls_net_model_size(const mls_net *net, int packed, size_t note_size)
+{
+    return mls__content_size(net, packed ? MLS_CONTENT_PACKED : MLS_CONTENT_FP32, note_size);
+}
+
+static void mls__net_head(const mls_net *net, mls_content content, size_t note_size,
+                          mls__head *head)
 {
     memset(head, 0, sizeof *head);
-    head->version = MLS__CHECKPOINT_VERSION;
+    head->version = content ? MLS__MODEL_VERSION : MLS__CHECKPOINT_VERSION;
+    head->content = (uint64_t)content;
+    head->numbers = content ? mls__content_bytes(net, content) : 0;
     head->note = note_size;
     head->network = mls__net_identity(net);
     head->parameters = net->parameters;
@@ -4162,27 +4250,74 @@ static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
     return p;
 }
 
-MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
-                                            void *to, size_t size)
+static uint8_t *mls__put_floats(uint8_t *p, const float *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) p = mls__put(p, mls__bits(from[i]), 4);
+    return p;
+}
+
+/* The codes of a node's weights. A network that trains quantizes them now, as evaluation does. */
+static uint8_t *mls__put_coded(uint8_t *p, mls_net *net, int32_t i, const mls__coded *c)
+{
+    const mls_tensor *t = mls__operand_at(net, i, MLS__W, 0);
+    if (!net->desc.inference) {
+        mls_work w = mls__work_of(net, i);
+        mls__work_numbers(&w);
+        w.uses = MLS__CODES_W;
+        mls__conv_weights(&w);
+        if (net->status != MLS_OK) return p;
+    }
+    p = mls__put(p, mls__bits(t->scale), 4);
+    for (size_t g = 0; g < c->groups; g++) mls__code_put(p, c->group_bits, g, t->group[g]);
+    p += c->group_bytes;
+    memcpy(p, t->code, c->bytes);
+    return p + c->bytes;
+}
+
+static uint8_t *mls__put_packed(uint8_t *p, mls_net *net)
+{
+    net->training = net->images = 0; /* codes overwrite what passed through last */
+    if (net->desc.inference && !net->packed) mls__pack(net);
+    for (int32_t i = 0; i < net->count && net->status == MLS_OK; i++) {
+        const mls_node *node = &net->nodes[i];
+        const mls__coded c = mls__coded_of(node);
+        const float *w = mls__weights_at(net, node);
+        p = c.elements ? mls__put_coded(p, net, i, &c) : mls__put_floats(p, w, node->weights);
+        p = mls__put_floats(p, w + mls__up(node->weights), node->seconds);
+    }
+    return p;
+}
+
+/* Why a network cannot be saved so; null: it can. */
+static const char *mls__cannot_save(const mls_net *net, mls_content content)
+{
+    if (net->images_pending) return "a gradient is pending: mls_net_update first";
+    if (net->desc.inference && content == MLS_CONTENT_TRAINING) {
+        return "the network is for inference: it has no optimizer state to save";
+    }
+    for (int32_t i = 0; i < net->count && content == MLS_CONTENT_FP32; i++) {
+        if (net->nodes[i].coded) return "the network has read packed weights: it has no others";
+    }
+    return 0;
+}
+
+static mls_status mls__content_write(mls_net *net, mls_content content, const void *note,
+                                     size_t note_size, void *to, size_t size)
 {
     uint8_t *p = (uint8_t *)to;
     mls__head head;
     uint64_t fields[MLS__HEAD_FIELDS];
-    size_t need;
+    const char *cannot;
+    size_t need, count;
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK) return status;
-    need = mls_net_checkpoint_size(net, note_size);
+    need = mls__content_size(net, content, note_size);
     if (!need) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "the note has over 4294967295 bytes");
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
     if (size < need) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
-    if (net->images_pending) {
-        return mls__fail(net, MLS_ERROR_STATE, -1, "a gradient is pending: mls_net_update first");
-    }
-    if (net->desc.inference) {
-        return mls__fail(net, MLS_ERROR_STATE, -1,
-                         "the network is for inference: it has no optimizer state to save");
-    }
-    mls__net_head(net, note_size, &head);
+    cannot = mls__cannot_save(net, content);
+    if (cannot) return mls__fail(net, MLS_ERROR_STATE, -1, cannot);
+    mls__net_head(net, content, note_size, &head);
     memcpy(p, "MLSCKPT\n", 8);
     p += 8;
     memcpy(fields, &head, sizeof head);
@@ -4192,13 +4327,31 @@ MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size
     }
     if (note_size) memcpy(p, note, note_size);
     p += note_size;
-    for (int part = 0; part < 2; part++) {
-        size_t count;
-        const float *from = mls__numbers_kept(net, part, &count);
-        for (size_t i = 0; i < count; i++) p = mls__put(p, mls__bits(from[i]), 4);
+    if (content == MLS_CONTENT_PACKED) {
+        p = mls__put_packed(p, net);
+        if (net->status != MLS_OK) return net->status;
+    } else {
+        p = mls__put_floats(p, mls__numbers_kept(net, 0, &count), net->parameters);
     }
+    if (content == MLS_CONTENT_TRAINING) {
+        p = mls__put_floats(p, mls__numbers_kept(net, 1, &count), net->parameters);
+    }
+    p = mls__put_floats(p, mls__states(net), net->states);
     mls__put(p, mls__mix(mls__hash_bytes(0, (const uint8_t *)to, need - 8)), 8);
     return MLS_OK;
+}
+
+MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
+                                            void *to, size_t size)
+{
+    return mls__content_write(net, MLS_CONTENT_TRAINING, note, note_size, to, size);
+}
+
+MLS_DEF mls_status mls_net_model_write(mls_net *net, int packed, const void *note, size_t note_size,
+                                       void *to, size_t size)
+{
+    return mls__content_write(net, packed ? MLS_CONTENT_PACKED : MLS_CONTENT_FP32, note, note_size,
+                              to, size);
 }
 
 /* Reads the head of a checkpoint. Returns what is wrong with it, or with the checkpoint; null: nothing. */
@@ -4210,7 +4363,7 @@ static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
     if (size < 8 || memcmp(p, "MLSCKPT\n", 8) != 0) return "not a checkpoint";
     if (size < need) return "truncated";
     at = p + 8, version = mls__get(at, 4);
-    if (version < 1 || version > MLS__CHECKPOINT_VERSION) {
+    if (version < 1 || version > MLS__MODEL_VERSION) {
         return "a checkpoint of another version of the library";
     }
     if (version > 1) need = MLS__CHECKPOINT_HEAD, fields = MLS__HEAD_FIELDS;
@@ -4220,17 +4373,19 @@ static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
     }
     memcpy(head, field, sizeof field);
     nodes = head->nodes * head->node;
-    if (head->parameters > size / 8 || head->states > size / 4 || nodes > size) {
-        return "truncated";
+    if (version < MLS__MODEL_VERSION) {
+        if (head->parameters > size / 8 || head->states > size / 4) return "truncated";
+        head->content = 0, head->numbers = 4 * (2 * head->parameters + head->states);
     }
-    need += nodes + head->note + 8;
-    need += 4 * (2 * head->parameters + head->states);
+    if (nodes > size || head->numbers > size) return "truncated";
+    need += nodes + head->note + 8 + head->numbers;
     if (size < need) return "truncated";
     if (size > need) return "longer than a checkpoint: something follows it";
     if (mls__get(p + size - 8, 8) != mls__mix(mls__hash_bytes(0, p, size - 8))) {
         return "damaged: its checksum does not match";
     }
     if (head->step >> 62 || head->updates >> 62 || head->nodes > INT32_MAX ||
+        head->content > MLS_CONTENT_PACKED || (version == MLS__MODEL_VERSION && !head->content) ||
         (version > 1 && (head->node < MLS__NODE_LEAST || head->batch - 1 >= INT32_MAX))) {
         return "damaged";
     }
@@ -4264,6 +4419,7 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
     about->updates = (int64_t)head.updates;
     about->note = mls__note_at((const uint8_t *)from, &head);
     about->note_size = (size_t)head.note;
+    about->content = (mls_content)head.content;
     return MLS_OK;
 }
 
@@ -4359,10 +4515,89 @@ static mls_status mls__other_network(mls_net *net, const uint8_t *p, const mls__
     return net->count == nodes ? net->status : mls__say_both(net, ": nodes", nodes, net->count);
 }
 
+static const uint8_t *mls__get_floats(const uint8_t *p, float *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++, p += 4) to[i] = mls__float((uint32_t)mls__get(p, 4));
+    return p;
+}
+
+/* Whether the codes of a node's weights can be such: a scale, groups up to 1, no bit too many. */
+static int mls__coded_good(const uint8_t *p, mls_format f, const mls__coded *c)
+{
+    int good = mls__get(p, 4) < 0x7f800000u;
+    p += 4;
+    for (size_t g = 0; g < c->groups; g++) {
+        const uint32_t code = mls__code_get(p, c->group_bits, g), k = code >> f.mg;
+        good &= k <= (uint32_t)mls__k_max(f) && (k > 0 || code == 0);
+    }
+    p += c->group_bytes;
+    for (size_t e = 0; e < c->elements; e++) good &= !(mls__code_get(p, c->bits, e) >> c->bits);
+    return good;
+}
+
+/* The codes of a node's weights, and what they stand for. */
+static void mls__get_coded(const uint8_t *p, mls_net *net, int32_t i, const mls__coded *c)
+{
+    mls_tensor *t = mls__operand_at(net, i, MLS__W, 0);
+    *t = mls__operand_place(net, i, MLS__W, 0);
+    t->scale = mls__float((uint32_t)mls__get(p, 4));
+    p += 4;
+    for (size_t g = 0; g < c->groups; g++) {
+        t->group[g] = (uint16_t)mls__code_get(p, c->group_bits, g);
+    }
+    memcpy(t->code, p + c->group_bytes, c->bytes);
+    mls_dequantize(t, mls__weights_at(net, &net->nodes[i]));
+    net->nodes[i].coded = 1;
+}
+
+/* Packed weights: first looks at all of them, to leave the network as it is if any are wrong. */
+static mls_status mls__get_packed(mls_net *net, const uint8_t *p, const mls__head *head,
+                                  const uint8_t *nodes)
+{
+    for (int twice = 0; twice < 2; twice++) {
+        const uint8_t *at = p;
+        for (int32_t i = 0; i < net->count; i++) {
+            mls_node *node = &net->nodes[i];
+            const mls_format f = node->format[MLS__W];
+            const mls__coded c = mls__coded_of(node);
+            float *w = mls__weights_at(net, node);
+            mls_format there[MLS__ROLES];
+            memset(there, 0, sizeof there);
+            mls__get_formats(nodes + (size_t)i * (size_t)head->node + 4 * MLS__FACTS_FIRST, there);
+            if (memcmp(&there[MLS__W], &f, sizeof f) != 0) {
+                return mls__fail(net, MLS_ERROR_DATA, i, "its packed weights have another format");
+            }
+            if (c.elements && !twice && !mls__coded_good(at, f, &c)) {
+                return mls__fail(net, MLS_ERROR_DATA, i, "its packed weights are damaged");
+            }
+            if (c.elements && twice) mls__get_coded(at, net, i, &c);
+            if (!c.elements && twice) mls__get_floats(at, w, node->weights);
+            at += c.elements ? 4 + c.group_bytes + c.bytes : 4 * node->weights;
+            if (twice) mls__get_floats(at, w + mls__up(node->weights), node->seconds);
+            at += 4 * node->seconds;
+        }
+    }
+    return MLS_OK;
+}
+
+/* Whether the numbers of a checkpoint can be those of a network. */
+static mls_status mls__content_fits(mls_net *net, const mls__head *head)
+{
+    if (head->content != MLS_CONTENT_PACKED) {
+        if (head->numbers == mls__content_bytes(net, (mls_content)head->content)) return MLS_OK;
+    } else if (!net->desc.inference) {
+        return mls__fail(net, MLS_ERROR_DATA, -1,
+                         "packed weights are for inference: they cannot be trained");
+    } else if (head->numbers == mls__content_bytes(net, MLS_CONTENT_PACKED)) {
+        return MLS_OK;
+    }
+    return mls__fail(net, MLS_ERROR_DATA, -1, "its numbers are of other formats, or damaged");
+}
+
 MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
                                            size_t note_size)
 {
-    const uint8_t *p = (const uint8_t *)from;
+    const uint8_t *p = (const uint8_t *)from, *at;
     mls__head head;
     const char *wrong;
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
@@ -4371,28 +4606,35 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     wrong = mls__get_head(p, size, &head);
     if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
     if (head.network != mls__net_identity(net) || head.parameters != net->parameters ||
-        head.states != net->states) {
+        head.states != net->states || (head.nodes && (int64_t)head.nodes != net->count)) {
         return mls__other_network(net, p, &head, "a checkpoint of another network");
     }
     if (note && note_size != head.note) {
         mls__fail(net, MLS_ERROR_DATA, -1, "another note: ");
         return mls__say_both(net, "bytes", (int64_t)head.note, (int64_t)note_size);
     }
-    p = mls__note_at(p, &head);
-    if (note_size) memcpy(note, p, note_size);
-    p += head.note;
+    if (mls__content_fits(net, &head) != MLS_OK) return net->status;
+    at = mls__note_at(p, &head) + head.note;
+    if (head.content == MLS_CONTENT_PACKED) {
+        status = mls__get_packed(net, at, &head, mls__node_at(p, &head, 0));
+        if (status != MLS_OK) return status;
+    } else {
+        size_t count;
+        mls__get_floats(at, mls__numbers_kept(net, 0, &count), net->parameters);
+        for (int32_t i = 0; i < net->count; i++) net->nodes[i].coded = 0;
+    }
+    if (note_size) memcpy(note, at - head.note, note_size);
     net->desc.seed = head.seed;
     net->step = (int64_t)head.step, net->updates = (int64_t)head.updates;
     net->images_pending = 0, net->packed = 0;
-    if (!net->desc.inference) {
-        memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
+    if (!net->desc.inference) { /* gradient and momentum */
+        float *gradient = mls__floats(net, 0) + net->parameters;
+        memset(gradient, 0, 2 * net->parameters * sizeof(float));
+        if (head.content == MLS_CONTENT_TRAINING) {
+            mls__get_floats(at + 4 * net->parameters, gradient + net->parameters, net->parameters);
+        }
     }
-    for (int part = 0; part < 2; part++) {
-        size_t count;
-        float *to = mls__numbers_kept(net, part, &count);
-        if (part && net->desc.inference) p += 4 * net->parameters; /* momentum */
-        for (size_t i = 0; i < count; i++, p += 4) to[i] = mls__float((uint32_t)mls__get(p, 4));
-    }
+    mls__get_floats(at + head.numbers - 4 * net->states, mls__states(net), net->states);
     return MLS_OK;
 }
 
@@ -4506,6 +4748,7 @@ MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node
     memset(&d.formats, 0, sizeof d.formats);
     d.quantize_first = d.quantize_last = 0;
     d.seed = head.seed;
+    if (head.content == MLS_CONTENT_PACKED) d.inference = 1;
     if (!d.batch) d.batch = (int32_t)head.batch;
     if (d.bn_momentum == 0) d.bn_momentum = mls__float((uint32_t)head.bn_momentum);
     if (d.bn_epsilon == 0) d.bn_epsilon = mls__float((uint32_t)head.bn_epsilon);
@@ -4901,7 +5144,8 @@ MLS_DEF mls_status mls_file_save(const char *path, const void *bytes, size_t siz
     return status;
 }
 
-MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size)
+static mls_status mls__content_save(mls_net *net, mls_content content, const char *path,
+                                    const void *note, size_t note_size)
 {
     size_t size;
     uint8_t *bytes;
@@ -4909,17 +5153,29 @@ MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note
     if (!net || !path) return MLS_ERROR_ARGUMENT;
     status = mls__bound(net);
     if (status != MLS_OK) return status;
-    size = mls_net_checkpoint_size(net, note_size);
-    if (!size) return mls_net_checkpoint_write(net, note, note_size, 0, 0); /* says why */
+    size = mls__content_size(net, content, note_size);
+    if (!size) return mls__content_write(net, content, note, note_size, 0, 0); /* says why */
     bytes = (uint8_t *)MLS_MALLOC(size);
     if (!bytes) return mls__fail(net, MLS_ERROR_MEMORY, -1, 0);
-    status = mls_net_checkpoint_write(net, note, note_size, bytes, size);
+    status = mls__content_write(net, content, note, note_size, bytes, size);
     if (status == MLS_OK) {
         status = mls_file_save(path, bytes, size, net->text, sizeof net->text);
         net->status = status;
     }
     MLS_FREE(bytes);
     return status;
+}
+
+MLS_DEF mls_status mls_net_save(mls_net *net, const char *path, const void *note, size_t note_size)
+{
+    return mls__content_save(net, MLS_CONTENT_TRAINING, path, note, note_size);
+}
+
+MLS_DEF mls_status mls_net_model_save(mls_net *net, const char *path, int packed, const void *note,
+                                      size_t note_size)
+{
+    return mls__content_save(net, packed ? MLS_CONTENT_PACKED : MLS_CONTENT_FP32, path, note,
+                             note_size);
 }
 
 MLS_DEF mls_status mls_file_load(const char *path, void **bytes, size_t *size, char *text,

@@ -167,6 +167,163 @@ static void inference_changes_formats(void)
     rig_free(&r), rig_free(&only);
 }
 
+static unsigned char model_bytes[1 << 16];
+
+/* A model written by either kind of network has the logits of the one that was trained. */
+static void models_have_the_same_logits(void)
+{
+    for (int k = 0; k < INFERRED * INFERRED_FORMATS * 2; k++) {
+        const kind_of_net *kind = &inferred[k / 2 % INFERRED];
+        const int packed = k % 2;
+        mls_result result;
+        mls_net_desc desc;
+        mls_checkpoint about;
+        unsigned char note[4];
+        size_t size, full;
+        rig r, only;
+        full = trained(kind, inferred_formats[k / 2 / INFERRED], &r, &desc, &result);
+        if (!full) return;
+        size = mls_net_model_size(&r.net, packed, 4);
+        T_REQUIRE(size > 0 && size <= sizeof model_bytes);
+        T_CHECK(size + 4 * r.net.parameters <= full + 4);
+        memset(model_bytes, 0xa5, sizeof model_bytes);
+        T_EQ_INT(mls_net_model_write(&r.net, packed, "note", 4, model_bytes, size), MLS_OK);
+        T_CHECK(model_bytes[size] == 0xa5);
+        T_EQ_INT(mls_checkpoint_look(model_bytes, size, &about, NULL, 0), MLS_OK);
+        T_CHECK(about.version == 3 && about.step == 3 && about.note_size == 4);
+        T_EQ_INT(about.content, packed ? MLS_CONTENT_PACKED : MLS_CONTENT_FP32);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+        desc.inference = 1;
+        for (int again = 0; again < 2; again++) { /* by the trained one, by the one that read it */
+            if (!rig_make(&only, &desc, kind->text)) return;
+            T_EQ_INT(mls_net_evaluate(&only.net, some_images, NULL, 1, NULL), MLS_OK);
+            T_EQ_INT(mls_net_checkpoint_read(&only.net, model_bytes, size, note, 4), MLS_OK);
+            T_CHECK(memcmp(note, "note", 4) == 0);
+            T_EQ_INT(mls_net_evaluate(&only.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+            T_EQ_MEM(mls_net_logits(&only.net), mls_net_logits(&r.net), logits_bytes(kind));
+            T_EQ_INT(mls_net_model_write(&only.net, packed, "note", 4, model_bytes, size), MLS_OK);
+            rig_free(&only);
+        }
+        rig_free(&r);
+    }
+}
+
+/* Opened from its bytes; and trained on, from momentum 0, or not. */
+static void models_open_and_train(void)
+{
+    static mls_node nodes[64];
+    const kind_of_net *kind = &inferred[0];
+    mls_result result;
+    mls_net_desc desc;
+    mls_plan plan;
+    mls_net net;
+    rig r, again;
+    void *arena;
+    size_t size;
+    uint64_t digest;
+    if (!trained(kind, "2,1:nc:2,0", &r, &desc, &result)) return;
+    size = mls_net_model_size(&r.net, 1, 0);
+    T_EQ_INT(mls_net_model_write(&r.net, 1, NULL, 0, model_bytes, size), MLS_OK);
+    T_CHECK(mls_net_logits(&r.net) == NULL);
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+    T_EQ_INT(mls_net_open(&net, NULL, nodes, 64, model_bytes, size), MLS_OK);
+    T_CHECK(net.desc.inference);
+    T_EQ_INT(mls_net_plan(&net, &plan), MLS_OK);
+    arena = t_alloc(plan.arena);
+    T_EQ_INT(mls_net_bind(&net, arena, plan.arena), MLS_OK);
+    T_EQ_INT(mls_net_checkpoint_read(&net, model_bytes, size, NULL, 0), MLS_OK);
+    T_EQ_INT(mls_net_evaluate(&net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+    T_EQ_MEM(mls_net_logits(&net), mls_net_logits(&r.net), logits_bytes(kind));
+    T_EQ_INT(mls_net_model_write(&net, 0, NULL, 0, checkpoint, sizeof checkpoint), MLS_ERROR_STATE);
+    T_CHECK(strstr(net.text, "has no others") != NULL);
+    t_free(arena);
+    digest = mls_net_digest(&r.net);
+    T_EQ_INT(mls_net_checkpoint_read(&r.net, model_bytes, size, NULL, 0), MLS_ERROR_DATA);
+    T_CHECK(strstr(r.net.text, "cannot be trained") != NULL && mls_net_digest(&r.net) == digest);
+    size = mls_net_model_size(&r.net, 0, 0);
+    T_EQ_INT(mls_net_model_write(&r.net, 0, NULL, 0, model_bytes, size), MLS_OK);
+    if (!rig_make(&again, &desc, kind->text)) return;
+    train(&again, 0, 1, INFERRED_BATCH, (size_t)kind->image, kind->classes);
+    T_EQ_INT(mls_net_checkpoint_read(&again.net, model_bytes, size, NULL, 0), MLS_OK);
+    memset(mls__floats(&r.net, 0) + 2 * r.net.parameters, 0, r.net.parameters * sizeof(float));
+    T_CHECK(mls_net_digest(&again.net) == mls_net_digest(&r.net));
+    rig_free(&r), rig_free(&again);
+}
+
+/* What a byte of a model says has a right sum. */
+static void mend(unsigned char *bytes, size_t size)
+{
+    mls__put(bytes + size - 8, mls__mix(mls__hash_bytes(0, bytes, size - 8)), 8);
+}
+
+/* Codes that are none, other formats, other sizes: refused, and the network stays as it is. */
+static void models_damaged(void)
+{
+    static const char *const names[] = {"0,4:nc:2,0", "2,1:nc:2,1", "4,4:nc:4,0"};
+    for (int k = 0; k < 3; k++) {
+        mls_net_desc desc = desc_of(2, names[k], names[k], names[k]);
+        size_t size, refused = 0;
+        unsigned char *exact;
+        uint64_t digest;
+        rig r, only;
+        desc.quantize_first = 1;
+        t_note("%s", names[k]);
+        if (!rig_make(&r, &desc, tiny_net)) return;
+        size = mls_net_model_size(&r.net, 1, 0), exact = (unsigned char *)t_alloc(size);
+        T_EQ_INT(mls_net_model_write(&r.net, 1, NULL, 0, exact, size), MLS_OK);
+        desc.inference = 1;
+        if (!rig_make(&only, &desc, tiny_net)) return;
+        T_EQ_INT(mls_net_checkpoint_read(&only.net, exact, size, NULL, 0), MLS_OK);
+        make_images(2, 16, 2, 3);
+        digest = mls_net_digest(&only.net);
+        for (size_t i = 0; i + 8 < size; i++) { /* what goes wrong is said, and nothing else does */
+            const unsigned char keep = exact[i];
+            mls_status status;
+            exact[i] = 0xff, mend(exact, size);
+            status = mls_net_checkpoint_read(&only.net, exact, size, NULL, 0);
+            refused += status == MLS_ERROR_DATA;
+            T_CHECK(status == MLS_OK || (status == MLS_ERROR_DATA && only.net.text[0]));
+            if (status != MLS_OK) T_CHECK(mls_net_digest(&only.net) == digest);
+            status = mls_net_evaluate(&only.net, some_images, NULL, 2, NULL);
+            T_CHECK(status == MLS_OK || status == MLS_ERROR_NONFINITE);
+            exact[i] = keep, mend(exact, size);
+            T_EQ_INT(mls_net_checkpoint_read(&only.net, exact, size, NULL, 0), MLS_OK);
+        }
+        T_CHECK(refused > 30);
+        for (size_t cut = 1; cut < size; cut += 7) {
+            unsigned char *less = (unsigned char *)t_alloc(size - cut);
+            memcpy(less, exact, size - cut);
+            if (size - cut > 8) mend(less, size - cut);
+            T_EQ_INT(mls_net_checkpoint_read(&only.net, less, size - cut, NULL, 0), MLS_ERROR_DATA);
+            t_free(less);
+        }
+        rig_free(&only);
+        desc = desc_of(2, names[(k + 1) % 3], "2,1:nc:2,0", "2,1:nc:2,0");
+        desc.quantize_first = desc.inference = 1;
+        if (!rig_make(&only, &desc, tiny_net)) return;
+        T_EQ_INT(mls_net_checkpoint_read(&only.net, exact, size, NULL, 0), MLS_ERROR_DATA);
+        T_CHECK(strstr(only.net.text, "format") != NULL);
+        t_free(exact), rig_free(&only), rig_free(&r);
+    }
+}
+
+/* The bytes are the same everywhere. */
+static void model_golden(void)
+{
+    static const uint64_t hashes[] = {0x3838879b8935ab0bu, 0x4f39543bae63ff76u};
+    mls_net_desc desc = desc_low(2);
+    rig r;
+    desc.quantize_first = 1;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    train(&r, 0, 3, 2, 16, 2);
+    for (int packed = 0; packed < 2; packed++) {
+        const size_t size = mls_net_model_size(&r.net, packed, 0);
+        T_EQ_INT(mls_net_model_write(&r.net, packed, NULL, 0, checkpoint, size), MLS_OK);
+        EQ_HASH(hash_bytes(checkpoint, size), hashes[packed]);
+    }
+    rig_free(&r);
+}
+
 static void inference_refuses_training(void)
 {
     mls_net_desc desc = desc_low(2);
@@ -190,4 +347,5 @@ static void inference_refuses_training(void)
 #define INFERENCE_TESTS                                                                \
     T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper), \
         T_TEST(inference_packs_once), T_TEST(inference_changes_formats),               \
-        T_TEST(inference_refuses_training)
+        T_TEST(models_have_the_same_logits), T_TEST(models_open_and_train),            \
+        T_TEST(models_damaged), T_TEST(model_golden), T_TEST(inference_refuses_training)
