@@ -4261,7 +4261,8 @@ static uint8_t *mls__put_coded(uint8_t *p, mls_net *net, int32_t i, const mls__c
 {
     const mls_tensor *t = mls__operand_at(net, i, MLS__W, 0);
     if (!net->desc.inference) {
-        mls_work w = mls__work_of(net, i);
+        mls_work w;
+        mls__work_of(&w, net, i);
         mls__work_numbers(&w);
         w.uses = MLS__CODES_W;
         mls__conv_weights(&w);
