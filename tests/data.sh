@@ -30,6 +30,42 @@ here=$(cd "$(dirname "$0")" && pwd)
     refused 'CIFAR-10 without its test file' 'test_batch.bin: No such file' $tiny --data around/bin
     rm -r around test_batch.bin
 
+    # CIFAR-100's: records of a coarse label, a fine one and 3072 bytes, of which the last is blue
+    mkdir hundred
+    for part in train test; do
+        i=0
+        while [ $i -lt 40 ]; do
+            # shellcheck disable=SC2059 # octal bytes
+            printf "\\$(printf %o $((i % 20)))\\$(printf %o $((i % 20 * 5 + i % 3)))"
+            head -c 3072 /dev/zero | tr '\0' "\\$(printf %o $((i % 20 * 12)))"
+            i=$((i + 1))
+        done >hundred/$part.bin
+    done
+    hundred='--model resnet8 --width 4 --batch 8 --epochs 1 --data hundred'
+    runs 'CIFAR-100 files' $hundred --out fine
+    grep -q '"classes": "100"' fine/config.json && grep -q '"class_7": "class 7"' fine/config.json
+    ok $? 'CIFAR-100 has 100 classes, with numbers for names'
+    seq -f 'name %g' 0 99 >hundred/fine_label_names.txt
+    seq -f 'kind %g' 0 19 >hundred/coarse_label_names.txt
+    runs 'CIFAR-100 with names' $hundred --out named
+    grep -q '"class_99": "name 99"' named/config.json
+    ok $? 'CIFAR-100 has the names of its file'
+    runs 'coarse labels' $hundred --coarse --out coarse
+    grep -q '"classes": "20"' coarse/config.json && grep -q '"class_19": "kind 19"' coarse/config.json
+    ok $? 'coarse labels: 20 classes and their names'
+    runs 'test of coarse labels' test coarse/last.mlsck
+    refused 'coarse labels where they are fine' 'was made without --coarse' --resume named --coarse
+    seq 0 98 >hundred/fine_label_names.txt
+    refused 'CIFAR-100 with too few names' 'not the names of 100 classes' $hundred
+    rm hundred/fine_label_names.txt
+    printf 'x' >>hundred/train.bin
+    refused 'a long CIFAR-100 file' 'train.bin: 122961 bytes, not 3074 for each' $hundred
+    head -c 3074 /dev/zero | tr '\0' d >hundred/train.bin
+    refused 'CIFAR-100 with other labels' 'train.bin: picture 0 has labels' $hundred
+    rm hundred/train.bin
+    refused 'CIFAR-100 without its training file' 'train.bin: No such file' $hundred
+    rm -r hundred fine named coarse
+
     cp -r "$here/pictures" pictures
     cp pictures/other-size.png pictures/train/dark/9.png
     refused 'a picture of another size' 9.png $tiny --data pictures --fit exact

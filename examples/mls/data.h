@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include "cifar100.h"
 #include "lines.h"
 #include "options.h"
 #include "parts.h"
@@ -173,9 +174,15 @@ static bool has_cifar10(const char *folder)
     return exists(folder, "data_batch_1.bin") || exists(folder, "test_batch.bin");
 }
 
+static bool has_cifar100(const char *folder)
+{
+    return exists(folder, "train.bin") || exists(folder, "test.bin");
+}
+
 static bool has_data(const char *folder)
 {
-    return has_cifar10(folder) || (has_folder(folder, "train") && has_folder(folder, "test"));
+    return has_cifar10(folder) || has_cifar100(folder) ||
+           (has_folder(folder, "train") && has_folder(folder, "test"));
 }
 
 /* a/b to a, a to . */
@@ -230,9 +237,10 @@ static const hint folder_hints[] = {
     {"cifar-10-python.tar.gz",
      "this is CIFAR-10 for Python; 'make cifar10' fetches the binary version"},
     {"cifar-10-binary.tar.gz", "unpack cifar-10-binary.tar.gz first, with tar -xf"},
-    {"fine_label_names.txt", "this is CIFAR-100, not CIFAR-10"},
-    {"meta", "this is CIFAR-100, not CIFAR-10"},
-    {"meta.mat", "this is CIFAR-100, not CIFAR-10"},
+    {"fine_label_names.txt", "this is CIFAR-100 without train.bin and test.bin"},
+    {"meta", "this is CIFAR-100 for Python; only the binary version can be read"},
+    {"meta.mat", "this is CIFAR-100 for Matlab; only the binary version can be read"},
+    {"cifar-100-binary.tar.gz", "unpack cifar-100-binary.tar.gz first, with tar -xf"},
     {"train-images-idx3-ubyte", "this is MNIST, not CIFAR-10"},
     {"train-images-idx3-ubyte.gz", "this is MNIST, not CIFAR-10"},
 };
@@ -299,6 +307,9 @@ static bool load_part(const options *o, int part, picture_set *p, left_out *left
                number_pictures(p, f);
     }
     if (!is_folder(o->data, f)) return false;
+    if (has_cifar100(o->data)) {
+        return load_cifar100(&p->data, o->data, part, o->coarse, f) && number_pictures(p, f);
+    }
     if (!has_cifar10(o->data)) {
         return has_folder(o->data, name) ? load_folder(o, name, p, left, f)
                                          : no_data(o->data, part, f);
@@ -340,9 +351,11 @@ static bool load_parts(const options *o, picture_set part[PARTS], left_out *left
 static bool check_parts(const options *o, const picture_set part[PARTS], failure *f)
 {
     static const char *const names[] = {"training", "validation", "test"};
+    const bool divided = o->split > 0 || o->validation > 0;
     for (int i = 0; i < PARTS; i++) {
         const mls_data *data = &part[i].data;
-        const char *lost = data->pixels && !o->limit && !o->test_limit ? lost_class(data) : NULL;
+        const char *lost =
+            divided && data->pixels && !o->limit && !o->test_limit ? lost_class(data) : NULL;
         if (data->pixels && data->count == 0) {
             return fail(f, 2, "--data %s: no %s pictures are left", o->data, names[i]);
         }

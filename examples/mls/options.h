@@ -24,7 +24,7 @@ typedef struct options {
     double rate, warmup, split, validation;
     uint64_t seed;
     sides size; /* of the pictures that the network gets */
-    bool resize, grey, no_flip, balance, skip_bad, help;
+    bool coarse, resize, grey, no_flip, balance, skip_bad, help;
     uint64_t given; /* a bit for each row of option_table */
 } options;
 
@@ -71,10 +71,13 @@ typedef struct option {
 #define OPTION(member) offsetof(options, member)
 static const option option_table[] = {
     {"--data", ALL, "DIR",
-     "CIFAR-10 binary files, or pictures DIR/train/CLASS/*.jpg|png\n"
-     "and DIR/test/CLASS/*; 'synthetic' (the default): ten classes\n"
+     "binary files of CIFAR-10 or CIFAR-100, or pictures\n"
+     "DIR/train/CLASS/*.jpg|png and DIR/test/CLASS/*, or with\n"
+     "--split DIR/CLASS/*; 'synthetic' (the default): ten classes\n"
      "that are built in",
      TEXT, OPTION(data), 0, 0, "data", 0},
+    {"--coarse", ALL, "", "the 20 coarse labels of CIFAR-100, not the 100 fine ones", FLAG,
+     OPTION(coarse), 0, 0, "coarse", RESUME | EVAL},
     {"--size", ALL, "N or HxW", "pixels of the pictures that the network gets (32)", SIDES,
      OPTION(size), 1, 4096, "size", RESUME | EVAL},
     {"--grey", ALL, "", "pictures of one channel", FLAG, OPTION(grey), 0, 0, "grey", RESUME | EVAL},
