@@ -13,7 +13,7 @@ BUILD    ?= build
 ALL_C     = -std=c11 $(WARNINGS) $(CFLAGS) $(OPENMP) -I.
 
 HEADERS  = mls.h mls_conv.h mls_train.h
-TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/golden
+TESTS    = $(BUILD)/test_mls $(BUILD)/test_conv $(BUILD)/test_train $(BUILD)/test_pictures $(BUILD)/test_kinds $(BUILD)/golden
 BENCHES  = $(BUILD)/bench_conv $(BUILD)/bench_quantize $(BUILD)/bench_train $(BUILD)/bench_infer
 PROGRAMS = $(BUILD)/mls $(BUILD)/cifar10 $(BUILD)/custom_layer
 
@@ -127,7 +127,7 @@ $(BUILD)/test_%: tests/test_%.c tests/t.h tests/tensor.h $(HEADERS)
 $(BUILD)/test_conv: $(wildcard tests/conv/*.[ch])
 $(BUILD)/test_train: $(wildcard tests/train/*.[ch])
 $(BUILD)/test_mls: $(wildcard tests/mls/*.[ch]) tests/vectors/quantize.h
-$(BUILD)/test_pictures: examples/pictures.h examples/fit.h
+$(BUILD)/test_pictures $(BUILD)/test_kinds: examples/pictures.h examples/fit.h
 
 $(BUILD)/golden: tests/golden.c $(HEADERS)
 	@mkdir -p $(BUILD)

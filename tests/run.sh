@@ -32,6 +32,7 @@ run 'mls.h' "$BUILD/test_mls"
 run 'mls_conv.h' "$BUILD/test_conv"
 run 'mls_train.h' "$BUILD/test_train"
 run 'pictures' "$BUILD/test_pictures"
+run 'kinds of pictures' "$BUILD/test_kinds"
 run 'golden digests' "$BUILD/golden"
 run 'mls' tests/mls.sh
 run 'data' tests/data.sh
