@@ -5746,8 +5746,6 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x,
     }
 }
 
-#undef MLS__AHEAD
-
 static MLS__TARGET void MLS__FN(mls__bn_stats)(const float *x, size_t pixels, size_t c, double *sum,
                                                double *square)
 {
@@ -5791,6 +5789,8 @@ static MLS__TARGET void MLS__FN(mls__bn_scale)(const float *x, size_t pixels, si
                b = MLS__FN(mls__load_some)(shift + c0, n);
         for (size_t p = 0; p < pixels; p++) {
             MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, n);
+            MLS__AHEAD(x + p * c + c0);
+            MLS__AHEAD(y + p * c + c0);
             MLS__FN(mls__store_some)(y + p * c + c0, MLS__FMA(v, a, b), n);
         }
     }
@@ -5807,6 +5807,8 @@ static MLS__TARGET void MLS__FN(mls__bn_back)(const float *dy, const float *x, s
         for (size_t p = 0; p < pixels; p++) {
             MLS__F g = MLS__FN(mls__load_some)(dy + p * c + c0, n);
             MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, n);
+            MLS__AHEAD(x + p * c + c0);
+            MLS__AHEAD(dy + p * c + c0);
             MLS__FN(mls__store_some)(dx + p * c + c0, MLS__FMA(g, av, MLS__FMA(v, bv, dv)), n);
         }
     }
@@ -5902,4 +5904,5 @@ static MLS__TARGET void MLS__FN(mls__sgd)(float *w, float *g, float *v, size_t c
     }
 }
 
+#undef MLS__AHEAD
 #endif /* template */
