@@ -5,7 +5,7 @@
 #include "opened.h"
 
 #include "npz.h"
-#include "onnx.h"
+#include "onnx_int8.h"
 #include "safetensors.h"
 
 typedef bool write_function(const tensors *list, const settings *about, const char *path,
@@ -20,6 +20,7 @@ static const struct {
     {OPTION(npz), write_npz},
     {OPTION(npy), write_npy},
     {OPTION(onnx), write_onnx},
+    {OPTION(onnx_int8), write_onnx_int8},
 };
 
 static bool export_files(const options *asked, const opened *o, const tensors *list, int *written,

@@ -79,6 +79,7 @@ typedef struct onnx {
     int32_t node; /* at hand, and what it is */
     mls_layer layer;
     char input[32], output[32]; /* names of its first input and its output */
+    const char *first, *behind; /* name of the network's input; what names of outputs end in */
 } onnx;
 
 /* Starts a node of the graph. */
@@ -215,9 +216,10 @@ static const struct onnx_row *onnx_row_of(const char *kind)
     return NULL;
 }
 
-static const char *onnx_name(int32_t node, char name[32])
+static const char *onnx_name(const onnx *o, int32_t node, char name[32])
 {
-    snprintf(name, 32, node ? "node%d" : "input", (int)node);
+    if (!node) snprintf(name, 32, "%s", o->first);
+    if (node) snprintf(name, 32, "node%d", (int)node);
     return name;
 }
 
@@ -225,11 +227,12 @@ static const char *onnx_name(int32_t node, char name[32])
 static void onnx_layer(onnx *o, const struct onnx_row *row)
 {
     char second[32];
-    onnx_name(o->layer.inputs[0], o->input), onnx_name(o->node, o->output);
+    onnx_name(o, o->layer.inputs[0], o->input);
+    snprintf(o->output, sizeof o->output, "node%d%s", (int)o->node, o->behind);
     if (strcmp(row->kind, "loss") == 0) snprintf(o->output, sizeof o->output, "logits");
     if (row->before) row->before(o);
     growing node = onnx_node(row->op, o->input);
-    if (o->layer.inputs[1] >= 0) put_text(&node, 1, onnx_name(o->layer.inputs[1], second));
+    if (o->layer.inputs[1] >= 0) put_text(&node, 1, onnx_name(o, o->layer.inputs[1], second));
     for (size_t i = 0; i < o->list->count; i++) {
         if (o->list->of[i].own.node == o->node) put_text(&node, 1, o->list->of[i].name);
     }
@@ -301,14 +304,13 @@ static bool onnx_graph(onnx *o, failure *f)
     return true;
 }
 
-static bool write_onnx(const tensors *list, const settings *about, const char *path, failure *f)
+/* Takes the graph. */
+static bool save_onnx(growing *graph, const settings *about, const char *path, failure *f)
 {
-    onnx o = {.list = list};
     growing file = {0}, opset = {0};
-    if (!onnx_graph(&o, f)) return free(o.graph.at), false;
     put_int(&file, 1, ONNX_VERSION);
     put_text(&file, 2, "mls"), put_text(&file, 3, MLS_VERSION_STRING);
-    put_message(&file, 7, &o.graph);
+    put_message(&file, 7, graph);
     put_text(&opset, 1, ""), put_int(&opset, 2, ONNX_OPSET), put_message(&file, 8, &opset);
     for (size_t i = 0; i < about->count; i++) {
         growing entry = {0};
@@ -317,6 +319,13 @@ static bool write_onnx(const tensors *list, const settings *about, const char *p
         put_message(&file, 14, &entry);
     }
     return save_growing(&file, path, f);
+}
+
+static bool write_onnx(const tensors *list, const settings *about, const char *path, failure *f)
+{
+    onnx o = {.list = list, .first = "input", .behind = ""};
+    if (!onnx_graph(&o, f)) return free(o.graph.at), false;
+    return save_onnx(&o.graph, about, path, f);
 }
 
 #endif /* PROGRAM_ONNX_H_INCLUDED */

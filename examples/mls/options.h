@@ -15,7 +15,7 @@ typedef struct sides {
 typedef struct options {
     const char *data, *model, *format, *formats, *layer_formats, *beside, *test_format, *schedule;
     const char *kernel, *out, *resume, *fit;
-    const char *safetensors, *npz, *npy, *onnx, *c_header; /* of mls export */
+    const char *safetensors, *npz, *npy, *onnx, *onnx_int8, *c_header; /* of mls export */
     const char *mean, *deviation;                          /* of mls import */
     const char *checkpoint;                                /* of mls test, report and export */
     const char *weights;                                   /* of mls import */
@@ -173,6 +173,8 @@ static const option option_table[] = {
     {"--npz", EXPORT, "FILE", "arrays for numpy.load", TEXT, OPTION(npz), 0, 0, NULL, 0},
     {"--npy", EXPORT, "FOLDER", "the same, a file each", TEXT, OPTION(npy), 0, 0, NULL, 0},
     {"--onnx", EXPORT, "FILE", "the whole network, in fp32", TEXT, OPTION(onnx), 0, 0, NULL, 0},
+    {"--onnx-int8", EXPORT, "FILE", "the same in int8 (QDQ), batch norm folded", TEXT,
+     OPTION(onnx_int8), 0, 0, NULL, 0},
     {"--threads", ALL, "N", "OpenMP threads (all processors)", COUNT, OPTION(threads), 1, 1024,
      NULL, 0},
     {"--kernel", ALL, "NAME", "of the convolutions (auto)", TEXT, OPTION(kernel), 0, 0, NULL, 0},

@@ -1,0 +1,73 @@
+#!/bin/sh
+# onnx_speed.sh [ROUNDS] - inference beside ONNX Runtime (npm's onnxruntime-node), one thread, the same networks:
+# our fp32 and <2,1> with <2,0> groups, its fp32 and int8 (the model that mls export --onnx-int8 writes
+# from the same weights). Every round takes each candidate once, so that neighbours hit all alike; times
+# are milliseconds a picture, medians over the rounds, bests behind them. From the repository's root,
+# after make build benches. Last line: ratios of medians, theirs over ours.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=$(cd "${BUILD:-build}" && pwd) || exit 1
+rounds=${1:-7}
+work=$build/onnx
+module=$work/node_modules/onnxruntime-node
+export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
+mkdir -p "$work" || exit 1
+[ -d "$module" ] || npm install --prefix "$work" --no-audit --no-fund --ignore-scripts onnxruntime-node@1.30 >"$work/npm.log" 2>&1 || {
+    echo "onnx_speed.sh: npm cannot install onnxruntime-node: see $work/npm.log"
+    exit 2
+}
+
+# model NAME SIDE: its files
+model() {
+    [ -s "$work/$1.int8.onnx" ] && return
+    "$build/mls" train --model "$1" --size "$2" --limit 20 --test-limit 10 --batch 10 --epochs 1 --out "$work/$1" >"$work/log" 2>&1 &&
+        "$build/mls" export "$work/$1/last.mlsck" --onnx "$work/$1.fp32.onnx" --onnx-int8 "$work/$1.int8.onnx" >>"$work/log" 2>&1 || {
+        tail -n 5 "$work/log"
+        exit 2
+    }
+}
+
+# one NAME SIDE BATCH: a line for each candidate: name, batch, candidate, median, best
+one() {
+    for batch in 1 "$3"; do
+        for kind in fp32 int8; do
+            times=$(node bench/peers/onnx_speed.mjs "$module" "$work/$1.$kind.onnx" "$batch" "$2" 1) || exit 2
+            echo "$1 $batch onnx-$kind $times"
+        done
+    done
+    "$build/bench_infer" --model "$1" --side "$2" --batch "$3" --rounds 5 |
+        awk -v name="$1" '$1 == "fp32" || $1 == "2,1:nc:2,0" { gsub(/[()]/, ""); print name, $2, "mls-" $1, $3, $4 }'
+}
+
+model resnet20 32
+model resnet18 224
+round=0
+: >"$work/times"
+while [ $round -lt "$rounds" ]; do
+    one resnet20 32 128 >>"$work/times" || exit 2
+    one resnet18 224 16 >>"$work/times" || exit 2
+    round=$((round + 1))
+done
+sort -k1,1r -k2,2n -k3,3 -k4,4n "$work/times" | awk '
+    function end() {
+        if (!count) return
+        median = (at[int((count + 1) / 2)] + at[int(count / 2) + 1]) / 2
+        printf "%-10s %6d %-16s %10.3f (%9.3f)\n", name, batch, what, median, best
+        m[name "/" batch "/" what] = median
+        if (!((name "/" batch) in seen)) order[++cases] = name "/" batch
+        seen[name "/" batch] = 1
+    }
+    BEGIN { printf "%-10s %6s %-16s %22s\n", "network", "batch", "", "ms a picture (best)" }
+    $1 "/" $2 "/" $3 != last { end(); count = 0; best = 1e9; last = $1 "/" $2 "/" $3 }
+    { name = $1; batch = $2; what = $3; at[++count] = $4; if ($5 < best) best = $5 }
+    END {
+        end()
+        printf "result"
+        for (i = 1; i <= cases; i++) {
+            c = order[i]
+            printf " %s_low_to_fp32=%.2f", c, m[c "/mls-fp32"] / m[c "/mls-2,1:nc:2,0"]
+            printf " %s_low_to_int8=%.2f", c, m[c "/onnx-int8"] / m[c "/mls-2,1:nc:2,0"]
+            printf " %s_fp32_to_fp32=%.2f", c, m[c "/onnx-fp32"] / m[c "/mls-fp32"]
+        }
+        printf "\n"
+    }'
