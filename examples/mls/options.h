@@ -16,10 +16,10 @@ typedef struct options {
     const char *data, *model, *format, *formats, *layer_formats, *beside, *test_format, *schedule;
     const char *kernel, *out, *resume, *fit;
     const char *safetensors, *npz, *npy, *onnx, *onnx_int8, *c_header; /* of mls export */
-    const char *mean, *deviation;                          /* of mls import */
-    const char *checkpoint;                                /* of mls test, report and export */
-    const char *weights;                                   /* of mls import */
-    int64_t crop, patience;                                /* 0: none */
+    const char *mean, *deviation;                                      /* of mls import */
+    const char *checkpoint; /* of mls test, report and export */
+    const char *weights;    /* of mls import */
+    int64_t crop, patience; /* 0: none */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     double rate, warmup, split, validation;
     uint64_t seed;
