@@ -52,8 +52,8 @@ static const command commands[] = {
     {"report", "RUN [OPTION ...]", "shows what a run has learnt, on a page", REPORT, report,
      "RUN is the folder of a run, whose best checkpoint is taken, or a checkpoint. The\n"
      "page is report.html in that folder, with CSV files beside it.\n"
-     "Exit status: 0 done, 1 not a finite number, 2 a file could not be read or written.\n"},
-    {"plan", "[OPTION ...]", "shows layers, memory, and an estimate of the time", PLAN, plan, ""},
+     "Exit status: 0 done, 1 not a finite number, 2 a file cannot be read or written.\n"},
+    {"plan", "[OPTION ...]", "shows layers, memory, and a guess of the time", PLAN, plan, ""},
     {"export", "FILE [OPTION ...]", "writes a checkpoint's network for other programs", EXPORT,
      export, "Names and order are PyTorch's, numbers fp32. Exit status: 0 done, 2 not.\n"},
     {"import", "FILE [OPTION ...]", "makes a checkpoint from .safetensors or .npz", IMPORT, import,

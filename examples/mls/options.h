@@ -82,7 +82,7 @@ static const option option_table[] = {
      OPTION(size), 1, 4096, "size", RESUME | EVAL},
     {"--grey", ALL, "", "pictures of one channel", FLAG, OPTION(grey), 0, 0, "grey", RESUME | EVAL},
     {"--fit", ALL, "NAME",
-     "pictures of another size: letterbox (default) keeps the aspect,\n"
+     "pictures of another size: letterbox (default) keeps all,\n"
      "with grey bars; crop takes the middle; stretch takes all;\n"
      "exact refuses them",
      TEXT, OPTION(fit), 0, 0, "fit", RESUME | EVAL},
@@ -163,9 +163,8 @@ static const option option_table[] = {
      "from a checkpoint, in its folder or --out",
      TEXT, OPTION(resume), 0, 0, NULL, 0},
     {"--mean", IMPORT, "R,G,B",
-     "the pictures' mean and deviation in training, of values from 0\nto 1, as in PyTorch (those "
-     "of "
-     "--data)",
+     "the pictures' mean and deviation in training, of values 0\n"
+     "to 1, as in PyTorch (those of --data)",
      TEXT, OPTION(mean), 0, 0, NULL, 0},
     {"--std", IMPORT, "R,G,B", "see --mean", TEXT, OPTION(deviation), 0, 0, NULL, 0},
     {"--safetensors", EXPORT, "FILE", "as PyTorch's world reads it, names and shapes too", TEXT,
