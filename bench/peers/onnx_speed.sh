@@ -20,11 +20,12 @@ mkdir -p "$work" || exit 1
 # model NAME SIDE: its files, from a short training on built-in pictures
 model() {
     [ ! -s "$work/$1.int8.onnx" ] || return 0
-    if ! "$build/mls" train --model "$1" --size "$2" --limit 20 --test-limit 10 --batch 10 --epochs 1 --out "$work/$1" ||
-        ! "$build/mls" export "$work/$1/last.mlsck" --onnx "$work/$1.fp32.onnx" --onnx-int8 "$work/$1.int8.onnx"; then
-        tail -n 5 "$work/log"
-        exit 2
-    fi >"$work/log" 2>&1
+    (
+        "$build/mls" train --model "$1" --size "$2" --limit 20 --test-limit 10 --batch 10 --epochs 1 --out "$work/$1" &&
+            "$build/mls" export "$work/$1/last.mlsck" --onnx "$work/$1.fp32.onnx" --onnx-int8 "$work/$1.int8.onnx"
+    ) >"$work/log" 2>&1 && return
+    tail -n 5 "$work/log"
+    exit 2
 }
 
 # one NAME SIDE BATCH: a line for each candidate: name, batch, candidate, median, best
