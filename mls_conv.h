@@ -256,7 +256,7 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
 
 /* Weights that stay as they are need not be packed by every call. mls_conv_keep packs them into memory,
    where they and kept must stay as long as calls begin with it; first is then to stay the same tensor,
-   or the same floats, and calls differ from conv in in.n alone, which does not exceed that here. Any
+   or the same floats, and calls differ from conv in in.n alone. Any
    number of calls may read it at a time. *kept is null, without an error, where the way depends on what
    the second operand will hold, as with wide groups: such calls pack for themselves, and so does one under
    another kernel. mls_conv_keep_size: bytes, at any alignment, with any kernel; 0: nothing would be kept.
@@ -4480,7 +4480,7 @@ static void mls__open_kept(mls_conv_call *k, const mls_source *first)
         return;
     }
     k->conv.in.n = kept->conv.in.n;
-    if (n <= kept->conv.in.n && mls__same_conv(&k->conv, &kept->conv)) *k = *kept;
+    if (mls__same_conv(&k->conv, &kept->conv)) *k = *kept;
     k->conv.in.n = n, k->g.n = (size_t)n;
 }
 
@@ -4551,6 +4551,15 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
     return MLS_OK;
 }
 
+/* A call for single images. */
+static void mls__keep_make(mls_conv_call *k, const mls_conv *conv, mls_direction direction,
+                           int unit)
+{
+    mls_conv one = *conv;
+    one.in.n = 1;
+    mls__call_make(k, &one, direction, unit);
+}
+
 /* Chooses a method for weights that use these exponents. Whether it is the one whatever the second operand
    holds, and packs them. */
 static int mls__keeps(mls_conv_call *k, int unit, int used)
@@ -4575,7 +4584,7 @@ MLS_DEF size_t mls_conv_keep_size(const mls_conv *conv, mls_direction direction,
     for (int unit = 0; unit < MLS__UNIT_COUNT; unit++) {
         mls_conv_call k;
         if (!mls__unit_here(unit)) continue;
-        mls__call_make(&k, conv, direction, unit);
+        mls__keep_make(&k, conv, direction, unit);
         if (mls__same_format(first, none)) k.source[0].fp32 = &some;
         k.format[0] = first, k.format[1] = second;
         for (int used = mls__k_max(first) < 31 ? mls__k_max(first) : 31; used >= 0; used--) {
@@ -4603,7 +4612,7 @@ MLS_DEF mls_status mls_conv_keep(mls_conv_call **kept, const mls_conv *conv,
     if (!mls_conv_output(conv).n) return MLS_ERROR_SHAPE;
     if (size < skip + head) return MLS_ERROR_MEMORY;
     k = (mls_conv_call *)(void *)(p + skip);
-    mls__call_make(k, conv, direction, mls__unit());
+    mls__keep_make(k, conv, direction, mls__unit());
     k->source[0] = *first, k->format[1] = second;
     if (!first->fp32) {
         const mls_tensor *t = first->tensor;

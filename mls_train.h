@@ -117,6 +117,11 @@ typedef struct mls_net_desc {
     int inference;       /* 1: for mls_net_evaluate alone, in a much smaller arena: no gradients, no
                             optimizer state, nothing kept for backward. What trains is STATE. See
                             mls_net_pack */
+    const struct mls_net *weights_of; /* another inference network, bound, of the same layers and
+                            formats, whose weights this one takes instead of having any: with a network
+                            each, so that threads evaluate at the same time. mls_net_pack of that one
+                            comes before, and whenever its weights change, while nobody evaluates.
+                            Reading, mls_net_format and saving are for that one (STATE) */
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -143,8 +148,8 @@ typedef struct mls_net {
     int32_t threads;
     uint8_t *arena;
     size_t arena_size, parameters, states, constants; /* numbers of floats */
-    int32_t packed; /* 1: the weights of an inference network are */
-    size_t packed_at, values_at, scratch_at, scratch_step, work_at[2], work_size[2];
+    int32_t packed, packings; /* the number of the last packing of the weights, 0: they are not */
+    size_t constants_at, packed_at, values_at, scratch_at, scratch_step, work_at[2], work_size[2];
     mls_conv_call *calls[2]; /* one that writes images, one for the gradient of weights */
     const float *x;          /* of the call in progress, as all that follows */
     const int32_t *labels;
@@ -1035,9 +1040,18 @@ static float *mls__floats(const mls_net *net, size_t at)
 {
     return (float *)(void *)(net->arena + at);
 }
+/* The network that has the weights, and the first of them. */
+static const mls_net *mls__owner(const mls_net *net)
+{
+    return net->desc.weights_of ? net->desc.weights_of : net;
+}
+static float *mls__trained(const mls_net *net)
+{
+    return mls__floats(mls__owner(net), 0);
+}
 static float *mls__weights_at(const mls_net *net, const mls_node *node)
 {
-    return mls__floats(net, 0) + node->weights_at;
+    return mls__trained(net) + node->weights_at;
 }
 /* How many numbers a weight has: itself, gradient, momentum. */
 static size_t mls__copies(const mls_net *net)
@@ -1050,7 +1064,7 @@ static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 }
 static float *mls__states(const mls_net *net)
 {
-    return mls__floats(net, 0) + mls__copies(net) * net->parameters;
+    return mls__trained(net) + mls__copies(net) * net->parameters;
 }
 static float *mls__state_at(const mls_net *net, const mls_node *node)
 {
@@ -1058,12 +1072,14 @@ static float *mls__state_at(const mls_net *net, const mls_node *node)
 }
 static float *mls__constants_at(const mls_net *net, const mls_node *node)
 {
-    return mls__states(net) + net->states + node->constants_at;
+    return mls__floats(net, net->constants_at) + node->constants_at;
 }
 static void *mls__buffer_at(const mls_net *net, int32_t node, int which)
 {
     const mls__buffer *b = &net->nodes[node].buffer[which];
-    return net->arena + (b->last < 0 ? net->packed_at : net->values_at) + b->at;
+    if (b->last >= 0) return net->arena + net->values_at + b->at;
+    net = mls__owner(net);
+    return net->arena + net->packed_at + b->at;
 }
 static size_t mls__buffer_count(const mls_net *net)
 {
@@ -2364,7 +2380,7 @@ static void mls__conv_begin(const mls_work *w)
         }
     }
     conv.in.n = net->images;
-    source[0].kept = node->kept;
+    source[0].kept = mls__owner(net)->nodes[w->node].kept;
     sink.out = which ? mls__floats(net, net->scratch_at) : 0; /* see mls__conv_finish */
     status = mls_conv_begin(&net->calls[which], &conv, direction, &source[0], &source[1], &sink,
                             net->threads, net->arena + net->work_at[which], net->work_size[which]);
@@ -2596,6 +2612,12 @@ static int mls__conv_fits(const mls_net *net, int32_t i, const mls__need *need)
     return fits && need->work[0] <= net->work_size[0] && need->work[1] <= net->work_size[1];
 }
 
+/* Refuses what is for the network that has the weights. */
+static mls_status mls__not_owner(mls_net *net)
+{
+    return mls__fail(net, MLS_ERROR_STATE, -1, "the network takes its weights from another one");
+}
+
 static mls_status mls__conv_plan(const mls_work *w)
 {
     mls_net *net = w->net;
@@ -2638,6 +2660,7 @@ MLS_DEF mls_status mls_net_format(mls_net *net, int32_t index, const mls_formats
         return mls__fail(net, MLS_ERROR_ARGUMENT, index,
                          "only convolutions and linear layers have formats");
     }
+    if (net->planned && net->desc.weights_of) return mls__not_owner(net);
     if (net->planned && !mls__changing(net)) {
         return mls__fail(net, MLS_ERROR_STATE, index,
                          "its formats are planned to stay: mls_net_desc has no widest");
@@ -2970,21 +2993,52 @@ static void mls__phase_run(mls_net *net, const mls__pass *w)
     }
 }
 
+/* Whether a network can take the weights of another one as they are now. */
+static mls_status mls__share_check(mls_net *net)
+{
+    const mls_net *owner = mls__owner(net);
+    int same = owner->count == net->count;
+    for (int32_t i = 0; i < net->count && same; i++) {
+        const mls_node *a = &net->nodes[i], *b = &owner->nodes[i];
+        same = a->weights_at == b->weights_at && a->states_at == b->states_at &&
+               memcmp(a->format, b->format, sizeof a->format) == 0;
+        for (int k = 0; k < MLS__BUFFERS && same; k++) {
+            if (a->buffer[k].last >= 0 && b->buffer[k].last >= 0) continue;
+            same = a->buffer[k].last == b->buffer[k].last && a->buffer[k].at == b->buffer[k].at &&
+                   a->buffer[k].size == b->buffer[k].size;
+        }
+    }
+    if (!same) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "weights_of has other layers or formats");
+    }
+    if (owner->planned == 2 && owner->packed) return MLS_OK;
+    return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_pack of weights_of comes first");
+}
+
 /* Quantizes and packs the weights of an inference network: the steps that depend on nothing else, which
    no pass of it has. */
 static void mls__pack(mls_net *net)
 {
-    net->training = 0;
+    const mls_net *owner = mls__owner(net);
+    net->training = net->packed = 0;
+    if (owner != net && mls__share_check(net) != MLS_OK) return;
     for (int32_t i = 0; i < net->count && net->status == MLS_OK; i++) {
         const mls_node *node = &net->nodes[i];
         const mls_step *step = node->kind->forward;
+        if (owner != net && mls__convolves(node)) continue; /* the owner has done that */
         for (; step && step->run && net->status == MLS_OK; step++) {
             if (!(step->when & MLS__IF_WEIGHTS)) continue;
             if (step->when & ~(node->facts | MLS_IF_EVALUATION | MLS__IF_WEIGHTS)) continue;
             mls__step_run(net, step, i, 0, 0);
         }
     }
-    net->packed = net->status == MLS_OK;
+    if (net->status == MLS_OK) net->packed = owner != net ? owner->packed : ++net->packings;
+}
+
+/* Whether weights have changed since. */
+static int mls__stale(const mls_net *net)
+{
+    return net->desc.inference && (!net->packed || net->packed != mls__owner(net)->packed);
 }
 
 /* Shows the operands that a step of node i has given codes, to every node that takes them. */
@@ -3354,9 +3408,11 @@ static void mls__plan_addresses(mls_net *net, size_t packed)
         if (fresh > scratch && !net->desc.inference) scratch = fresh;
     }
     net->arena_size = 0;
-    mls__plan_take(net, (mls__copies(net) * net->parameters + net->states + net->constants) *
-                            sizeof(float));
-    net->packed_at = mls__plan_take(net, packed);
+    if (!net->desc.weights_of) {
+        mls__plan_take(net, (mls__copies(net) * net->parameters + net->states) * sizeof(float));
+        net->packed_at = mls__plan_take(net, packed);
+    }
+    net->constants_at = mls__plan_take(net, net->constants * sizeof(float));
     net->values_at = mls__plan_take(net, mls__plan_place(net));
     net->scratch_at = mls__plan_take(net, scratch);
     for (int i = 0; i < 2; i++) net->work_at[i] = mls__plan_take(net, net->work_size[i]);
@@ -3392,6 +3448,11 @@ MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
     net->text[0] = 0;
     net->threads = MLS__THREADS();
     if (net->threads > MLS__MOST_THREADS) net->threads = MLS__MOST_THREADS;
+    if (net->desc.weights_of && (!net->desc.inference || !net->desc.weights_of->desc.inference ||
+                                 net->desc.weights_of->desc.weights_of)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1,
+                         "weights_of is for inference, of a network with weights of its own");
+    }
     if (mls__plan_check(net) != MLS_OK) return net->status;
     mls__plan_numbers(net);
     mls__plan_values(net);
@@ -3541,6 +3602,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     for (int32_t i = 0; i < net->count; i++) {
         const uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
         mls_work w;
+        if (net->desc.weights_of) break;
         mls__work_of(&w, net, i);
         mls__work_numbers(&w);
         if (net->nodes[i].kind->init) net->nodes[i].kind->init(&w, seed);
@@ -3743,7 +3805,7 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
     double loss;
     if (net->labels) facts |= MLS_IF_LABELS;
     net->training = training;
-    if (net->desc.inference && !net->packed) mls__pack(net);
+    if (mls__stale(net)) mls__pack(net);
     mls__pass_run(net, facts, 0);
     loss = net->result.loss;
     if (net->status == MLS_OK &&
@@ -3945,9 +4007,9 @@ static float *mls__numbers_kept(const mls_net *net, int part, size_t *count)
 {
     const size_t before = mls__copies(net) - 1;
     *count = net->parameters;
-    if (!part) return mls__floats(net, 0);
+    if (!part) return mls__trained(net);
     *count = net->states + (before ? net->parameters : 0);
-    return mls__floats(net, 0) + (before ? before : 1) * net->parameters;
+    return mls__trained(net) + (before ? before : 1) * net->parameters;
 }
 
 MLS_DEF uint64_t mls_net_digest(const mls_net *net)
@@ -4278,7 +4340,7 @@ static uint8_t *mls__put_coded(uint8_t *p, mls_net *net, int32_t i, const mls__c
 static uint8_t *mls__put_packed(uint8_t *p, mls_net *net)
 {
     net->training = net->images = 0; /* codes overwrite what passed through last */
-    if (net->desc.inference && !net->packed) mls__pack(net);
+    if (mls__stale(net)) mls__pack(net);
     for (int32_t i = 0; i < net->count && net->status == MLS_OK; i++) {
         const mls_node *node = &net->nodes[i];
         const mls__coded c = mls__coded_of(node);
@@ -4292,6 +4354,7 @@ static uint8_t *mls__put_packed(uint8_t *p, mls_net *net)
 /* Why a network cannot be saved so; null: it can. */
 static const char *mls__cannot_save(const mls_net *net, mls_content content)
 {
+    if (net->desc.weights_of) return "the network takes its weights from another one";
     if (net->images_pending) return "a gradient is pending: mls_net_update first";
     if (net->desc.inference && content == MLS_CONTENT_TRAINING) {
         return "the network is for inference: it has no optimizer state to save";
@@ -4604,6 +4667,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK) return status;
     if (!p || (note_size && !note)) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, 0);
+    if (net->desc.weights_of) return mls__not_owner(net);
     wrong = mls__get_head(p, size, &head);
     if (wrong) return mls__fail(net, MLS_ERROR_DATA, -1, wrong);
     if (head.network != mls__net_identity(net) || head.parameters != net->parameters ||

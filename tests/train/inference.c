@@ -167,6 +167,103 @@ static void inference_changes_formats(void)
     rig_free(&r), rig_free(&only);
 }
 
+/* Threads with a network each, in batches of their own, and one set of weights. */
+static void weights_are_shared(void)
+{
+    enum {
+        SHARERS = 4
+    };
+    for (int k = 0; k < INFERRED * INFERRED_FORMATS; k++) {
+        const kind_of_net *kind = &inferred[k % INFERRED];
+        static rig shares[SHARERS];
+        static float logits[SHARERS][INFERRED_BATCH * 10];
+        int wrong = 0;
+        mls_result result;
+        mls_net_desc desc;
+        size_t size;
+        rig r, owner;
+        threads(1);
+        size = trained(kind, inferred_formats[k / INFERRED], &r, &desc, &result);
+        if (!size) return;
+        desc.inference = 1;
+        if (!rig_make(&owner, &desc, kind->text)) return;
+        desc.weights_of = &owner.net;
+        for (int i = 0; i < SHARERS; i++) {
+            desc.batch = 1 + i * 2;
+            if (!rig_make(&shares[i], &desc, kind->text)) return;
+            T_CHECK(shares[i].plan.parameters < owner.plan.parameters);
+        }
+        T_EQ_INT(mls_net_evaluate(&shares[0].net, some_images, NULL, 1, NULL), MLS_ERROR_STATE);
+        T_CHECK(strstr(shares[0].net.text, "mls_net_pack of weights_of") != NULL);
+        for (int again = 0; again < 2; again++) { /* other weights come to all */
+            T_EQ_INT(mls_net_checkpoint_read(&owner.net, checkpoint, size, NULL, 0), MLS_OK);
+            if (again) mls_net_weights(&owner.net, 1, 0, NULL)[1] += 1;
+            if (again) mls_net_weights(&r.net, 1, 0, NULL)[1] += 1;
+            T_EQ_INT(mls_net_pack(&owner.net), MLS_OK);
+            T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+#if defined(_OPENMP)
+#pragma omp parallel for num_threads(SHARERS) reduction(+ : wrong)
+#endif
+            for (int i = 0; i < SHARERS; i++) {
+                for (int n = 0; n < INFERRED_BATCH; n += 1 + i * 2) {
+                    const int left = INFERRED_BATCH - n,
+                              count = left < 1 + i * 2 ? left : 1 + i * 2;
+                    wrong += mls_net_evaluate(&shares[i].net, some_images + n * kind->image, NULL,
+                                              count, NULL) != MLS_OK;
+                    memcpy(logits[i] + n * kind->classes, mls_net_logits(&shares[i].net),
+                           (size_t)(count * kind->classes) * sizeof(float));
+                }
+            }
+            T_EQ_INT(wrong, 0);
+            for (int i = 0; i < SHARERS; i++) {
+                T_EQ_MEM(logits[i], mls_net_logits(&r.net), logits_bytes(kind));
+            }
+        }
+        for (int i = 0; i < SHARERS; i++) rig_free(&shares[i]);
+        rig_free(&owner), rig_free(&r);
+    }
+}
+
+static void sharing_refused(void)
+{
+    static mls_node nodes[64];
+    mls_net_desc desc = desc_low(2), other;
+    const mls_formats fp32 = formats_of("fp32");
+    mls_net net;
+    rig r, owner, share;
+    if (!rig_make(&r, &desc, tiny_net)) return;
+    desc.inference = 1;
+    if (!rig_make(&owner, &desc, tiny_net)) return;
+    T_EQ_INT(mls_net_pack(&owner.net), MLS_OK);
+    desc.weights_of = &owner.net;
+    if (!rig_make(&share, &desc, tiny_net)) return;
+    T_EQ_INT(mls_net_checkpoint_read(&share.net, checkpoint, 99, NULL, 0), MLS_ERROR_STATE);
+    T_EQ_INT(mls_net_format(&share.net, 1, &fp32), MLS_ERROR_STATE);
+    T_EQ_INT(mls_net_model_write(&share.net, 1, NULL, 0, checkpoint, sizeof checkpoint),
+             MLS_ERROR_STATE);
+    make_images(2, 16, 2, 1);
+    T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 2, NULL), MLS_OK);
+    rig_free(&share);
+    for (int i = 0; i < 3; i++) { /* a network that trains, one without weights, one that trains */
+        other = desc;
+        if (i == 0) other.weights_of = &r.net;
+        if (i == 1) other.weights_of = &share.net;
+        if (i == 2) other.inference = 0;
+        mls_net_begin(&net, &other, nodes, 64);
+        build(&net, tiny_net);
+        T_EQ_INT(mls_net_plan(&net, NULL), MLS_ERROR_ARGUMENT);
+        T_CHECK(strstr(net.text, "weights_of") != NULL);
+    }
+    other = desc, other.quantize_first = 1;
+    if (!rig_make(&share, &other, tiny_net)) return;
+    T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 2, NULL), MLS_ERROR_STATE);
+    T_CHECK(strstr(share.net.text, "other layers or formats") != NULL);
+    rig_free(&share);
+    if (!rig_make(&share, &desc, "i4 4 1|c0 3 3 1 1|n1|r2|g3|l4 2|z5")) return;
+    T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 2, NULL), MLS_ERROR_STATE);
+    rig_free(&share), rig_free(&owner), rig_free(&r);
+}
+
 static unsigned char model_bytes[1 << 16];
 
 /* A model written by either kind of network has the logits of the one that was trained. */
@@ -344,8 +441,9 @@ static void inference_refuses_training(void)
     rig_free(&r);
 }
 
-#define INFERENCE_TESTS                                                                \
-    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper), \
-        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),               \
-        T_TEST(models_have_the_same_logits), T_TEST(models_open_and_train),            \
-        T_TEST(models_damaged), T_TEST(model_golden), T_TEST(inference_refuses_training)
+#define INFERENCE_TESTS                                                                           \
+    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper),            \
+        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),                          \
+        T_TEST(weights_are_shared), T_TEST(sharing_refused), T_TEST(models_have_the_same_logits), \
+        T_TEST(models_open_and_train), T_TEST(models_damaged), T_TEST(model_golden),              \
+        T_TEST(inference_refuses_training)
