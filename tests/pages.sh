@@ -74,7 +74,7 @@ words() { grep -o -w -E -e "$1" "$2" | sort -u; }
 
 : >"$work/log"
 # shellcheck disable=SC2016 # nothing is to expand
-grep -o -e '`[^`]*`' $faq | tr -d '`' >"$work/words"
+grep -o -e '`[^`]*`' $faq | tr -d '`' | grep -v -e '^cmake ' -e '^vcpkg ' >"$work/words"
 cat "$work"/FAQ.*.sh "$work"/FAQ.*.c >>"$work/words"
 "$programs/mls" help train >"$work/help" 2>&1
 for option in $(words '--[a-z][a-z-]*' "$work/words"); do
