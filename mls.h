@@ -1559,46 +1559,51 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
    defined. */
 #elif !defined(MLS__UNIT)
 
-#define MLS__CAT_(a, b) a##b
-#define MLS__CAT(a, b)  MLS__CAT_(a, b)
+#define MLS__CAT_(a, b)    a##b
+#define MLS__CAT(a, b)     MLS__CAT_(a, b)
 
 /* Of each unit, by its number: the suffix of its functions, the 32-bit lanes of its vectors, the
-   attribute that lets the compiler use it. */
+   attribute that lets the compiler use it, the suffix of the unit whose vectors it has. */
+/* clang-format off */
 #define MLS__TARGET_AVX512 \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
-#define MLS__UNIT_0(X)                        X(_scalar, 1, )
-#define MLS__UNIT_1(X)                        X(_sse41, 4, __attribute__((target("sse4.1"))))
-#define MLS__UNIT_2(X)                        X(_avx2, 8, __attribute__((target("avx2,fma"))))
-#define MLS__UNIT_3(X)                        X(_avxvnni, 8, __attribute__((target("avx2,fma,avxvnni"))))
-#define MLS__UNIT_4(X)                        X(_avx512vnni, 16, MLS__TARGET_AVX512)
-#define MLS__UNIT_5(X)                        X(_amx, 16, MLS__TARGET_AVX512) /* tiles are inline assembly */
-#define MLS__UNIT_6(X)                        X(_neon, 4, )
-#define MLS__UNIT_7(X)                        X(_dotprod, 4, MLS__TARGET_DOTPROD)
-#define MLS__SUFFIX_OF(suffix, lanes, target) suffix
-#define MLS__LANES_OF(suffix, lanes, target)  lanes
-#define MLS__TARGET_OF(suffix, lanes, target) target
+#define MLS__UNIT_0(X) X(_scalar, 1, , _scalar)
+#define MLS__UNIT_1(X) X(_sse41, 4, __attribute__((target("sse4.1"))), _sse41)
+#define MLS__UNIT_2(X) X(_avx2, 8, __attribute__((target("avx2,fma"))), _avx2)
+#define MLS__UNIT_3(X) X(_avxvnni, 8, __attribute__((target("avx2,fma,avxvnni"))), _avx2)
+#define MLS__UNIT_4(X) X(_avx512vnni, 16, MLS__TARGET_AVX512, _avx512vnni)
+#define MLS__UNIT_5(X) X(_amx, 16, MLS__TARGET_AVX512, _avx512vnni) /* tiles are inline assembly */
+#define MLS__UNIT_6(X) X(_neon, 4, , _neon)
+#define MLS__UNIT_7(X) X(_dotprod, 4, MLS__TARGET_DOTPROD, _neon)
+#define MLS__SUFFIX_OF(suffix, lanes, target, vectors)  suffix
+#define MLS__LANES_OF(suffix, lanes, target, vectors)   lanes
+#define MLS__TARGET_OF(suffix, lanes, target, vectors)  target
+#define MLS__VECTORS_OF(suffix, lanes, target, vectors) vectors
+/* clang-format on */
 
-/* The same of the unit at hand, and its names: MLS__FN(f) is f_avx2 and so on. */
-#define MLS__SUFFIX                           MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__SUFFIX_OF)
-#define MLS__LANES                            MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__LANES_OF)
-#define MLS__TARGET                           MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__TARGET_OF)
-#define MLS__FN(name)                         MLS__CAT(name, MLS__SUFFIX)
-#define MLS__F                                MLS__FN(mls__f)
-#define MLS__I                                MLS__FN(mls__i)
-#define MLS__LOAD                             MLS__FN(mls__load)
-#define MLS__LOAD_N                           MLS__FN(mls__load_n)
-#define MLS__STORE                            MLS__FN(mls__store)
-#define MLS__STORE_N                          MLS__FN(mls__store_n)
-#define MLS__SET                              MLS__FN(mls__set)
-#define MLS__SETI                             MLS__FN(mls__seti)
-#define MLS__FMA                              MLS__FN(mls__fmav)
-#define MLS__MAXI                             MLS__FN(mls__maxi)
-#define MLS__MINI                             MLS__FN(mls__mini)
-#define MLS__BITS                             MLS__FN(mls__bitsv)
-#define MLS__FLOAT                            MLS__FN(mls__floatv)
-#define MLS__WHERE                            MLS__FN(mls__where)
-#define MLS__TO_INT                           MLS__FN(mls__to_int)
-#define MLS__TO_FLOAT                         MLS__FN(mls__to_float)
+/* The same of the unit at hand, and its names: MLS__FN(f) is f_avxvnni and so on, and MLS__VECTORS(f)
+   then f_avx2, which needs no dot product. */
+#define MLS__SUFFIX        MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__SUFFIX_OF)
+#define MLS__LANES         MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__LANES_OF)
+#define MLS__TARGET        MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__TARGET_OF)
+#define MLS__FN(name)      MLS__CAT(name, MLS__SUFFIX)
+#define MLS__VECTORS(name) MLS__CAT(name, MLS__CAT(MLS__UNIT_, MLS__UNIT)(MLS__VECTORS_OF))
+#define MLS__F             MLS__FN(mls__f)
+#define MLS__I             MLS__FN(mls__i)
+#define MLS__LOAD          MLS__FN(mls__load)
+#define MLS__LOAD_N        MLS__FN(mls__load_n)
+#define MLS__STORE         MLS__FN(mls__store)
+#define MLS__STORE_N       MLS__FN(mls__store_n)
+#define MLS__SET           MLS__FN(mls__set)
+#define MLS__SETI          MLS__FN(mls__seti)
+#define MLS__FMA           MLS__FN(mls__fmav)
+#define MLS__MAXI          MLS__FN(mls__maxi)
+#define MLS__MINI          MLS__FN(mls__mini)
+#define MLS__BITS          MLS__FN(mls__bitsv)
+#define MLS__FLOAT         MLS__FN(mls__floatv)
+#define MLS__WHERE         MLS__FN(mls__where)
+#define MLS__TO_INT        MLS__FN(mls__to_int)
+#define MLS__TO_FLOAT      MLS__FN(mls__to_float)
 
 #define MLS__UNIT MLS__ISA_SCALAR
 #include MLS__EACH
@@ -1652,7 +1657,9 @@ MLS_DEF mls_status mls_measure(const mls_tensor *t, const float *x, mls_report *
 #undef MLS__SUFFIX
 #undef MLS__LANES
 #undef MLS__TARGET
+#undef MLS__VECTORS_OF
 #undef MLS__FN
+#undef MLS__VECTORS
 #undef MLS__F
 #undef MLS__I
 #undef MLS__LOAD

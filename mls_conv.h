@@ -5334,6 +5334,7 @@ MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__join)(MLS__I high, MLS__I low, doubl
     return joined;
 }
 
+#if MLS__UNIT != MLS__ISA_AMX /* which has the functions of its vectors, and tiles */
 /* What becomes of row m of the tile. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__dot *d, size_t m,
                                                const MLS__I *acc)
@@ -5343,7 +5344,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__d
         for (int v = 0; v < parts; v++) {
             MLS__STORE(d->c + m * d->c_step + (size_t)(v * MLS__LANES), MLS__FLOAT(acc[v]));
         }
-    } else if (d->put != MLS__PUT_WIDE) {
+    } else if (kind == MLS__F32 || d->put != MLS__PUT_WIDE) {
         const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + m * d->c_step : 0;
         float *out = d->out + m * d->out_step;
         MLS__UNROLL
@@ -5484,7 +5485,6 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__tile)(int kind, int mr, int nb, int ha
     case m * 8 + n * 2 + half:                        \
         MLS__FN(mls__tile)(MLS__KIND, m, n, half, d); \
         break;
-#if MLS__UNIT != MLS__ISA_AMX /* there int8 goes to tiles */
 static MLS__TARGET void MLS__FN(mls__dot_s8)(int tile, const mls__dot *d)
 {
 #define MLS__KIND MLS__S8
@@ -5493,7 +5493,6 @@ static MLS__TARGET void MLS__FN(mls__dot_s8)(int tile, const mls__dot *d)
     }
 #undef MLS__KIND
 }
-#endif
 static MLS__TARGET void MLS__FN(mls__dot_s16)(int tile, const mls__dot *d)
 {
 #define MLS__KIND MLS__S16
@@ -5520,9 +5519,7 @@ static void MLS__FN(mls__dot)(int kind, int mr, int nb, const mls__dot *d)
     const int half = mr >= MLS__TALL(nb) && (int)d->lanes <= nb * MLS__LANE - MLS__LANE / 2;
     const int tile = mr * 8 + nb * 2 + half;
     if (kind == MLS__S16) MLS__FN(mls__dot_s16)(tile, d);
-#if MLS__UNIT != MLS__ISA_AMX
     if (kind == MLS__S8) MLS__FN(mls__dot_s8)(tile, d);
-#endif
 #if MLS__NEON && !defined(__aarch64__) /* there NEON flushes denormals; PUT_FLOATS has none */
     for (size_t m = 0; kind == MLS__F32 && m < d->count; m++) { /* plain C has tiles of one row */
         mls__dot row = *d;
@@ -5670,6 +5667,8 @@ MLS__OF_KINDS(mls__cross, mls__cross)
 #undef MLS__WORDS
 #undef MLS__FLOATS
 
+/* What needs no dot product is there once for all units with these vectors. */
+#if MLS__UNIT != MLS__ISA_AVXVNNI && MLS__UNIT != MLS__ISA_DOTPROD
 static MLS__TARGET void MLS__FN(mls__add_sums)(int64_t *sum, const int32_t *c32, const int64_t *c64,
                                                int64_t constant, size_t count)
 {
@@ -5987,8 +5986,9 @@ static MLS__TARGET void MLS__FN(mls__split)(const int32_t *v, const int32_t *shi
         if (++ch == channels) ch = 0;
     }
 }
+#endif
 
-#if MLS__UNIT == MLS__ISA_AMX
+#else
 /* Tiles of AMX: 16 rows of 64 bytes. Inline assembly, as compilers differ in what they believe the
    intrinsics to read and write. MLS_AMX_EMULATE runs the same code on tiles in memory, for CPUs that
    have none. */
@@ -6489,8 +6489,8 @@ static MLS__TARGET void mls__tiles_words(const mls__line *x)
         uint8_t *to = x->to + block * x->step;
         for (size_t i = 0; i < x->pixels; i += 4, from += 4 * x->pixel, to += 64) {
             __m512i v = size == 1 ? mls__tiles_word(from, x->pixel, 1, 0)
-                        : plane   ? mls__tiles_word(from, x->pixel, 2, 1)
-                                  : mls__tiles_word(from, x->pixel, 2, 0);
+                        : plane ? mls__tiles_word(from, x->pixel, 2, 1)
+                                : mls__tiles_word(from, x->pixel, 2, 0);
             memcpy(to, &v, sizeof v);
         }
     }
@@ -6541,8 +6541,8 @@ static MLS__TARGET void mls__tiles_turn(const mls__line *x)
             for (size_t j = 0; j < 16; j++) {
                 const uint8_t *at = from + 4 * j * x->pixel;
                 v[j] = size == 1 ? mls__tiles_word(at, x->pixel, 1, 0)
-                       : plane   ? mls__tiles_word(at, x->pixel, 2, 1)
-                                 : mls__tiles_word(at, x->pixel, 2, 0);
+                       : plane ? mls__tiles_word(at, x->pixel, 2, 1)
+                               : mls__tiles_word(at, x->pixel, 2, 0);
             }
             mls__tiles_turn16(v);
             MLS__UNROLL
@@ -6602,9 +6602,16 @@ static const mls__kernel MLS__FN(mls__kernel) = {
     {0, 4, 0, 0},
 #endif
     MLS__UNIT == MLS__ISA_AVXVNNI || MLS__UNIT == MLS__ISA_AVX512VNNI ? 128 : 0,
-    MLS__FN(mls__dot), MLS__FN(mls__lanes), MLS__FN(mls__cross),
-    MLS__FN(mls__fold), MLS__FN(mls__interleave), MLS__FN(mls__next_pixel),
-    MLS__FN(mls__split), MLS__FN(mls__add_sums), MLS__FN(mls__add_floats), MLS__FN(mls__emit),
+#if MLS__UNIT == MLS__ISA_AMX
+#define MLS__OWN MLS__VECTORS
+#else
+#define MLS__OWN MLS__FN
+#endif
+    MLS__OWN(mls__dot), MLS__OWN(mls__lanes), MLS__OWN(mls__cross),
+    MLS__VECTORS(mls__fold), MLS__VECTORS(mls__interleave), MLS__VECTORS(mls__next_pixel),
+    MLS__VECTORS(mls__split), MLS__VECTORS(mls__add_sums), MLS__VECTORS(mls__add_floats),
+    MLS__VECTORS(mls__emit),
+#undef MLS__OWN
 #if MLS__UNIT == MLS__ISA_AMX
     &mls__amx_unit_amx
 #else
