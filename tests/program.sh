@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY=passive
 # mls [COMMAND] OPTIONS...: the program; without a command it trains.
 mls() {
     case ${1-} in
-    train | test | plan | report | export | import | help) "$program" "$@" ;;
+    train | test | plan | predict | report | export | import | help) "$program" "$@" ;;
     *) "$program" train "$@" ;;
     esac
 }

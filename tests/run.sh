@@ -41,6 +41,7 @@ run 'resume' tests/resume.sh
 run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
 run 'export and import' tests/export.sh
+run 'predict' tests/predict.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'examples' tests/examples.sh
     run 'names' tests/names.sh

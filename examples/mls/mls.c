@@ -23,6 +23,7 @@
 #include "export.h"
 #include "import.h"
 #include "plan.h"
+#include "predict.h"
 #include "report.h"
 #include "sweep.h"
 #include "test.h"
@@ -49,6 +50,10 @@ static const command commands[] = {
     {"test", "FILE [OPTION ...]", "tests a checkpoint, which knows its own options", TEST, test,
      "An option that contradicts the checkpoint is refused. Exit status: 0 done, 1 not\n"
      "a finite number, 2 not started.\n"},
+    {"predict", "FILE PICTURES...", "says what is on pictures, or on those in folders", PREDICT,
+     predict,
+     "FILE is a checkpoint, or a run's folder with a best.mlsck. Exit status: 0 done,\n"
+     "1 not a finite number, 2 not, or not all pictures could be read.\n"},
     {"report", "RUN [OPTION ...]", "shows what a run has learnt, on a page", REPORT, report,
      "RUN is the folder of a run, whose best checkpoint is taken, or a checkpoint. The\n"
      "page is report.html in that folder, with CSV files beside it.\n"
@@ -186,6 +191,13 @@ static bool prepare(job *j, failure *f)
     return true;
 }
 
+/* All but this is in the file. */
+static bool prepare_prediction(job *j, failure *f)
+{
+    choose_threads(j->o.threads);
+    return choose_kernel(j->o.kernel, f) && open_source(j, f) && check_fit(&j->o, f);
+}
+
 static bool work(job *j, int count, char **words, failure *f)
 {
     const char *first = count > 1 ? words[1] : "help";
@@ -198,8 +210,9 @@ static bool work(job *j, int count, char **words, failure *f)
     default_options(&j->o);
     if (!help && !parse_options(&j->o, c->bit, count - 2, words + 2, f)) return false;
     if (help || j->o.help) return print_help(c), true;
-    if (c->bit == REPORT && !choose_checkpoint(j, f)) return false;
-    return (c->bit == EXPORT || prepare(j, f)) && c->run(j, f);
+    if (c->bit & (REPORT | PREDICT) && !choose_checkpoint(j, f)) return false;
+    if (c->bit == PREDICT && !prepare_prediction(j, f)) return false;
+    return (c->bit & (EXPORT | PREDICT) || prepare(j, f)) && c->run(j, f);
 }
 
 int main(int count, char **words)

@@ -21,11 +21,14 @@ typedef struct options {
     const char *weights;    /* of mls import */
     int64_t crop, patience; /* 0: none */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
+    int64_t top;                                                            /* of mls predict, */
     double rate, warmup, split, validation;
     uint64_t seed;
     sides size; /* of the pictures that the network gets */
-    bool coarse, resize, grey, no_flip, balance, skip_bad, help;
+    bool coarse, resize, grey, no_flip, balance, skip_bad, json, help;
     uint64_t given; /* a bit for each row of option_table */
+    char **file;    /* of mls predict, */
+    int files;      /* so many */
 } options;
 
 typedef enum { /* copy_option has their sizes */
@@ -54,6 +57,7 @@ enum {
     EXPORT = 8,
     IMPORT = 16,
     REPORT = 32,
+    PREDICT = 64,
     ALL = TRAIN | TEST | PLAN | IMPORT | REPORT
 };
 
@@ -174,10 +178,16 @@ static const option option_table[] = {
     {"--onnx", EXPORT, "FILE", "the whole network, in fp32", TEXT, OPTION(onnx), 0, 0, NULL, 0},
     {"--onnx-int8", EXPORT, "FILE", "the same in int8 (QDQ), batch norm folded", TEXT,
      OPTION(onnx_int8), 0, 0, NULL, 0},
-    {"--threads", ALL, "N", "OpenMP threads (all processors)", COUNT, OPTION(threads), 1, 1024,
+    {"--top", PREDICT, "K", "the K most probable classes of each picture (1)", COUNT, OPTION(top),
+     1, 256, NULL, 0},
+    {"--json", PREDICT, "",
+     "a JSON object a line for each picture; the result goes to\nthe standard error", FLAG,
+     OPTION(json), 0, 0, NULL, 0},
+    {"--threads", ALL | PREDICT, "N", "OpenMP threads (all processors)", COUNT, OPTION(threads), 1,
+     1024, NULL, 0},
+    {"--kernel", ALL | PREDICT, "NAME", "of the convolutions (auto)", TEXT, OPTION(kernel), 0, 0,
      NULL, 0},
-    {"--kernel", ALL, "NAME", "of the convolutions (auto)", TEXT, OPTION(kernel), 0, 0, NULL, 0},
-    {"--help", ALL | EXPORT, "", "this text", FLAG, OPTION(help), 0, 0, NULL, 0},
+    {"--help", ALL | EXPORT | PREDICT, "", "this text", FLAG, OPTION(help), 0, 0, NULL, 0},
 };
 #define OPTIONS (sizeof option_table / sizeof *option_table)
 _Static_assert(OPTIONS <= 64, "a bit for each in options.given");
@@ -367,6 +377,7 @@ static void default_options(options *o)
     o->data = "synthetic", o->model = "resnet20", o->format = "2,1:nc:2,0";
     o->schedule = "paper", o->kernel = "auto", o->fit = picture_fit_names[PICTURE_LETTERBOX];
     o->size = (sides){32, 32};
+    o->top = 1;
     o->epochs = 10, o->batch = 128, o->seeds = 1, o->seed = 1, o->every = 1;
     o->rate = 0.1, o->crop = 4;
 }
@@ -400,9 +411,14 @@ static bool read_words(options *to, unsigned command, int count, char **words, f
         const option *o = find_option(words[i]);
         const char *value = strchr(words[i], '=');
         const char **file = command == IMPORT ? &to->weights : &to->checkpoint;
-        if (words[i][0] != '-' && command & (TEST | EXPORT | IMPORT | REPORT) && !*file &&
+        if (words[i][0] != '-' && command & (TEST | EXPORT | IMPORT | REPORT | PREDICT) && !*file &&
             words[i][0]) {
             *file = words[i];
+            continue;
+        }
+        if (words[i][0] != '-' && command == PREDICT) {
+            to->file = words; /* they move up */
+            words[to->files++] = words[i];
             continue;
         }
         if (!o) return unknown_option(words[i], command, f);
@@ -410,7 +426,9 @@ static bool read_words(options *to, unsigned command, int count, char **words, f
             return fail(f, 2, "%s is not for this command, but for mls%s%s%s%s%s", o->name,
                         o->commands & TRAIN ? " train" : "", o->commands & PLAN ? ", mls plan" : "",
                         o->commands & TEST ? " test" : "", o->commands & EXPORT ? " export" : "",
-                        o->commands == IMPORT ? " import" : "");
+                        o->commands == IMPORT    ? " import"
+                        : o->commands == PREDICT ? " predict"
+                                                 : "");
         }
         if (given(to, o)) return fail(f, 2, "%s is given twice", o->name);
         to->given |= (uint64_t)1 << (o - option_table);
@@ -437,6 +455,9 @@ static bool parse_options(options *to, unsigned command, int count, char **words
         return fail(f, 2, "which checkpoint? mls %s FILE", command == TEST ? "test" : "export");
     }
     if (command == IMPORT && !to->weights) return fail(f, 2, "which tensors? mls import FILE");
+    if (command == PREDICT && !to->files) {
+        return fail(f, 2, "which pictures? mls predict FILE PICTURES...");
+    }
     if (command == REPORT && !to->checkpoint) return fail(f, 2, "which run? mls report RUN");
     return true;
 }
