@@ -3,7 +3,7 @@
        parity CHECKPOINT COUNT STEPS FOLDER
 
    writes COUNT built-in pictures, cut to the size that the network takes, to FOLDER/images (fp32,
-   [n][c][h][w]) and FOLDER/labels (int32), their scores to FOLDER/logits, and then trains STEPS steps, 32
+   [n][c][h][w]) and FOLDER/labels (int32), their scores to FOLDER/logits, and then trains STEPS steps, 16
    pictures each, round and round, without momentum, and prints the loss of each. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "mls_train.h"
 
 enum {
-    OF_STEP = 32
+    OF_STEP = 16
 };
 static mls_net net;
 static mls_node nodes[512];
@@ -100,7 +100,7 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < atoi(argv[3]); i++) {
         const int32_t first = i * OF_STEP % count;
-        const mls_sgd sgd = {0.01f, 0, 5e-4f, 0};
+        const mls_sgd sgd = {0.001f, 0, 5e-4f, 0};
         mls_result r;
         if (mls_net_step(&net, images + (size_t)first * image, labels + first, OF_STEP, &sgd, &r) !=
             MLS_OK) {

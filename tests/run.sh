@@ -48,6 +48,7 @@ if [ -z "${SANITIZED:-}" ]; then
     run 'headers alone' tests/alone.sh
     run 'frames' tests/frames.sh
     run 'installed' tests/install.sh
+    run 'PyTorch' tests/pytorch.sh
     run 'pages' tests/pages.sh
 fi
 rm -f "$out"
