@@ -93,10 +93,12 @@ typedef struct mls_node {
     int32_t activation_of[2];  /* convolutions whose quantized activations this one shares */
     int32_t give[2];           /* how the gradient passes to the inputs */
     int32_t has_grad;
-    int32_t has_formats; /* not fp32 whatever the network's formats are */
-    mls_conv_call *kept; /* packed weights, or null */
-    int32_t coded;       /* 1: the codes of the weights were read, and are not made of fp32 */
-    uint32_t facts;      /* what the steps of the layer depend on, now */
+    float rate;              /* 0: frozen */
+    int32_t trained, learns; /* its own numbers are, and it or a node below it is; when planned */
+    int32_t has_formats;     /* not fp32 whatever the network's formats are */
+    mls_conv_call *kept;     /* packed weights, or null */
+    int32_t coded;           /* 1: the codes of the weights were read, and are not made of fp32 */
+    uint32_t facts;          /* what the steps of the layer depend on, now */
     uint32_t planned; /* and with any formats that there is room for; then, of a convolution, in */
     uint32_t uses;    /* what form its products take their operands, see mls__product_uses */
     char name[MLS__NAME];
@@ -148,6 +150,7 @@ typedef struct mls_net {
     int32_t threads;
     uint8_t *arena;
     size_t arena_size, parameters, states, constants; /* numbers of floats */
+    size_t trained;                                   /* of the parameters, the first ones */
     int32_t packed, packings; /* the number of the last packing of the weights, 0: they are not */
     size_t constants_at, packed_at, values_at, scratch_at, scratch_step, work_at[2], work_size[2];
     mls_conv_call *calls[2]; /* one that writes images, one for the gradient of weights */
@@ -229,6 +232,7 @@ typedef struct mls_work {
     uint32_t uses;          /* what the step reads and writes */
     int32_t image, thread;  /* at hand, at work */
     int32_t training;       /* 0: evaluation */
+    int32_t frozen;         /* 1: by mls_net_rate; then the layer stays as it is in training, too */
     const float *x[2];      /* MLS_X */
     float *y;               /* MLS_Y */
     const float *dy;        /* MLS_DY */
@@ -236,7 +240,7 @@ typedef struct mls_work {
     void *keep;          /* MLS_KEEP, aligned to 16 bytes; this and sums are null in an inference */
     double *sums;        /* network, MLS_SUMS, where no step of an evaluation writes them */
     float *weights[2];   /* trained numbers, and the second ones: set by init, then to be read */
-    float *gradients[2]; /* theirs, to be added to; null in a step of an image, and in inference */
+    float *gradients[2]; /* theirs, to be added to; null in a step of an image, or frozen */
     float *state;        /* set by init and settle, read by steps */
     float *constants;    /* what a serial step derives for the steps that follow */
     const int32_t *labels; /* of all images; null: there are none */
@@ -257,7 +261,10 @@ enum {
     MLS_IF_TRAINING = 1,
     MLS_IF_EVALUATION = 2,
     MLS_IF_LABELS = 4,
-    MLS_IF_WANTED = 8 /* the gradient of an input is */
+    MLS_IF_WANTED = 8, /* the gradient of an input is */
+    MLS_IF_TRAINED =
+        16, /* the layer has trained numbers, which are not frozen: of steps that add to */
+    MLS_IF_FROZEN = 32 /* gradients; it has none, or they are */
 };
 /* How often: for each image, in any order, by any thread; once after all images, before what follows;
    or once after all images, while what follows need not wait. */
@@ -315,6 +322,7 @@ typedef struct mls_plan {
     size_t values;     /* activations, errors and their quantized copies */
     size_t scratch;    /* workspace of the threads */
     int64_t weights;   /* trained numbers */
+    int64_t frozen;    /* of these: by mls_net_rate */
     int64_t macs;      /* multiply-accumulates of one image, forward */
     int64_t macs_low;  /* of these in low-bit integers */
     int32_t threads;   /* that a step will use */
@@ -360,6 +368,19 @@ typedef struct mls_layer {
     float epsilon; /* of norms */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
+
+/* The share of the optimizer's rate that a node gets, 1 at first. 0 before mls_net_plan freezes the node:
+   its numbers and running statistics stay, which are what a norm then uses in training, too; it has no
+   gradient and no momentum (in checkpoints and the digest this is 0), and below the lowest trained node
+   there is no backward pass: no errors, no stored activations. Planned is planned: later rates are above 0 and
+   of nodes that were planned so. Errors: ARGUMENT (no such node; a rate below 0 or not finite; freezing a
+   custom layer with numbers, one of whose serial backward steps says neither MLS_IF_TRAINED nor
+   MLS_IF_FROZEN), STATE (from or to 0 once planned). */
+MLS_DEF mls_status mls_net_rate(mls_net *net, int32_t node, float rate);
+
+/* The same for many layers, as text: "LAYERS=RATE; LAYERS=RATE ...", LAYERS as in mls_net_formats, where
+   conv and linear stand for these layers and for the norm that reads one: "conv1-19=0; linear=2". */
+MLS_DEF mls_status mls_net_rates(mls_net *net, const char *text);
 
 /* How a convolution or linear layer is carried out, and why: see mls_conv_explain.
    ARGUMENT: another kind of node. */
@@ -463,8 +484,8 @@ typedef struct mls_schedule {
 /* Of update 0, 1, ...; one below 0 counts as 0. Null: 0. */
 MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 
-/* 64-bit hash of weights, optimizer state, running statistics and step counts; of an inference network,
-   which has no optimizer state, it is another one. */
+/* 64-bit hash of weights, optimizer state, running statistics and step counts; where there is no optimizer state,
+   as in an inference network or a frozen node, it counts as 0. */
 MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 
 /* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends on,
@@ -882,7 +903,7 @@ static mls_node *mls__node_new(mls_net *net, const mls_layer_kind *kind, int inp
     }
     node = &net->nodes[net->count];
     memset(node, 0, sizeof *node);
-    node->kind = kind;
+    node->kind = kind, node->rate = 1;
     for (int j = 0; j < 2; j++) {
         node->in[j] = j < inputs ? in[j] : -1;
         if (j < inputs) net->nodes[in[j]].consumers++;
@@ -1053,18 +1074,14 @@ static float *mls__weights_at(const mls_net *net, const mls_node *node)
 {
     return mls__trained(net) + node->weights_at;
 }
-/* How many numbers a weight has: itself, gradient, momentum. */
-static size_t mls__copies(const mls_net *net)
-{
-    return net->desc.inference ? 1 : 3;
-}
+/* Gradients follow the weights, then comes momentum: of the trained nodes, whose weights come first. */
 static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 {
-    return mls__weights_at(net, node) + net->parameters;
+    return node->trained ? mls__weights_at(net, node) + net->parameters : 0;
 }
 static float *mls__states(const mls_net *net)
 {
-    return mls__trained(net) + mls__copies(net) * net->parameters;
+    return mls__trained(net) + net->parameters + 2 * mls__owner(net)->trained;
 }
 static float *mls__state_at(const mls_net *net, const mls_node *node)
 {
@@ -1133,6 +1150,7 @@ static void mls__work_of(mls_work *w, mls_net *net, int32_t i)
     }
     w->out = mls__shape_now(net, node->shape);
     w->training = net->training;
+    w->frozen = node->rate == 0;
 }
 
 /* And its numbers, when there is an arena. */
@@ -1195,7 +1213,7 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
     }
     if (step->serial == MLS_SERIAL || step->serial == MLS_AFTER) {
         w.result = &net->result;
-        for (int j = 0; j < 2 && !net->desc.inference; j++) {
+        for (int j = 0; j < 2 && node->trained; j++) {
             w.gradients[j] = w.weights[j] + net->parameters;
         }
     }
@@ -1694,7 +1712,7 @@ static void mls__bn_finish(const mls_work *w)
     for (size_t ch = 0; ch < c; ch++) {
         float variance = w->state[mls__up(c) + ch], unbiased = variance;
         k.mean[ch] = w->state[ch];
-        if (w->training) {
+        if (w->training && !w->frozen) {
             double sum, square, v;
             mls__bn_sum(w, ch, &sum, &square);
             k.mean[ch] = (float)(sum / m);
@@ -1757,6 +1775,14 @@ static void mls__bn_dx(const mls_work *w)
                                                (size_t)w->out.c, k.scale, k.b, k.d, w->dx[0]);
 }
 
+/* With running statistics it is a product with scale: d stays 0. */
+static void mls__bn_dx_frozen(const mls_work *w)
+{
+    const mls__bn k = mls__bn_constants(w);
+    mls__layer_kernels[mls__unit()].scale(w->dy, mls__pixels(w->out), (size_t)w->out.c, k.scale,
+                                          k.d, w->dx[0]);
+}
+
 static void mls__bn_settle(const mls_work *w)
 {
     const size_t c = (size_t)w->out.c;
@@ -1770,7 +1796,7 @@ static void mls__bn_settle(const mls_work *w)
 }
 
 static const mls_step mls__batch_norm_forward_steps[] = {
-    {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
+    {MLS_IF_TRAINING | MLS_IF_TRAINED, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
     {MLS_IF_TRAINING | MLS__IF_ENDS, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_ends_of_x},
     {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__bn_finish},
     {MLS_IF_TRAINING | MLS__IF_ENDS, MLS_SERIAL, MLS_SUMS, MLS_SUMS, mls__bn_ends_of_y},
@@ -1778,9 +1804,10 @@ static const mls_step mls__batch_norm_forward_steps[] = {
     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
     MLS_STEPS_END};
 static const mls_step mls__batch_norm_backward_steps[] = {
-    {0, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
-    {0, MLS_SERIAL, MLS_SUMS, 0, mls__bn_back},
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__bn_dx},
+    {MLS_IF_TRAINED, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
+    {MLS_IF_TRAINED, MLS_SERIAL, MLS_SUMS, 0, mls__bn_back},
+    {MLS_IF_WANTED | MLS_IF_TRAINED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__bn_dx},
+    {MLS_IF_WANTED | MLS_IF_FROZEN, MLS_EACH, MLS_DY, MLS_DX, mls__bn_dx_frozen},
     MLS_STEPS_END};
 static const mls_layer_kind mls__batch_norm = {"batch norm",
                                                MLS__DX_IN_PLACE,
@@ -1844,7 +1871,7 @@ static void mls__l1_finish(const mls_work *w)
     const double m = (double)w->out.n * w->out.h * w->out.w;
     const mls__bn k = mls__bn_constants(w);
     for (size_t ch = 0; ch < c; ch++) {
-        if (w->training) {
+        if (w->training && !w->frozen) {
             double size, signs;
             mls__bn_sum(w, ch, &size, &signs);
             k.variance[ch] = (float)(size / m * mls__root_half_pi);
@@ -1886,17 +1913,18 @@ static void mls__l1_dx(const mls_work *w)
 }
 
 static const mls_step mls__l1_norm_forward_steps[] = {
-    {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
-    {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__l1_mean},
-    {MLS_IF_TRAINING, MLS_EACH, MLS_X, MLS_SUMS, mls__l1_stats},
+    {MLS_IF_TRAINING | MLS_IF_TRAINED, MLS_EACH, MLS_X, MLS_SUMS, mls__bn_stats},
+    {MLS_IF_TRAINING | MLS_IF_TRAINED, MLS_SERIAL, MLS_SUMS, 0, mls__l1_mean},
+    {MLS_IF_TRAINING | MLS_IF_TRAINED, MLS_EACH, MLS_X, MLS_SUMS, mls__l1_stats},
     {MLS_IF_TRAINING, MLS_SERIAL, MLS_SUMS, 0, mls__l1_finish},
     {MLS_IF_EVALUATION | MLS__IF_WEIGHTS, MLS_SERIAL, 0, 0, mls__l1_finish},
     {0, MLS_EACH, MLS_X, MLS_Y, mls__bn_apply},
     MLS_STEPS_END};
 static const mls_step mls__l1_norm_backward_steps[] = {
-    {0, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
-    {0, MLS_SERIAL, MLS_SUMS, 0, mls__l1_back},
-    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__l1_dx},
+    {MLS_IF_TRAINED, MLS_EACH, MLS_DY | MLS_X, MLS_SUMS, mls__bn_reduce},
+    {MLS_IF_TRAINED, MLS_SERIAL, MLS_SUMS, 0, mls__l1_back},
+    {MLS_IF_WANTED | MLS_IF_TRAINED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__l1_dx},
+    {MLS_IF_WANTED | MLS_IF_FROZEN, MLS_EACH, MLS_DY, MLS_DX, mls__bn_dx_frozen},
     MLS_STEPS_END};
 static const mls_layer_kind mls__l1_norm = {"l1 norm",
                                             MLS__DX_IN_PLACE,
@@ -2065,7 +2093,8 @@ enum {
     MLS__IF_OWN = 1 << 18,  /* and five more: it quantizes this operand */
     MLS__IF_KEPT = 1 << 24, /* its weights are packed for many calls */
     MLS__IF_EARLY = 1 << 27,
-    MLS__IF_LATE = 1 << 28
+    MLS__IF_LATE = 1 << 28,
+    MLS__IF_GRADIENTS = MLS_IF_WANTED | MLS_IF_TRAINED | MLS_IF_FROZEN
 };
 
 /* How often, for convolutions only: for each image, those of a block in order by one thread; and by each
@@ -2093,21 +2122,32 @@ static int mls__operand_same(const mls_node *node, int o)
                : o;
 }
 
-/* The operands and the products that a network has: those of forward, or all. */
-static int mls__operand_count(const mls_net *net)
+/* Whether a product is computed, and that of an operand. */
+static int mls__has_product(const mls_net *net, const mls_node *node, int d)
 {
-    return net->desc.inference ? MLS__A + 1 : (int)MLS__OPERANDS;
+    if (d == MLS_FORWARD) return 1;
+    return d == MLS_BACKWARD_WEIGHT ? node->trained : net->nodes[node->in[0]].learns;
 }
-static int mls__product_count(const mls_net *net)
+static int mls__has_operand(const mls_net *net, const mls_node *node, int o)
 {
-    return net->desc.inference ? 1 : 3;
+    static const int products[6] = {MLS_FORWARD,       MLS_FORWARD,         MLS_BACKWARD_DATA,
+                                    MLS_BACKWARD_DATA, MLS_BACKWARD_WEIGHT, MLS_BACKWARD_WEIGHT};
+    return mls__has_product(net, node, products[o]);
+}
+
+/* Whether the codes of a role's first product are for its second one, too. */
+static int mls__serves_both(const mls_net *net, const mls_node *node, int o)
+{
+    const int second = o + MLS__ROLES;
+    return o < MLS__ROLES && mls__operand_same(node, second) == o &&
+           mls__has_operand(net, node, second);
 }
 
 /* Whether an operand must be there as fp32, too, for a product with an fp32 operand. */
 static int mls__dequantized(const mls_net *net, const mls_node *node, int o)
 {
     int others = !mls__quantized(node->format[mls__partners[o]]);
-    if (o < MLS__ROLES && !net->desc.inference && mls__operand_same(node, o + MLS__ROLES) == o) {
+    if (mls__serves_both(net, node, o)) {
         others |= !mls__quantized(node->format[mls__partners[o + MLS__ROLES]]);
     }
     return others && mls__quantized(node->format[o]);
@@ -2455,12 +2495,13 @@ static mls_status mls__conv_check(mls_net *net, int32_t i, mls__need *need)
             return mls__fail(net, MLS_ERROR_FORMAT, i, "one of its formats is not a format");
         }
     }
-    for (int d = 0; d < mls__product_count(net); d++) {
+    for (int d = 0; d < 3; d++) {
         mls_direction direction = (mls_direction)d;
         int which = direction == MLS_BACKWARD_WEIGHT, integer = mls__integer(node, direction);
         const mls_format *f = &node->format[mls__operands[d][0]];
         const mls_format *g = &node->format[mls__operands[d][1]];
         size_t size;
+        if (!mls__has_product(net, node, d)) continue;
         if (integer) {
             mls_status status = mls_conv_check(&node->conv, direction, *f, *g, text, sizeof text);
             if (status != MLS_OK) return mls__fail(net, status, i, text);
@@ -2533,12 +2574,10 @@ static void mls__operand_need(const mls_net *net, int32_t i, int o, mls__need *n
                                                   MLS__IF_LOW_E, MLS__IF_LOW_W_IN_DATA,
                                                   MLS__IF_LOW_A, MLS__IF_LOW_E};
     const mls_node *node = &net->nodes[i];
-    const int wanted = net->nodes[node->in[0]].in[0] >= 0; /* backward-data is done */
-    const int shared = o < MLS__ROLES && mls__operand_same(node, o + MLS__ROLES) == o;
     const mls_shape s = mls__operand_shape(node, o, net->desc.batch);
     mls_format f = node->format[o];
     if (!mls__quantized(f) || mls__operand_same(node, o) != o) return;
-    if ((o == MLS__E || o == MLS__W_IN_DATA) && !wanted && !shared) return;
+    if (!mls__has_operand(net, node, o) && !mls__serves_both(net, node, o)) return;
     if (o % MLS__ROLES == MLS__A) {
         need->activation_of[o / MLS__ROLES] = mls__activation_owner(net, i, o);
         if (need->activation_of[o / MLS__ROLES] != i) return;
@@ -2580,7 +2619,7 @@ static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
     need->uses = mls__product_uses(node);
     need->activation_of[0] = need->activation_of[1] = i;
     need->facts |= mls__conv_norm(net, i) >= 0 ? MLS__IF_EARLY : MLS__IF_LATE;
-    for (int o = 0; o < mls__operand_count(net); o++) mls__operand_need(net, i, o, need);
+    for (int o = 0; o < MLS__OPERANDS; o++) mls__operand_need(net, i, o, need);
     if (need->facts & MLS__IF_LOW_A) need->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
     if (need->facts & MLS__IF_LOW_E) need->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
     if (net->desc.inference) mls__packed_need(node, need);
@@ -2673,7 +2712,7 @@ MLS_DEF mls_status mls_net_format(mls_net *net, int32_t index, const mls_formats
         mls__fail(net, MLS_ERROR_MEMORY, index, "no room was planned for such formats");
     }
     if (net->status == MLS_OK) {
-        node->facts = need.facts | (node->planned & MLS_IF_WANTED);
+        node->facts = need.facts | (node->planned & MLS__IF_GRADIENTS);
         node->kept = 0, node->coded = 0, net->packed = 0;
     } else {
         memcpy(node->format, before, sizeof before);
@@ -2748,14 +2787,16 @@ static const mls_step mls__conv_backward_steps[] = {
     {MLS__IF_LOW_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_peaks},
     {MLS__IF_LOW_E, MLS_SERIAL, MLS__CODES_E, MLS__CODES_E, mls__conv_scales},
     {MLS_IF_WANTED, MLS_SERIAL, MLS__FOR_DATA, 0, mls__conv_begin},
-    {0, MLS_SERIAL, MLS__FOR_WEIGHT, 0, mls__conv_begin},
+    {MLS_IF_TRAINED, MLS_SERIAL, MLS__FOR_WEIGHT, 0, mls__conv_begin},
     {MLS__IF_APART_E, MLS_EACH, MLS_DY, MLS__CODES_E, mls__conv_codes},
     {MLS__IF_JOINT_E, MLS_SERIAL, MLS_DY, MLS__CODES_E, mls__conv_codes_all},
     {MLS_IF_WANTED, MLS_EACH, MLS__FOR_DATA, MLS_DX, mls__conv_dx},
-    {MLS__IF_EXACT, MLS_EACH, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS, mls__conv_weight},
-    {MLS__IF_BLOCKS, MLS__EACH_OF_BLOCK, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS, mls__conv_weight},
-    {0, MLS__LEAVE, 0, 0, mls__conv_leave_weight},
-    {0, MLS_AFTER, MLS_SUMS, 0, mls__conv_finish},
+    {MLS__IF_EXACT | MLS_IF_TRAINED, MLS_EACH, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS,
+     mls__conv_weight},
+    {MLS__IF_BLOCKS | MLS_IF_TRAINED, MLS__EACH_OF_BLOCK, MLS__FOR_WEIGHT | MLS_DY, MLS_SUMS,
+     mls__conv_weight},
+    {MLS_IF_TRAINED, MLS__LEAVE, 0, 0, mls__conv_leave_weight},
+    {MLS_IF_TRAINED, MLS_AFTER, MLS_SUMS, 0, mls__conv_finish},
     MLS_STEPS_END};
 static const mls_layer_kind mls__convolution = {"convolution",
                                                 0,
@@ -2905,6 +2946,7 @@ static const mls_step *mls__pass_next(const mls_net *net, mls__pass *w)
     while (w->at >= 0 && w->at < net->count) {
         const mls_node *node = &net->nodes[w->at];
         const mls_step *steps = w->backward ? node->kind->backward : node->kind->forward;
+        if (w->backward && !node->learns) steps = 0;
         for (; steps && steps[w->step].run; w->step++) {
             if (!(steps[w->step].when & ~(facts | node->planned))) return &steps[w->step];
         }
@@ -3117,12 +3159,13 @@ static void mls__plan_gradients(mls_net *net)
         node->grad_of = i, node->has_grad = 0;
         node->give[0] = node->give[1] = MLS__NOTHING;
     }
-    if (net->desc.inference) return;
     for (int32_t i = net->count - 1; i >= 0; i--) {
         mls_node *node = &net->nodes[i];
+        const uint32_t fact = node->trained ? MLS_IF_TRAINED : MLS_IF_FROZEN;
+        node->facts |= fact, node->planned |= fact;
         for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
             mls_node *x = &net->nodes[node->in[j]];
-            if (x->in[0] < 0) continue; /* the network's input */
+            if (!x->learns) continue;
             node->facts |= MLS_IF_WANTED, node->planned |= MLS_IF_WANTED;
             node->give[j] = x->has_grad ? MLS__ACCUMULATE : MLS__WRITE;
             if (!x->has_grad && mls__hands_over(net, i, j)) {
@@ -3142,15 +3185,21 @@ static int mls__reads(const mls_step *steps, uint32_t what)
     return 0;
 }
 
-/* Which outputs are computed in place: nothing reads what they overwrite any more. */
+static int mls__is_norm(const mls_node *node)
+{
+    return node->kind == &mls__batch_norm || node->kind == &mls__l1_norm;
+}
+
+/* Which outputs are computed in place: nothing reads what they overwrite any more, as of a norm that is not
+   trained. */
 static void mls__plan_values(mls_net *net)
 {
     for (int32_t i = 0; i < net->count; i++) {
         mls_node *node = &net->nodes[i];
         node->value_of = i;
-        if (node->kind->flags & MLS_IN_PLACE) {
+        if (node->kind->flags & MLS_IN_PLACE || (mls__is_norm(node) && !node->trained)) {
             const mls_node *x = &net->nodes[node->in[0]];
-            const int read = !net->desc.inference && mls__reads(x->kind->backward, MLS_Y);
+            const int read = x->learns && mls__reads(x->kind->backward, MLS_Y);
             if (x->consumers == 1 && x->in[0] >= 0 && !read) node->value_of = x->value_of;
         }
     }
@@ -3166,9 +3215,7 @@ static void mls__plan_buffers(mls_net *net)
         const int computes = node->in[0] >= 0 && !(node->kind->flags & MLS_LOSS);
         size_t scratch = 0;
         if (computes && node->value_of == i) node->buffer[MLS__VALUE].size = bytes;
-        if (computes && node->grad_of == i && !net->desc.inference) {
-            node->buffer[MLS__GRAD].size = bytes;
-        }
+        if (computes && node->grad_of == i) node->buffer[MLS__GRAD].size = bytes;
         node->buffer[MLS__KEEP].size = batch * node->keep;
         node->buffer[MLS__SUMS].size = batch * node->sums * sizeof(double);
         for (int j = 0; j < 2 && !(node->kind->flags & MLS__PASSES); j++) {
@@ -3182,14 +3229,15 @@ static void mls__plan_buffers(mls_net *net)
     }
 }
 
-/* Notes that a phase uses a buffer. What is read must have been written; in inference a step may read
-   what only training writes to MLS_KEEP or MLS_SUMS: it is given null. */
+/* Notes that a phase uses a buffer. What is read must have been written; in inference and frozen nodes a step
+   may read what only training writes to MLS_KEEP or MLS_SUMS: it is given null. */
 static void mls__use_buffer(mls_net *net, int32_t i, int which, int32_t phase, int reads)
 {
     mls__buffer *b = &net->nodes[i].buffer[which];
+    const int frozen = net->desc.inference || net->nodes[i].rate == 0;
     if (!b->size || b->last < 0) return;
     if (!b->last && reads) {
-        if (net->desc.inference && (which == MLS__KEEP || which == MLS__SUMS)) return;
+        if (frozen && (which == MLS__KEEP || which == MLS__SUMS)) return;
         net->status = MLS_ERROR_STATE;
     }
     if (!b->last) b->first = phase;
@@ -3284,7 +3332,7 @@ static mls_status mls__plan_lifetimes(mls_net *net)
     mls__use(net, net->count - 1, MLS_X, phase, 1);       /* for mls_net_logits */
     for (size_t k = 0; k < mls__buffer_count(net); k++) { /* of training alone */
         mls__buffer *b = mls__buffer_number(net, k);
-        if (net->desc.inference && !b->last) b->size = 0;
+        if (!b->last) b->size = 0;
     }
     return MLS_OK;
 }
@@ -3369,6 +3417,11 @@ static mls_status mls__plan_check(mls_net *net)
         mls__work_of(&w, net, i);
         memset(node->buffer, 0, sizeof node->buffer);
         node->facts = node->planned = 0;
+        node->trained = node->rate != 0 && node->weights + node->seconds && !net->desc.inference;
+        node->learns = node->trained;
+        for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
+            node->learns |= net->nodes[node->in[j]].learns;
+        }
         if (!node->consumers && i != net->count - 1) {
             return mls__fail(net, MLS_ERROR_STATE, i, "nothing uses it");
         }
@@ -3377,16 +3430,20 @@ static mls_status mls__plan_check(mls_net *net)
     return MLS_OK;
 }
 
-/* The places of the numbers of each node. */
+/* The places of the numbers of each node: weights of the trained ones first. */
 static void mls__plan_numbers(mls_net *net)
 {
-    net->parameters = net->states = net->constants = 0;
-    for (int32_t i = 0; i < net->count; i++) {
-        mls_node *node = &net->nodes[i];
+    net->parameters = net->trained = net->states = net->constants = 0;
+    for (int32_t k = 0; k < 2 * net->count; k++) {
+        mls_node *node = &net->nodes[k % net->count];
+        if (k < net->count) {
+            node->states_at = net->states, node->constants_at = net->constants;
+            net->states += mls__up(node->states), net->constants += mls__up(node->constants);
+        }
+        if (node->trained != (k < net->count)) continue;
         node->weights_at = net->parameters;
-        node->states_at = net->states, node->constants_at = net->constants;
         net->parameters += mls__up(node->weights) + mls__up(node->seconds);
-        net->states += mls__up(node->states), net->constants += mls__up(node->constants);
+        if (node->trained) net->trained = net->parameters;
     }
 }
 
@@ -3405,11 +3462,11 @@ static void mls__plan_addresses(mls_net *net, size_t packed)
     size_t scratch = (size_t)net->threads * net->scratch_step;
     for (int32_t i = 0; i < net->count; i++) {
         const size_t fresh = net->nodes[i].weights * sizeof(float);
-        if (fresh > scratch && !net->desc.inference) scratch = fresh;
+        if (fresh > scratch && net->nodes[i].trained) scratch = fresh;
     }
     net->arena_size = 0;
     if (!net->desc.weights_of) {
-        mls__plan_take(net, (mls__copies(net) * net->parameters + net->states) * sizeof(float));
+        mls__plan_take(net, (net->parameters + 2 * net->trained + net->states) * sizeof(float));
         net->packed_at = mls__plan_take(net, packed);
     }
     net->constants_at = mls__plan_take(net, net->constants * sizeof(float));
@@ -3431,6 +3488,7 @@ static void mls__plan_report(const mls_net *net, mls_plan *plan)
         mls_layer layer;
         mls_net_layer(net, i, &layer);
         plan->weights += layer.weights;
+        if (net->nodes[i].rate == 0) plan->frozen += layer.weights;
         plan->macs += layer.macs;
         if (mls__integer(&net->nodes[i], MLS_FORWARD)) plan->macs_low += layer.macs;
     }
@@ -3509,21 +3567,30 @@ static int mls__choose_layers(mls__chosen *to, const char *text, const char *end
     return text == end;
 }
 
-/* Gives the chosen layers formats. word is what chose them. */
-static mls_status mls__formats_give(mls_net *net, const mls__chosen *chosen,
-                                    const mls_formats *formats, const char *word)
+static int mls__is_chosen(const mls_net *net, const mls__chosen *chosen, int32_t i)
 {
-    int32_t number = 0, given = 0; /* the first of a kind is 1 */
-    for (int32_t i = 0; i < net->count; i++) {
-        const mls_node *node = &net->nodes[i];
-        int32_t at = i;
-        if (!mls__convolves(node) || (chosen->kind && node->kind != chosen->kind)) continue;
-        if (chosen->kind) at = ++number;
-        if (at < chosen->first || at > chosen->last) continue;
-        if (mls_net_format(net, i, formats) != MLS_OK) return net->status;
-        given++;
-    }
-    if (given) return MLS_OK;
+    int32_t at = chosen->kind ? 0 : i; /* the first of a kind is 1 */
+    if (chosen->kind && net->nodes[i].kind != chosen->kind) return 0;
+    for (int32_t k = 0; chosen->kind && k <= i; k++) at += net->nodes[k].kind == chosen->kind;
+    return at >= chosen->first && at <= chosen->last;
+}
+
+/* Splits LAYERS=WHAT; returns WHAT, or null after an error. */
+static const char *mls__read_chosen(mls_net *net, const char *word, const char *what,
+                                    mls__chosen *chosen)
+{
+    size_t equals = 0;
+    while (word[equals] && word[equals] != '=') equals++;
+    if (word[equals] && mls__choose_layers(chosen, word, word + equals)) return word + equals + 1;
+    mls__fail(net, MLS_ERROR_FORMAT, -1, "want LAYERS=");
+    mls__say(net->text, sizeof net->text, what);
+    mls__say(net->text, sizeof net->text, ", not ");
+    mls__say(net->text, sizeof net->text, word);
+    return 0;
+}
+
+static mls_status mls__none_chosen(mls_net *net, const char *word)
+{
     mls__fail(net, MLS_ERROR_ARGUMENT, -1, "there is no such layer: ");
     mls__say(net->text, sizeof net->text, word);
     return net->status;
@@ -3535,24 +3602,65 @@ static mls_status mls__formats_of_layers(mls_net *net, const char *word)
     char wrong[120];
     mls__chosen chosen;
     mls_formats formats;
-    size_t equals = 0;
-    while (word[equals] && word[equals] != '=') equals++;
-    if (!word[equals] || !mls__choose_layers(&chosen, word, word + equals)) {
-        mls__fail(net, MLS_ERROR_FORMAT, -1, "want LAYERS=FORMATS, not ");
-        mls__say(net->text, sizeof net->text, word);
-        return net->status;
-    }
-    if (mls_formats_parse(&formats, word + equals + 1, wrong, sizeof wrong) != MLS_OK) {
+    int32_t given = 0;
+    const char *what = mls__read_chosen(net, word, "FORMATS", &chosen);
+    if (!what) return net->status;
+    if (mls_formats_parse(&formats, what, wrong, sizeof wrong) != MLS_OK) {
         return mls__fail(net, MLS_ERROR_FORMAT, -1, wrong);
     }
-    return mls__formats_give(net, &chosen, &formats, word);
+    for (int32_t i = 0; i < net->count; i++) {
+        if (!mls__convolves(&net->nodes[i]) || !mls__is_chosen(net, &chosen, i)) continue;
+        if (mls_net_format(net, i, &formats) != MLS_OK) return net->status;
+        given++;
+    }
+    return given ? MLS_OK : mls__none_chosen(net, word);
 }
 
-MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text)
+/* Reads digits with, or without, a point and six more; 0: it is something else. */
+static int mls__read_rate(const char *text, float *rate)
+{
+    const char *at = text;
+    int32_t whole = mls__read_int(&text), part = 0, unit = 1;
+    int digits = text > at;
+    if (*text == '.') {
+        for (text++; *text >= '0' && *text <= '9' && unit < 1000000; text++, digits++) {
+            part = part * 10 + (*text - '0'), unit *= 10;
+        }
+    }
+    *rate = (float)(((double)whole * unit + part) / unit);
+    return digits && !*text;
+}
+
+/* LAYERS=RATE */
+static mls_status mls__rate_of_layers(mls_net *net, const char *word)
+{
+    mls__chosen chosen;
+    float rate;
+    int32_t given = 0;
+    const char *what = mls__read_chosen(net, word, "RATE", &chosen);
+    if (!what) return net->status;
+    if (!mls__read_rate(what, &rate)) {
+        mls__fail(net, MLS_ERROR_FORMAT, -1, "not a rate: ");
+        mls__say(net->text, sizeof net->text, what);
+        return net->status;
+    }
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        const int32_t at = chosen.kind && mls__is_norm(node) ? node->in[0] : i;
+        if (!mls__is_chosen(net, &chosen, at)) continue;
+        if (mls_net_rate(net, i, rate) != MLS_OK) return net->status;
+        given++;
+    }
+    return given ? MLS_OK : mls__none_chosen(net, word);
+}
+
+/* Does what each of the words between semicolons says. */
+static mls_status mls__of_layers(mls_net *net, const char *text,
+                                 mls_status (*of_layers)(mls_net *, const char *))
 {
     if (!net) return MLS_ERROR_ARGUMENT;
     mls__clear(net);
-    if (!text) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_formats without a text");
+    if (!text) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no text that says which layers");
     while (net->status == MLS_OK) {
         char word[MLS_FORMATS_TEXT + 32] = {0};
         size_t length = 0;
@@ -3563,10 +3671,55 @@ MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text)
             return mls__fail(net, MLS_ERROR_FORMAT, -1, "too long for LAYERS=FORMATS");
         }
         memcpy(word, text, length);
-        mls__formats_of_layers(net, word);
+        of_layers(net, word);
         text += length;
     }
     return net->status;
+}
+
+MLS_DEF mls_status mls_net_formats(mls_net *net, const char *text)
+{
+    return mls__of_layers(net, text, mls__formats_of_layers);
+}
+
+MLS_DEF mls_status mls_net_rates(mls_net *net, const char *text)
+{
+    return mls__of_layers(net, text, mls__rate_of_layers);
+}
+
+/* Whether all serial steps of a backward pass say if they are for trained numbers. */
+static int mls__tells_frozen(const mls_step *steps)
+{
+    for (; steps && steps->run; steps++) {
+        if (steps->serial == MLS_EACH || steps->when & (MLS_IF_TRAINED | MLS_IF_FROZEN)) continue;
+        return 0;
+    }
+    return 1;
+}
+
+MLS_DEF mls_status mls_net_rate(mls_net *net, int32_t index, float rate)
+{
+    mls_node *node;
+    if (!net) return MLS_ERROR_ARGUMENT;
+    mls__clear(net);
+    if (net->status != MLS_OK) return net->status;
+    if (index < 0 || index >= net->count) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_rate of a node that is not there");
+    }
+    node = &net->nodes[index];
+    if (!(rate >= 0) || rate - rate != 0) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, index, "its rate is below 0 or not finite");
+    }
+    if (rate == 0 && node->custom && node->weights && !mls__tells_frozen(node->kind->backward)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, index,
+                         "it cannot be frozen: a serial step backward says neither "
+                         "MLS_IF_TRAINED nor MLS_IF_FROZEN");
+    }
+    if (net->planned && (rate == 0) != (node->rate == 0)) {
+        return mls__fail(net, MLS_ERROR_STATE, index, "it is planned to be frozen, or not to be");
+    }
+    node->rate = rate;
+    return MLS_OK;
 }
 
 /* Refuses to compute where the answer would be another one. */
@@ -3637,7 +3790,7 @@ MLS_DEF float *mls_net_weights(mls_net *net, int32_t i, int second, size_t *coun
 
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t i, int second, size_t *count)
 {
-    if (net && net->desc.inference) i = -1; /* there are none */
+    if (net && i >= 0 && i < net->count && !net->nodes[i].trained) i = -1; /* there are none */
     return mls__numbers(net, i, second, count, net ? net->parameters : 0);
 }
 
@@ -3824,7 +3977,7 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
 
 static void mls__drop_gradient(mls_net *net)
 {
-    memset(mls__floats(net, 0) + net->parameters, 0, net->parameters * sizeof(float));
+    memset(mls__floats(net, 0) + net->parameters, 0, net->trained * sizeof(float));
     net->images_pending = 0;
 }
 
@@ -3841,7 +3994,7 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
     for (int32_t i = 0; net->status == MLS_OK && i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
         size_t numbers = mls__up(node->weights) + mls__up(node->seconds);
-        if (numbers && !mls__finite(mls__gradients_at(net, node), numbers)) {
+        if (node->trained && !mls__finite(mls__gradients_at(net, node), numbers)) {
             mls__fail(net, MLS_ERROR_NONFINITE, i, "its gradient is not finite");
         }
     }
@@ -3854,7 +4007,7 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
         mls_work w;
         mls__work_of(&w, net, i);
         mls__work_numbers(&w);
-        if (net->nodes[i].kind->settle) net->nodes[i].kind->settle(&w);
+        if (net->nodes[i].kind->settle && !w.frozen) net->nodes[i].kind->settle(&w);
     }
     net->step++;
     net->images_pending += count;
@@ -3933,13 +4086,30 @@ static mls_status mls__optimizer(mls_net *net, const mls_sgd *sgd)
                      "the optimizer's rate, momentum or decay is not finite");
 }
 
+/* Updates numbers first .. last - 1 of the trained ones. */
+static void mls__update_range(const mls_net *net, size_t first, size_t last, float share,
+                              const mls_sgd *sgd)
+{
+    float *w = mls__floats(net, 0), *g = w + net->parameters, *v = g + net->trained;
+    for (int32_t i = 0; i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        const size_t end = node->weights_at + mls__up(node->weights) + mls__up(node->seconds);
+        const size_t at = node->weights_at > first ? node->weights_at : first;
+        const size_t to = end < last ? end : last;
+        mls_sgd own = *sgd;
+        if (!node->trained || at >= to) continue;
+        own.rate *= node->rate;
+        mls__layer_kernels[mls__unit()].sgd(w + at, g + at, v + at, to - at, share, &own);
+    }
+}
+
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
 {
     enum {
         MLS__BLOCK = 1 << 13
     };
     int64_t blocks;
-    float share, *w, *g, *v;
+    float share;
     mls_status status = mls__optimizer(net, sgd);
     if (status != MLS_OK) return status;
     if (!net->images_pending) {
@@ -3947,13 +4117,11 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
     }
     if (mls__net_floats(net) != MLS_OK) return net->status;
     share = 1.0f / (float)net->images_pending;
-    blocks = (int64_t)((net->parameters + MLS__BLOCK - 1) / MLS__BLOCK);
-    w = mls__floats(net, 0), g = w + net->parameters, v = g + net->parameters;
+    blocks = (int64_t)((net->trained + MLS__BLOCK - 1) / MLS__BLOCK);
     MLS__OMP(omp parallel for schedule(static) num_threads(net->threads))
     for (int64_t b = 0; b < blocks; b++) {
-        size_t first = (size_t)b * MLS__BLOCK, count = net->parameters - first;
-        if (count > MLS__BLOCK) count = MLS__BLOCK;
-        mls__layer_kernels[mls__unit()].sgd(w + first, g + first, v + first, count, share, sgd);
+        const size_t first = (size_t)b * MLS__BLOCK, last = first + MLS__BLOCK;
+        mls__update_range(net, first, last, share, sgd);
     }
     net->images_pending = 0;
     net->updates++;
@@ -4001,15 +4169,19 @@ static uint64_t mls__hash_bytes(uint64_t h, const uint8_t *p, size_t count)
     return h;
 }
 
-/* The numbers that a digest sees and a checkpoint has: weights; then momentum, unless the network is for
-   inference, and running statistics. The gradient lies between them. */
-static float *mls__numbers_kept(const mls_net *net, int part, size_t *count)
+/* The numbers that a digest sees and a checkpoint has, piece by piece: the weights of each node, their
+   momentum, states. Null: all are 0, the node is not trained. */
+enum {
+    MLS__PARTS = 3
+};
+static float *mls__piece(const mls_net *net, int32_t k, size_t *count)
 {
-    const size_t before = mls__copies(net) - 1;
-    *count = net->parameters;
-    if (!part) return mls__trained(net);
-    *count = net->states + (before ? net->parameters : 0);
-    return mls__trained(net) + (before ? before : 1) * net->parameters;
+    const int32_t part = k / net->count;
+    const mls_node *node = &net->nodes[k % net->count];
+    *count = part < 2 ? mls__up(node->weights) + mls__up(node->seconds) : mls__up(node->states);
+    if (part == 2) return mls__state_at(net, node);
+    if (part == 0) return mls__weights_at(net, node);
+    return node->trained ? mls__gradients_at(net, node) + net->trained : 0;
 }
 
 MLS_DEF uint64_t mls_net_digest(const mls_net *net)
@@ -4018,10 +4190,10 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
     if (!net || net->planned != 2) return 0;
     h = mls__hash(h, (uint64_t)net->step);
     h = mls__hash(h, (uint64_t)net->updates);
-    for (int part = 0; part < 2; part++) {
+    for (int32_t k = 0; k < MLS__PARTS * net->count; k++) {
         size_t count;
-        const float *x = mls__numbers_kept(net, part, &count);
-        for (size_t i = 0; i < count; i++) h = mls__hash(h, mls__bits(x[i]));
+        const float *x = mls__piece(net, k, &count);
+        for (size_t i = 0; i < count; i++) h = mls__hash(h, x ? mls__bits(x[i]) : 0);
     }
     return mls__mix(h);
 }
@@ -4318,6 +4490,17 @@ static uint8_t *mls__put_floats(uint8_t *p, const float *from, size_t count)
     return p;
 }
 
+/* Weights or momentum of all nodes, in their order. */
+static uint8_t *mls__put_part(uint8_t *p, const mls_net *net, int32_t part)
+{
+    for (int32_t k = part * net->count; k < (part + 1) * net->count; k++) {
+        size_t count;
+        const float *from = mls__piece(net, k, &count);
+        for (size_t i = 0; i < count; i++) p = mls__put(p, from ? mls__bits(from[i]) : 0, 4);
+    }
+    return p;
+}
+
 /* The codes of a node's weights. A network that trains quantizes them now, as evaluation does. */
 static uint8_t *mls__put_coded(uint8_t *p, mls_net *net, int32_t i, const mls__coded *c)
 {
@@ -4372,7 +4555,7 @@ static mls_status mls__content_write(mls_net *net, mls_content content, const vo
     mls__head head;
     uint64_t fields[MLS__HEAD_FIELDS];
     const char *cannot;
-    size_t need, count;
+    size_t need;
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK) return status;
     need = mls__content_size(net, content, note_size);
@@ -4395,10 +4578,10 @@ static mls_status mls__content_write(mls_net *net, mls_content content, const vo
         p = mls__put_packed(p, net);
         if (net->status != MLS_OK) return net->status;
     } else {
-        p = mls__put_floats(p, mls__numbers_kept(net, 0, &count), net->parameters);
+        p = mls__put_part(p, net, 0);
     }
     if (content == MLS_CONTENT_TRAINING) {
-        p = mls__put_floats(p, mls__numbers_kept(net, 1, &count), net->parameters);
+        p = mls__put_part(p, net, 1);
     }
     p = mls__put_floats(p, mls__states(net), net->states);
     mls__put(p, mls__mix(mls__hash_bytes(0, (const uint8_t *)to, need - 8)), 8);
@@ -4585,6 +4768,16 @@ static const uint8_t *mls__get_floats(const uint8_t *p, float *to, size_t count)
     return p;
 }
 
+static void mls__get_part(const uint8_t *p, const mls_net *net, int32_t part)
+{
+    for (int32_t k = part * net->count; k < (part + 1) * net->count; k++) {
+        size_t count;
+        float *to = mls__piece(net, k, &count);
+        if (to) mls__get_floats(p, to, count);
+        p += 4 * count;
+    }
+}
+
 /* Whether the codes of a node's weights can be such: a scale, groups up to 1, no bit too many. */
 static int mls__coded_good(const uint8_t *p, mls_format f, const mls__coded *c)
 {
@@ -4684,8 +4877,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
         status = mls__get_packed(net, at, &head, mls__node_at(p, &head, 0));
         if (status != MLS_OK) return status;
     } else {
-        size_t count;
-        mls__get_floats(at, mls__numbers_kept(net, 0, &count), net->parameters);
+        mls__get_part(at, net, 0);
         for (int32_t i = 0; i < net->count; i++) net->nodes[i].coded = 0;
     }
     if (note_size) memcpy(note, at - head.note, note_size);
@@ -4693,11 +4885,8 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     net->step = (int64_t)head.step, net->updates = (int64_t)head.updates;
     net->images_pending = 0, net->packed = 0;
     if (!net->desc.inference) { /* gradient and momentum */
-        float *gradient = mls__floats(net, 0) + net->parameters;
-        memset(gradient, 0, 2 * net->parameters * sizeof(float));
-        if (head.content == MLS_CONTENT_TRAINING) {
-            mls__get_floats(at + 4 * net->parameters, gradient + net->parameters, net->parameters);
-        }
+        memset(mls__floats(net, 0) + net->parameters, 0, 2 * net->trained * sizeof(float));
+        if (head.content == MLS_CONTENT_TRAINING) mls__get_part(at + 4 * net->parameters, net, 1);
     }
     mls__get_floats(at + head.numbers - 4 * net->states, mls__states(net), net->states);
     return MLS_OK;

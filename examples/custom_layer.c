@@ -75,8 +75,8 @@ static const mls_step prelu_forward_steps[] = {
     MLS_STEPS_END,
 };
 static const mls_step prelu_backward_steps[] = {
-    {0, MLS_EACH, MLS_X | MLS_DY, MLS_SUMS, prelu_slopes},
-    {0, MLS_AFTER, MLS_SUMS, 0, prelu_slopes_sum},
+    {MLS_IF_TRAINED, MLS_EACH, MLS_X | MLS_DY, MLS_SUMS, prelu_slopes},
+    {MLS_IF_TRAINED, MLS_AFTER, MLS_SUMS, 0, prelu_slopes_sum},
     {MLS_IF_WANTED, MLS_EACH, MLS_X | MLS_DY, MLS_DX, prelu_dx},
     MLS_STEPS_END,
 };

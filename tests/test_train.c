@@ -26,6 +26,7 @@ static void test_free(void *memory);
 #include "train/evaluate.c"
 #include "train/floats.c"
 #include "train/folders.c"
+#include "train/frozen.c"
 #include "train/golden.c"
 #include "train/gradients.c"
 #include "train/inference.c"
@@ -53,4 +54,4 @@ T_MAIN(FUSED_TESTS, GRADIENTS_TESTS, GOLDEN_TESTS, CUSTOM_TESTS, EVALUATE_TESTS,
        PLAN_TESTS, INFERENCE_TESTS, REFUSED_TESTS, NONFINITE_TESTS, DEPTHWISE_TESTS, NORM_TESTS,
        FLOATS_TESTS, CHECKPOINT_TESTS, FILES_TESTS FOLDERS_TESTS DATA_TESTS, TEXTS_TESTS,
        PRODUCTS_TESTS, INSPECT_TESTS, SHIFTQUANT_TESTS, CHANGE_TESTS, MISUSE_TESTS, TENSORS_TESTS,
-       OPEN_TESTS, PREDICT_TESTS)
+       OPEN_TESTS, PREDICT_TESTS, FROZEN_TESTS)

@@ -70,7 +70,7 @@ static void check_gradients(const char *text, int samples, uint64_t seed)
             float *w = mls_net_weights(&r.net, i, second, &n);
             const float *g = gradient + count;
             double most = 0;
-            if (!w) continue;
+            if (!w || !mls_net_gradients(&r.net, i, second, NULL)) continue;
             count += n;
             for (size_t j = 0; j < n; j++) {
                 if (fabs((double)g[j]) > most) most = fabs((double)g[j]);
@@ -137,6 +137,9 @@ static void gradients_of_layers(void)
         "i6 6 2|c0 4 3 1 1|n1|r2|c3 6 3 2 1|n4|c3 6 1 2|n6|a5 7|r8|g9|l10 4|z11",
         "i4 4 2|c0 4 3 1 1|n1|a2 1|r3|a4 2|r5|n6|a7 5|l8 3|z9",
         "i1 1 6|l0 5|r1|l2 5|a3 1|l4 2|z5",
+        "i4 4 2|c0 3 3 1 1|n1|l2 4|z3|w1 0", /* frozen norms, layers and what is below them */
+        "i5 5 2|c0 4 3 1 1|n1|r2|c3 5 3 1 1|n4|r5|l6 3|z7|w4 0|w3 0",
+        "i4 4 2|c0 4 3 1 1|n1|c2 4 3 1 1|a3 2|p4|l5 3|z6|w0 0|w1 0|w5 0",
         "i3 3 4|n0|l1 3|z2", /* batch norm and add on the input itself */
         "i3 3 4|a0 0|r1|a2 0|c3 4 3 1 1|a4 0|m5 3 1 1|l6 3|z7",
         "i2 2 3|c0 2 2|z1", /* a convolution as the last layer */

@@ -12,6 +12,7 @@
    groups and pads at the top, left, bottom, right (a convolution, too); n x (batch norm); y x (L1 norm); r x (relu); a x y (add);
    m x size stride pad (max pool); v x size stride pad (average); g x (global pool);
    s x stride c (subsample); k x y (concat); l x outputs (linear); z x (loss); and the rows above:
+   w x rate (of node x, once it is there);
    p x (prelu); o x (softsign); f x (turn); t x (tally); x x y (product); e x (squares). */
 static void build(mls_net *net, const char *text)
 {
@@ -94,6 +95,9 @@ static void build(mls_net *net, const char *text)
             break;
         case 'z':
             mls_net_loss(net, a[0]);
+            break;
+        case 'w':
+            mls_net_rate(net, a[0], (float)a[1]);
             break;
         default:
             t_fail(__FILE__, __LINE__, "'%c' is no layer", kind);
