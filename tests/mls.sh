@@ -76,6 +76,24 @@ on_disk() {
     ok $? 'a checkpoint knows the formats of layers'
     refused 'no such layer' 'conv99=2,4' $tiny --layer-formats 'conv99=2,4'
     refused 'other layers than there' 'was made with --layer-formats conv1=2,4' test layers/last.mlsck --layer-formats conv1=fp32
+    # Fine-tuning: weights of another run, of which some stay as they are
+    runs 'frozen' $tiny --init layers/last.mlsck --layer-rates 'conv=0; linear=2' --out frozen
+    grep -q '^[0-9]* of [0-9]* tensors are from layers/last.mlsck$' out
+    ok $? 'says what is taken over'
+    frozen=$(digest)
+    runs 'frozen, gone on with' --resume frozen
+    [ "$(digest)" = "$frozen" ] && [ "$frozen" != "$layers" ]
+    ok $? 'the same digest'
+    refused 'other rates than there' 'was made with --layer-rates' $tiny --resume frozen --layer-rates conv=1
+    runs 'another width' --model resnet8 --width 4 --limit 48 --test-limit 24 --batch 16 --epochs 1 --init layers/last.mlsck
+    grep -q 'not: conv1.weight' out
+    ok $? 'says what does not fit'
+    refused 'rates of no layer' 'conv99=0' $tiny --layer-rates conv99=0
+    refused 'first weights of nothing' 'nowhere' $tiny --init nowhere
+    refused 'first weights of a text' 'not a checkpoint' $tiny --init out
+    mls plan $tiny --layer-rates conv=0 >out 2>err
+    grep -q '^trained .* are frozen$' out
+    ok $? 'the plan says what is frozen'
     mls plan $tiny --format '2,1 e.weight=fp32' >out 2>err
     grep -q '^E, gradient     fp32$' out && grep -q ' 0.0 % of gradient MACs$' out
     ok $? 'dry run by product'

@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$(pwd)
 programs=$(cd "${BUILD:-build}" && pwd) || exit 1
-pages='docs/FAQ.md docs/EXTEND.md docs/PICTURES.md docs/EXPORT.md'
+pages='docs/FAQ.md docs/EXTEND.md docs/PICTURES.md docs/FINE_TUNE.md docs/EXPORT.md'
 faq=docs/FAQ.md
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

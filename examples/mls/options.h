@@ -13,7 +13,8 @@ typedef struct sides {
 } sides;
 
 typedef struct options {
-    const char *data, *model, *format, *formats, *layer_formats, *beside, *test_format, *schedule;
+    const char *data, *model, *format, *formats, *layer_formats, *layer_rates, *init, *beside,
+        *test_format, *schedule;
     const char *kernel, *out, *resume, *fit;
     const char *safetensors, *npz, *npy, *onnx, *onnx_int8, *c_header; /* of mls export */
     const char *mean, *deviation;                                      /* of mls import */
@@ -134,6 +135,12 @@ static const option option_table[] = {
     {"--layer-formats", ALL, "LIST",
      "formats of some layers: \"conv1=fp32; conv8-13=2,4;\nlinear=2,4\"", TEXT,
      OPTION(layer_formats), 0, 0, "layer_formats", RESUME | EVAL},
+    {"--layer-rates", TRAIN | PLAN, "LIST",
+     "shares of the learning rate that some layers get; 0 freezes\n"
+     "them, with their norms: \"conv=0; linear=2\"",
+     TEXT, OPTION(layer_rates), 0, 0, "layer_rates", RESUME},
+    {"--init", TRAIN, "FILE", "first weights from a checkpoint: what fits by name and shape", TEXT,
+     OPTION(init), 0, 0, "init", RESUME},
     {"--test-format", TEST, "SPEC", "not in the format that it was trained in", SPEC,
      OPTION(test_format), 0, 0, NULL, 0},
     {"--epochs", ALL, "N",

@@ -105,7 +105,9 @@ static bool plan_one(const job *j, const char *spec, failure *f)
     if (good) {
         announce(&r);
         print_layers(&r);
-        printf("trained         %lld numbers\n", (long long)p->weights);
+        printf("trained         %lld numbers", (long long)(p->weights - p->frozen));
+        if (p->frozen) printf(", %lld are frozen", (long long)p->frozen);
+        printf("\n");
         printf("MACs            %lld an image forward\n", (long long)p->macs);
         printf("arena           %zu bytes:\n", p->arena);
         printf("                parameters %zu, values %zu, scratch %zu\n", p->parameters,

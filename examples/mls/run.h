@@ -127,6 +127,9 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     if (j->o.layer_formats && mls_net_formats(&r->net, j->o.layer_formats) != MLS_OK) {
         return fail(f, 2, "--layer-formats '%s': %s", j->o.layer_formats, r->net.text);
     }
+    if (j->o.layer_rates && mls_net_rates(&r->net, j->o.layer_rates) != MLS_OK) {
+        return fail(f, 2, "--layer-rates '%s': %s", j->o.layer_rates, r->net.text);
+    }
     if (mls_net_plan(&r->net, &r->plan) != MLS_OK) {
         return fail(f, 2, "--format '%s', --model %s: %s", spec, j->o.model, r->net.text);
     }

@@ -3,6 +3,7 @@
 #define PROGRAM_SWEEP_H_INCLUDED
 
 #include "folder.h"
+#include "init.h"
 #include "plot.h"
 #include "train.h"
 
@@ -46,10 +47,10 @@ static bool load_entry(run *r, failure *f)
 {
     const char *resume = r->job->o.resume;
     char path[PATH_SIZE + 16], last[PATH_SIZE + 16];
-    if (!resume) return true;
+    if (!resume) return first_weights(r, f);
     snprintf(path, sizeof path, "%s", resume);
     if (is_directory(resume) && !newest_checkpoint(r->folder, path, f)) return false;
-    if (path[0] && !load_run(r, path, RESUME | GROWS, f)) return false;
+    if (path[0] ? !load_run(r, path, RESUME | GROWS, f) : !first_weights(r, f)) return false;
     if (!r->folder[0]) return true;
     if (!open_log(r, f)) return false;
     snprintf(last, sizeof last, "%s/last.mlsck", r->folder);
