@@ -4633,7 +4633,8 @@ static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
     }
     if (head->step >> 62 || head->updates >> 62 || head->nodes > INT32_MAX ||
         head->content > MLS_CONTENT_PACKED || (version == MLS__MODEL_VERSION && !head->content) ||
-        (version > 1 && (head->node < MLS__NODE_LEAST || head->batch - 1 >= INT32_MAX))) {
+        (version > 1 &&
+         (!head->nodes || head->node < MLS__NODE_LEAST || head->batch - 1 >= INT32_MAX))) {
         return "damaged";
     }
     return 0;

@@ -404,6 +404,30 @@ static void models_damaged(void)
     }
 }
 
+/* A head that has no nodes, as in format 1, is followed by none that packed weights could ask. */
+static void models_without_nodes(void)
+{
+    mls_net_desc desc = desc_low(2);
+    for (int packed = 0; packed < 2; packed++) {
+        mls_checkpoint about;
+        size_t size, nodes;
+        rig r, only;
+        desc.inference = 0;
+        if (!rig_make(&r, &desc, tiny_net)) return;
+        size = mls_net_model_size(&r.net, packed, 0);
+        T_EQ_INT(mls_net_model_write(&r.net, packed, NULL, 0, model_bytes, size), MLS_OK);
+        nodes = (size_t)r.net.count * mls__node_bytes(&r.net);
+        memmove(model_bytes + 96, model_bytes + 96 + nodes, size - nodes - 96);
+        mls__put(model_bytes + 64, 0, 4), mls__put(model_bytes + 68, 0x7fffffff, 4);
+        size -= nodes, mend(model_bytes, size);
+        desc.inference = 1;
+        if (!rig_make(&only, &desc, tiny_net)) return;
+        T_EQ_INT(mls_net_checkpoint_read(&only.net, model_bytes, size, NULL, 0), MLS_ERROR_DATA);
+        T_EQ_INT(mls_checkpoint_look(model_bytes, size, &about, NULL, 0), MLS_ERROR_DATA);
+        rig_free(&only), rig_free(&r);
+    }
+}
+
 /* The bytes are the same everywhere. */
 static void model_golden(void)
 {
@@ -445,5 +469,5 @@ static void inference_refuses_training(void)
     T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper),            \
         T_TEST(inference_packs_once), T_TEST(inference_changes_formats),                          \
         T_TEST(weights_are_shared), T_TEST(sharing_refused), T_TEST(models_have_the_same_logits), \
-        T_TEST(models_open_and_train), T_TEST(models_damaged), T_TEST(model_golden),              \
-        T_TEST(inference_refuses_training)
+        T_TEST(models_open_and_train), T_TEST(models_damaged), T_TEST(models_without_nodes),      \
+        T_TEST(model_golden), T_TEST(inference_refuses_training)
