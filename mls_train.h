@@ -119,11 +119,13 @@ typedef struct mls_net_desc {
     int inference;       /* 1: for mls_net_evaluate alone, in a much smaller arena: no gradients, no
                             optimizer state, nothing kept for backward. What trains is STATE. See
                             mls_net_pack */
-    const struct mls_net *weights_of; /* another inference network, bound, of the same layers and
-                            formats, whose weights this one takes instead of having any: with a network
-                            each, so that threads evaluate at the same time. mls_net_pack of that one
-                            comes before, and whenever its weights change, while nobody evaluates.
-                            Reading, mls_net_format and saving are for that one (STATE) */
+    const struct mls_net *weights_of; /* another inference network of the same layers and formats,
+                            whose weights this one takes, and whose seed, instead of having any: with
+                            a network each, threads evaluate at the same time. That one is bound, and
+                            packed by mls_net_pack, before the first evaluation here, and packed again
+                            whenever its weights change, while nobody evaluates (STATE: it is not, or
+                            has others). Where it is begun anew, so are those that share. Reading,
+                            mls_net_format and saving are for that one (STATE) */
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -1074,6 +1076,13 @@ static float *mls__weights_at(const mls_net *net, const mls_node *node)
 {
     return mls__trained(net) + node->weights_at;
 }
+/* Whether there are numbers: those of another network, where it is bound and has as many. */
+static int mls__has_numbers(const mls_net *net)
+{
+    const mls_net *owner = mls__owner(net);
+    return net->planned == 2 && owner->planned == 2 && owner->parameters == net->parameters &&
+           owner->states == net->states;
+}
 /* Gradients follow the weights, then comes momentum: of the trained nodes, whose weights come first. */
 static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 {
@@ -1124,7 +1133,8 @@ static float *mls__grad(const mls_net *net, int32_t i, int32_t n)
 static uint64_t mls__seed_of(const mls_net *net, uint64_t step, int32_t node, int operand)
 {
     const uint64_t role = (uint64_t)operand % MLS__ROLES;
-    uint64_t seed = mls_seed(mls_seed(net->desc.seed, step), (uint64_t)node * 4 + role);
+    uint64_t seed = mls__owner(net)->desc.seed;
+    seed = mls_seed(mls_seed(seed, step), (uint64_t)node * 4 + role);
     return operand < MLS__ROLES ? seed : mls_seed(seed, 1);
 }
 static uint64_t mls__rounding_seed(const mls_net *net, int32_t node, int operand)
@@ -3035,11 +3045,18 @@ static void mls__phase_run(mls_net *net, const mls__pass *w)
     }
 }
 
+static uint64_t mls__net_identity(const mls_net *net);
+
 /* Whether a network can take the weights of another one as they are now. */
 static mls_status mls__share_check(mls_net *net)
 {
     const mls_net *owner = mls__owner(net);
-    int same = owner->count == net->count;
+    int same;
+    if (owner->planned != 2 || !owner->packed) {
+        return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_pack of weights_of comes first");
+    }
+    same = owner->count == net->count && mls__net_identity(owner) == mls__net_identity(net) &&
+           mls__has_numbers(net);
     for (int32_t i = 0; i < net->count && same; i++) {
         const mls_node *a = &net->nodes[i], *b = &owner->nodes[i];
         same = a->weights_at == b->weights_at && a->states_at == b->states_at &&
@@ -3050,11 +3067,8 @@ static mls_status mls__share_check(mls_net *net)
                    a->buffer[k].size == b->buffer[k].size;
         }
     }
-    if (!same) {
-        return mls__fail(net, MLS_ERROR_STATE, -1, "weights_of has other layers or formats");
-    }
-    if (owner->planned == 2 && owner->packed) return MLS_OK;
-    return mls__fail(net, MLS_ERROR_STATE, -1, "mls_net_pack of weights_of comes first");
+    if (same) return MLS_OK;
+    return mls__fail(net, MLS_ERROR_STATE, -1, "weights_of has other layers or formats");
 }
 
 /* Quantizes and packs the weights of an inference network: the steps that depend on nothing else, which
@@ -3776,7 +3790,7 @@ static float *mls__numbers(mls_net *net, int32_t i, int second, size_t *count, s
 {
     const mls_node *node;
     if (count) *count = 0;
-    if (!net || net->planned != 2 || i < 0 || i >= net->count) return 0;
+    if (!net || i < 0 || i >= net->count || !mls__has_numbers(net)) return 0;
     node = &net->nodes[i];
     if (!(second ? node->seconds : node->weights)) return 0;
     if (count) *count = second ? node->seconds : node->weights;
@@ -3839,7 +3853,7 @@ static mls_net_tensor mls__net_tensor(const mls_net *net, int32_t i, int part)
     if (l1 && part == 3) t.part = "running_deviation";
     t.dims[0] = (int64_t)t.count, t.dims[1] = t.dims[2] = t.dims[3] = 1;
     if (part == 0) mls__tensor_weight(net, &t);
-    if (net->planned != 2) return t;
+    if (!mls__has_numbers(net)) return t;
     t.values = part < 2 ? mls__weights_at(net, node) : mls__state_at(net, node);
     if (part % 2) t.values += mls__up(part == 1 ? node->weights : c);
     return t;
@@ -4187,7 +4201,7 @@ static float *mls__piece(const mls_net *net, int32_t k, size_t *count)
 MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 {
     uint64_t h = 0;
-    if (!net || net->planned != 2) return 0;
+    if (!net || !mls__has_numbers(net)) return 0;
     h = mls__hash(h, (uint64_t)net->step);
     h = mls__hash(h, (uint64_t)net->updates);
     for (int32_t k = 0; k < MLS__PARTS * net->count; k++) {

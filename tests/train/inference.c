@@ -264,6 +264,85 @@ static void sharing_refused(void)
     rig_free(&share), rig_free(&owner), rig_free(&r);
 }
 
+/* Layers with as many weights may still be others. */
+static void sharing_needs_the_same_layers(void)
+{
+    static const char *const others[] = {
+        "i4 4 1|c0 2 3 2 1 0 1|r1|g2|z3", "i4 4 1|c0 2 3 1 1 0 1|m1 1 1 0|g2|z3",
+        "i5 4 1|c0 2 3 1 1 0 1|r1|g2|z3", "i4 4 1|c0 2 3 1 1 0 1|r1|l2 999|z3"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        mls_net_desc desc = desc_low(2);
+        rig owner, share;
+        desc.inference = 1;
+        if (!rig_make(&owner, &desc, "i4 4 1|c0 2 3 1 1 0 1|r1|g2|z3")) return;
+        T_EQ_INT(mls_net_pack(&owner.net), MLS_OK);
+        desc.weights_of = &owner.net;
+        T_REQUIRE(rig_make(&share, &desc, others[i]));
+        make_images(2, 20, 2, 1);
+        T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 2, NULL), MLS_ERROR_STATE);
+        T_CHECK(strstr(share.net.text, "other layers or formats") != NULL);
+        T_CHECK((mls_net_weights(&share.net, 1, 0, NULL) != NULL) == (i < 3));
+        T_CHECK((mls_net_digest(&share.net) != 0) == (i < 3));
+        rig_free(&share), rig_free(&owner);
+    }
+}
+
+static mls_status no_values(void *user, const mls_net_tensor *tensor)
+{
+    (void)user;
+    return tensor->values ? MLS_ERROR_DATA : MLS_OK;
+}
+
+/* A sharer that is bound first has no numbers yet. */
+static void sharing_before_the_owner(void)
+{
+    mls_net_desc desc = desc_low(2);
+    rig owner, share;
+    desc.inference = 1;
+    mls_net_begin(&owner.net, &desc, owner.nodes, 64);
+    build(&owner.net, tiny_net);
+    T_EQ_INT(mls_net_plan(&owner.net, &owner.plan), MLS_OK);
+    desc.weights_of = &owner.net;
+    if (!rig_make(&share, &desc, tiny_net)) return;
+    make_images(2, 16, 2, 1);
+    T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 2, NULL), MLS_ERROR_STATE);
+    T_CHECK(strstr(share.net.text, "mls_net_pack of weights_of") != NULL);
+    T_CHECK(!mls_net_weights(&share.net, 1, 0, NULL) && !mls_net_digest(&share.net));
+    T_EQ_INT(mls_net_each_tensor(&share.net, no_values, NULL), MLS_OK);
+    owner.arena = t_alloc(owner.plan.arena);
+    T_EQ_INT(mls_net_bind(&owner.net, owner.arena, owner.plan.arena), MLS_OK);
+    T_EQ_INT(mls_net_pack(&owner.net), MLS_OK);
+    T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 2, NULL), MLS_OK);
+    T_CHECK(mls_net_digest(&share.net) == mls_net_digest(&owner.net));
+    T_EQ_INT(mls_net_each_tensor(&share.net, no_values, NULL), MLS_ERROR_DATA);
+    rig_free(&share), rig_free(&owner);
+}
+
+/* Stochastic rounding has the seed of the weights, which a checkpoint changes. */
+static void sharers_round_alike(void)
+{
+    mls_net_desc desc = desc_of(3, "2,1:nc:2,0", "2,1:nc:2,0:stochastic", "2,1:nc:2,0");
+    rig r, owner, share;
+    size_t size;
+    if (!rig_make(&r, &desc, small_net)) return;
+    size = mls_net_checkpoint_size(&r.net, 0);
+    T_REQUIRE(size <= sizeof checkpoint);
+    T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
+    desc.seed += 9, desc.inference = 1;
+    if (!rig_make(&owner, &desc, small_net)) return;
+    desc.weights_of = &owner.net;
+    if (!rig_make(&share, &desc, small_net)) return;
+    T_EQ_INT(mls_net_checkpoint_read(&owner.net, checkpoint, size, NULL, 0), MLS_OK);
+    T_EQ_INT(mls_net_pack(&owner.net), MLS_OK);
+    make_images(3, SMALL_IMAGE, 10, 4);
+    T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 3, NULL), MLS_OK);
+    T_EQ_INT(mls_net_evaluate(&owner.net, some_images, NULL, 3, NULL), MLS_OK);
+    T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, 3, NULL), MLS_OK);
+    T_EQ_MEM(mls_net_logits(&owner.net), mls_net_logits(&r.net), 30 * sizeof(float));
+    T_EQ_MEM(mls_net_logits(&share.net), mls_net_logits(&r.net), 30 * sizeof(float));
+    rig_free(&share), rig_free(&owner), rig_free(&r);
+}
+
 static unsigned char model_bytes[1 << 16];
 
 /* A model written by either kind of network has the logits of the one that was trained. */
@@ -465,9 +544,11 @@ static void inference_refuses_training(void)
     rig_free(&r);
 }
 
-#define INFERENCE_TESTS                                                                           \
-    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper),            \
-        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),                          \
-        T_TEST(weights_are_shared), T_TEST(sharing_refused), T_TEST(models_have_the_same_logits), \
-        T_TEST(models_open_and_train), T_TEST(models_damaged), T_TEST(models_without_nodes),      \
+#define INFERENCE_TESTS                                                                      \
+    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper),       \
+        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),                     \
+        T_TEST(weights_are_shared), T_TEST(sharing_refused),                                 \
+        T_TEST(sharing_needs_the_same_layers), T_TEST(sharing_before_the_owner),             \
+        T_TEST(sharers_round_alike), T_TEST(models_have_the_same_logits),                    \
+        T_TEST(models_open_and_train), T_TEST(models_damaged), T_TEST(models_without_nodes), \
         T_TEST(model_golden), T_TEST(inference_refuses_training)
