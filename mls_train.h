@@ -3724,7 +3724,8 @@ MLS_DEF mls_status mls_net_rate(mls_net *net, int32_t index, float rate)
     if (!(rate >= 0) || rate - rate != 0) {
         return mls__fail(net, MLS_ERROR_ARGUMENT, index, "its rate is below 0 or not finite");
     }
-    if (rate == 0 && node->custom && node->weights && !mls__tells_frozen(node->kind->backward)) {
+    if (rate == 0 && node->custom && node->weights + node->seconds &&
+        !mls__tells_frozen(node->kind->backward)) {
         return mls__fail(net, MLS_ERROR_ARGUMENT, index,
                          "it cannot be frozen: a serial step backward says neither "
                          "MLS_IF_TRAINED nor MLS_IF_FROZEN");

@@ -210,6 +210,13 @@ static mls_status rates_status(const char *text)
     return net.status;
 }
 
+static const char *careless_shape(const mls_work *w, mls_layer_sizes *s)
+{
+    (void)w;
+    s->seconds = 3, s->sums = 3;
+    return NULL;
+}
+
 static void rates_refused(void)
 {
     static const mls_step careless_steps[] = {{0, MLS_EACH, MLS_X | MLS_DY, MLS_SUMS, prelu_slopes},
@@ -244,11 +251,14 @@ static void rates_refused(void)
     train(&r, 0, 1, 2, SMALL_IMAGE, 10);
     rig_free(&r);
     careless.backward = careless_steps;
-    mls_net_begin(&r.net, &desc, r.nodes, 64);
-    build(&r.net, "i8 8 3|c0 8 3 1 1");
-    T_EQ_INT(mls_net_custom(&r.net, &careless, 1, -1, NULL), 2);
-    T_EQ_INT(mls_net_rate(&r.net, 2, 0.5f), MLS_OK);
-    T_EQ_INT(mls_net_rate(&r.net, 2, 0), MLS_ERROR_ARGUMENT);
+    for (int i = 0; i < 2; i++) { /* with weights, with seconds alone */
+        if (i == 1) careless.shape = careless_shape;
+        mls_net_begin(&r.net, &desc, r.nodes, 64);
+        build(&r.net, "i8 8 3|c0 8 3 1 1");
+        T_EQ_INT(mls_net_custom(&r.net, &careless, 1, -1, NULL), 2);
+        T_EQ_INT(mls_net_rate(&r.net, 2, 0.5f), MLS_OK);
+        T_EQ_INT(mls_net_rate(&r.net, 2, 0), MLS_ERROR_ARGUMENT);
+    }
 }
 
 #define FROZEN_TESTS                                                                 \
