@@ -985,8 +985,8 @@ static int mls__name_letter(char c)
            c == '-' || c == '.';
 }
 
-/* What is wrong with the name of a node, of which there are MLS__NAME bytes or an end; null: nothing. */
-static const char *mls__name_wrong(const mls_net *net, const char *name)
+/* What is wrong with a name of node index, of which there are MLS__NAME bytes or an end; null: nothing. */
+static const char *mls__name_wrong(const mls_net *net, int32_t index, const char *name)
 {
     size_t n = 0;
     while (n < MLS__NAME && mls__name_letter(name[n])) n++;
@@ -996,7 +996,8 @@ static const char *mls__name_wrong(const mls_net *net, const char *name)
     if (strncmp(name, "node", 4) == 0)
         return "names that start with node are those of nodes without";
     for (int32_t i = 0; i < net->count; i++) {
-        if (strcmp(net->nodes[i].name, name) == 0) return "another node has this name";
+        if (i != index && strcmp(net->nodes[i].name, name) == 0)
+            return "another node has this name";
     }
     return 0;
 }
@@ -1009,10 +1010,10 @@ MLS_DEF int32_t mls_net_name(mls_net *net, int32_t index, const char *name)
         mls__fail(net, MLS_ERROR_STATE, -1, "the network is planned: nothing can be named");
     } else if (!name || index < 0 || index >= net->count) {
         mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_name of no node, or without a name");
-    } else if ((wrong = mls__name_wrong(net, name)) != 0) {
+    } else if ((wrong = mls__name_wrong(net, index, name)) != 0) {
         mls__fail(net, MLS_ERROR_ARGUMENT, index, wrong);
     } else {
-        memcpy(net->nodes[index].name, name, strlen(name) + 1);
+        memmove(net->nodes[index].name, name, strlen(name) + 1); /* it may be the one there */
     }
     return net->status == MLS_OK ? index : -1;
 }

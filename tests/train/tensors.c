@@ -188,6 +188,9 @@ static void names_refused(void)
     T_EQ_INT(mls_net_name(&small, 1, "123456789.123456789.123456789.123456789.1234567"), 1);
     T_EQ_INT(mls_net_layer(&small, 1, &layer), MLS_OK);
     T_EQ_INT(strlen(layer.name), 47);
+    T_EQ_INT(mls_net_name(&small, 1, layer.name), 1); /* which it has already */
+    T_EQ_INT(strlen(layer.name), 47);
+    T_EQ_INT(mls_net_name(&small, 1, "fc"), 1);
     T_EQ_INT(mls_net_layer(&small, 0, &layer), MLS_OK);
     T_EQ_INT(strlen(layer.name), 0);
     T_EQ_INT(mls_net_plan(&small, NULL), MLS_OK);
