@@ -3675,6 +3675,7 @@ static mls_status mls__of_layers(mls_net *net, const char *text,
 {
     if (!net) return MLS_ERROR_ARGUMENT;
     mls__clear(net);
+    if (net->status != MLS_OK) return net->status;
     if (!text) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no text that says which layers");
     while (net->status == MLS_OK) {
         char word[MLS_FORMATS_TEXT + 32] = {0};
@@ -3969,7 +3970,8 @@ static void mls__blame_layer(mls_net *net, uint32_t facts)
 
 static mls_status mls__forward(mls_net *net, int training, mls_result *result)
 {
-    const size_t logits = (size_t)net->images * (size_t)net->nodes[net->count - 1].shape.c;
+    const mls_node *scores = &net->nodes[net->nodes[net->count - 1].in[0]];
+    const size_t logits = (size_t)net->images * mls__image(scores->shape);
     uint32_t facts = training ? MLS_IF_TRAINING : MLS_IF_EVALUATION;
     double loss;
     if (net->labels) facts |= MLS_IF_LABELS;

@@ -238,6 +238,10 @@ static void rates_refused(void)
     T_EQ_INT(rates_status(" conv=.5;linear2-3=1; "), MLS_ERROR_ARGUMENT);
     T_EQ_INT(rates_status(" conv=.5;linear1=1.25; 3-5=0"), MLS_OK);
     T_EQ_INT(mls_net_rates(NULL, "conv=0"), MLS_ERROR_ARGUMENT);
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    mls_net_name(&r.net, mls_net_input(&r.net, 8, 8, 3), "a name"); /* the first error stays */
+    T_EQ_INT(mls_net_rates(&r.net, NULL), MLS_ERROR_ARGUMENT);
+    T_CHECK(strstr(r.net.text, "a name has") != NULL);
     T_EQ_INT(mls_net_rate(NULL, 0, 0), MLS_ERROR_ARGUMENT);
     if (!rig_make(&r, &desc, "i8 8 3|c0 8 3 1 1|n1|p2|l3 10|z4|w1 0")) return;
     T_EQ_INT(mls_net_rate(&r.net, 6, 1), MLS_ERROR_ARGUMENT);

@@ -67,6 +67,36 @@ static void predict_extremes(void)
     rig_free(&r);
 }
 
+/* A loss of one's own may say that it has fewer numbers than its input. */
+static const char *single_shape(const mls_work *w, mls_layer_sizes *sizes)
+{
+    (void)w;
+    sizes->shape.c = 1, sizes->sums = 2;
+    return NULL;
+}
+
+static void predict_looks_at_all_scores(void)
+{
+    const mls_net_desc desc = desc_fp32(2);
+    mls_layer_kind single = squares;
+    int32_t classes[2];
+    float p[6];
+    rig r;
+    single.shape = single_shape;
+    mls_net_begin(&r.net, &desc, r.nodes, 64);
+    build(&r.net, "i4 4 1|l0 3");
+    mls_net_custom(&r.net, &single, 1, -1, NULL);
+    T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
+    r.arena = t_alloc(r.plan.arena);
+    T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+    make_images(2, 16, 1, 1);
+    T_EQ_INT(mls_net_predict(&r.net, some_images, 2, classes, p), MLS_OK);
+    for (int n = 0; n < 2; n++) T_CHECK(fabsf(p[3 * n] + p[3 * n + 1] + p[3 * n + 2] - 1) < 1e-5f);
+    mls_net_weights(&r.net, 1, 1, NULL)[2] = NAN;
+    T_EQ_INT(mls_net_predict(&r.net, some_images, 2, classes, p), MLS_ERROR_NONFINITE);
+    rig_free(&r);
+}
+
 static void predict_refused(void)
 {
     const mls_net_desc desc = desc_fp32(2);
@@ -85,4 +115,6 @@ static void predict_refused(void)
     rig_free(&r);
 }
 
-#define PREDICT_TESTS T_TEST(predict_is_softmax), T_TEST(predict_extremes), T_TEST(predict_refused)
+#define PREDICT_TESTS                                                                          \
+    T_TEST(predict_is_softmax), T_TEST(predict_extremes), T_TEST(predict_looks_at_all_scores), \
+        T_TEST(predict_refused)
