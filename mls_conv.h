@@ -4614,7 +4614,9 @@ MLS_DEF mls_status mls_conv_keep(mls_conv_call **kept, const mls_conv *conv,
     k = (mls_conv_call *)(void *)(p + skip);
     mls__keep_make(k, conv, direction, mls__unit());
     k->source[0] = *first, k->format[1] = second;
-    if (!first->fp32) {
+    if (first->fp32) {
+        if (!mls__same_format(second, k->format[0])) return MLS_ERROR_FORMAT;
+    } else {
         const mls_tensor *t = first->tensor;
         mls_status status = mls__tensor_fits(t, t->format, mls_conv_weight_shape(&k->conv), 0);
         if (status == MLS_OK) {

@@ -269,6 +269,9 @@ static void stages_refused(void)
     T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, NULL, f, size), MLS_ERROR_ARGUMENT);
     empty.fp32 = NULL;
     T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &empty, f, size), MLS_ERROR_ARGUMENT);
+    empty.fp32 = x;
+    T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &empty, f, size), MLS_ERROR_FORMAT);
+    T_EQ_INT(mls_conv_keep_size(&c, MLS_FORWARD, none, f), 0);
     T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[1], f, size), MLS_ERROR_SHAPE);
     T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[0], bad, size), MLS_ERROR_FORMAT);
     T_EQ_INT(KEEP(&call, &c, MLS_FORWARD, &source[0], f, 99), MLS_ERROR_MEMORY);
