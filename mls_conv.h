@@ -255,13 +255,13 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
                                   void *work, size_t size);
 
 /* Weights that stay as they are need not be packed by every call. mls_conv_keep packs them into memory,
-   where they and kept must stay as long as calls begin with it; first is then to stay the same tensor,
-   or the same floats, and calls differ from conv in in.n alone. Any
-   number of calls may read it at a time. *kept is null, without an error, where the way depends on what
-   the second operand will hold, as with wide groups: such calls pack for themselves, and so does one under
-   another kernel. mls_conv_keep_size: bytes, at any alignment, with any kernel; 0: nothing would be kept.
-   second: its format; both all-zero: fp32. Errors: ARGUMENT (also MLS_BACKWARD_WEIGHT), SHAPE, FORMAT,
-   RANGE, MEMORY, FLOATS. */
+   where they and *kept must stay as long as calls begin with it, as mls_source.kept; first is then to stay
+   the same tensor, or the same floats, and calls differ from conv in in.n alone. Any number of calls may
+   read it at a time. *kept is null, without an error, where the way depends on what the second operand
+   will hold, as with wide groups: such calls pack for themselves, and so does one under another kernel.
+   mls_conv_keep_size: bytes, at any alignment, with any kernel; 0: nothing would be kept, or a bad
+   argument. second: its format, all-zero where first is fp32. Errors, with *kept null: ARGUMENT (also
+   MLS_BACKWARD_WEIGHT), SHAPE, FORMAT, RANGE, MEMORY, FLOATS. */
 MLS_DEF size_t mls_conv_keep_size(const mls_conv *conv, mls_direction direction, mls_format first,
                                   mls_format second);
 MLS_DEF mls_status mls_conv_keep(mls_conv_call **kept, const mls_conv *conv,

@@ -217,10 +217,10 @@ MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
 MLS_DEF int32_t mls_net_custom(mls_net *net, const struct mls_layer_kind *kind, int32_t x,
                                int32_t y, const void *parameters);
 
-/* Names a node, for its tensors (mls_net_each_tensor) and for reports: "layer1.0.conv1". A build call, which
-   returns the node. The name is copied, and kept by checkpoints, whose networks are the same whatever the
-   names are. Errors: ARGUMENT (not 1 to 47 letters, digits, '_', '-' and '.'; another node's; one that
-   starts with "node", as the names of nodes without one do). */
+/* Names a node, for its tensors (mls_net_each_tensor) and for reports: "layer1.0.conv1". A build call,
+   which returns the node. The name is copied, and kept by checkpoints, whose networks are the same whatever
+   the names are. Errors: ARGUMENT (not 1 to 47 letters, digits, '_', '-' and '.'; another node's; one that
+   starts with "node", as the names of nodes without one do), STATE once planned. */
 MLS_DEF int32_t mls_net_name(mls_net *net, int32_t node, const char *name);
 
 /* What the functions of a layer are given. A step has pointers to what it says that it reads and
@@ -364,24 +364,26 @@ typedef struct mls_layer {
     int64_t weights, macs;
     mls_formats formats; /* of convolutions and linear layers; fp32 is said with MLS_ROUND_NONE */
     const char *name;    /* see mls_net_name; empty: none */
-    mls_conv
-        window; /* of convolutions and linear layers; of pools, subsample: in, kh, kw, stride, pad,
-                            of subsample the channels of zeros that come first */
+    /* Of convolutions and linear layers; of pools and subsample: in, kh, kw, stride, pad, of subsample the
+       channels of zeros that come first. */
+    mls_conv window;
     float epsilon; /* of norms */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
-/* The share of the optimizer's rate that a node gets, 1 at first. 0 before mls_net_plan freezes the node:
-   its numbers and running statistics stay, which are what a norm then uses in training, too; it has no
-   gradient and no momentum (in checkpoints and the digest this is 0), and below the lowest trained node
-   there is no backward pass: no errors, no stored activations. Planned is planned: later rates are above 0 and
-   of nodes that were planned so. Errors: ARGUMENT (no such node; a rate below 0 or not finite; freezing a
-   custom layer with numbers, one of whose serial backward steps says neither MLS_IF_TRAINED nor
-   MLS_IF_FROZEN), STATE (from or to 0 once planned). */
+/* The share of the optimizer's rate that a node gets, 1 at first. 0 before mls_net_plan, where this is a
+   build call, freezes the node: its numbers and running statistics stay, which are what a norm then uses in
+   training, too; it has no gradient and no momentum (in checkpoints and the digest this is 0), and below
+   the lowest trained node there is no backward pass: no errors, no stored activations. Once planned, a rate
+   may change between any two calls, but neither from nor to 0. Errors: ARGUMENT (no such node; a rate below
+   0 or not finite; freezing a custom layer with numbers, one of whose serial backward steps says neither
+   MLS_IF_TRAINED nor MLS_IF_FROZEN), STATE (from or to 0 once planned). */
 MLS_DEF mls_status mls_net_rate(mls_net *net, int32_t node, float rate);
 
 /* The same for many layers, as text: "LAYERS=RATE; LAYERS=RATE ...", LAYERS as in mls_net_formats, where
-   conv and linear stand for these layers and for the norm that reads one: "conv1-19=0; linear=2". */
+   conv and linear stand for these layers and for the norm that reads one: "conv1-19=0; linear=2". RATE has
+   digits and, after a point, at most six. Errors: as above, and FORMAT. What stands before the wrong one is
+   done. */
 MLS_DEF mls_status mls_net_rates(mls_net *net, const char *text);
 
 /* How a convolution or linear layer is carried out, and why: see mls_conv_explain.
@@ -393,8 +395,9 @@ MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t node, mls_directi
 MLS_DEF const float *mls_net_logits(const mls_net *net);
 
 /* Trained numbers of a node: its weights (conv, linear: [c_out][kh][kw][c_in]; batch norm: scale)
-   and its gradient, a sum over the images since the last update; null where there are none, and an
-   inference network has no gradients. For tests, export and surgery. second: the bias, or batch norm's shift. */
+   and its gradient, a sum over the images since the last update; null where there are none, and neither
+   an inference network nor a frozen node has gradients. For tests, export and surgery. second: the bias, or
+   batch norm's shift. */
 MLS_DEF float *mls_net_weights(mls_net *net, int32_t node, int second, size_t *count);
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t node, int second, size_t *count);
 
@@ -404,19 +407,20 @@ typedef struct mls_net_tensor {
     const char *part; /* weight, bias; of norms running_mean and running_var or, of L1 norm,
                          running_deviation; state: that of a custom layer */
     int32_t node, rank;
-    int64_t
-        dims[4]; /* convolutions: [c_out][kh][kw][c_in of a group]; linear: [outputs][inputs] with
-                        inputs in the order [h][w][c]; all else has one dimension. 1 beyond the rank */
+    /* Of convolutions: [c_out][kh][kw][c_in of a group]; linear: [outputs][inputs] with inputs in the
+       order [h][w][c]; all else has one dimension. 1 beyond the rank. */
+    int64_t dims[4];
     size_t count;
-    float *values;     /* in the arena, to be read or set; null before mls_net_bind */
+    float *values; /* in the arena (of weights_of, if there is one), to be read or set; null before
+                      mls_net_bind */
     mls_format format; /* of weights in the forward pass; all zero: fp32 */
     mls_shape shape;   /* of their tensor: */
     uint64_t seed;     /* mls_quantize(tensor, values, seed) gives the codes of evaluation */
 } mls_net_tensor;
 
-/* Calls visit with each tensor of a planned network, in the order of the nodes and of the parts above. tensor
-   and its name last until visit returns; another status than MLS_OK ends the visits and is returned.
-   Errors: ARGUMENT, STATE. */
+/* Calls visit with each tensor of a planned network, in the order of the nodes and of the parts above.
+   tensor and its name last until visit returns; another status than MLS_OK ends the visits and is
+   returned. Errors: ARGUMENT, STATE. */
 typedef mls_status (*mls_net_visit)(void *user, const mls_net_tensor *tensor);
 MLS_DEF mls_status mls_net_each_tensor(mls_net *net, mls_net_visit visit, void *user);
 
@@ -428,8 +432,8 @@ typedef struct mls_sgd {
 /* Forward and backward of images [images][h][w][c] with labels 0 .. classes - 1; images <= batch.
    Adds to the gradient: several calls before mls_net_update accumulate. result may be null.
    Errors: ARGUMENT (label out of range, no images), STATE, FLOATS, NONFINITE: net->text names step
-   and layer or image. Weights, optimizer and running statistics are as before the call; an error in the backward
-   pass also drops the gradient accumulated so far. */
+   and layer or image. Weights, optimizer and running statistics are as before the call; an error in the
+   backward pass also drops the gradient accumulated so far. */
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
 
@@ -448,7 +452,8 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
                                     int32_t count, mls_result *result);
 
 /* mls_net_evaluate without labels, and what follows from the logits of each image: classes [count], the
-   largest, the first of equals; probabilities [count][classes], their softmax. Either may be null. */
+   largest, the first of equals; probabilities [count][classes], their softmax, of as many classes as the
+   loss has inputs. Either may be null. Errors as of mls_net_evaluate: then nothing is written. */
 MLS_DEF mls_status mls_net_predict(mls_net *net, const float *images, int32_t count,
                                    int32_t *classes, float *probabilities);
 
@@ -486,8 +491,8 @@ typedef struct mls_schedule {
 /* Of update 0, 1, ...; one below 0 counts as 0. Null: 0. */
 MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 
-/* 64-bit hash of weights, optimizer state, running statistics and step counts; where there is no optimizer state,
-   as in an inference network or a frozen node, it counts as 0. */
+/* 64-bit hash of weights, optimizer state, running statistics and step counts; where there is no optimizer
+   state, as in an inference network or a frozen node, it counts as 0. Before mls_net_bind it is 0. */
 MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 
 /* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends on,
@@ -546,12 +551,13 @@ MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t
 
 /* Builds the network of a checkpoint, with the names and formats of its layers, in the caller's nodes, as
    many as mls_checkpoint_look says. mls_net_plan, mls_net_bind and mls_net_checkpoint_read follow as ever;
-   before the plan mls_net_format and mls_net_name may. desc may be null: batch, bn_momentum and bn_epsilon
-   are the file's where they are 0, seed, formats and what to quantize are the file's in any case; of
-   packed weights it is an inference network. The shape
-   of the input is that of node 0, the number of classes that of the last node, see mls_net_layer. Errors:
-   ARGUMENT (numbers of desc, or of batch norm in the file, out of range); MEMORY (too few nodes); DATA: net->text says what is wrong with which node, or that the file
-   has format 1, which has no nodes, or a layer of mls_net_custom, which it names and cannot build. */
+   before the plan mls_net_format, mls_net_rate and mls_net_name may. desc may be null: batch, bn_momentum
+   and bn_epsilon are the file's where they are 0, seed, formats and what to quantize are the file's in any
+   case; of packed weights it is an inference network. The shape of the input is that of node 0, the number
+   of classes that of the last node, see mls_net_layer. Errors: ARGUMENT (numbers of desc, or of batch norm
+   in the file, out of range); MEMORY (too few nodes); DATA: net->text says what is wrong with which node,
+   or that the file has format 1, which has no nodes, or a layer of mls_net_custom, which it names and
+   cannot build. */
 MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
                                 int32_t capacity, const void *from, size_t size);
 
@@ -647,8 +653,8 @@ typedef struct mls_folder_desc {
 
 /* Pictures <class>/<file> in a folder, classes and files in byte order of their names. A class is a
    folder that has pictures: files that end in .jpg, .jpeg or .png, in letters of any case. Names
-   that start with a dot do not count. POSIX and MinGW only. text, if not null, says what is wrong and where.
-   Errors: IO (a folder cannot be read), DATA (pictures that cannot be decoded, unless they are
+   that start with a dot do not count. POSIX and MinGW only. text, if not null, says what is wrong and
+   where. Errors: IO (a folder cannot be read), DATA (pictures that cannot be decoded, unless they are
    skipped, or none of a class can; of several text has the number and the first), MEMORY, SHAPE
    (too many bytes to count), ARGUMENT (no pictures; over 256 classes; a class whose name has over
    63 bytes or control characters). */
@@ -3470,8 +3476,8 @@ static size_t mls__plan_take(mls_net *net, size_t size)
     return at;
 }
 
-/* The parts of the arena: numbers, packed weights, buffers, scratch (of threads, and after them of the gradient of a
-   layer's weights), workspace of convolutions. */
+/* The parts of the arena: numbers, packed weights, buffers, scratch (of threads, and after them of the
+   gradient of a layer's weights), workspace of convolutions. */
 static void mls__plan_addresses(mls_net *net, size_t packed)
 {
     size_t scratch = (size_t)net->threads * net->scratch_step;
@@ -4689,7 +4695,8 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
     return MLS_OK;
 }
 
-/* The formats of a node, the second products' as the first where they are not there; 0: one of them is none. */
+/* The formats of a node, the second products' as the first where they are not there; 0: one of them is
+   none. */
 static int mls__formats_there(const uint8_t *there, size_t bytes, mls_formats *formats)
 {
     mls_format of[MLS__OPERANDS];
