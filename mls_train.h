@@ -3206,6 +3206,16 @@ static int mls__reads(const mls_step *steps, uint32_t what)
     return 0;
 }
 
+/* Whether the output of a node is read when what follows it may have been computed: by its backward pass,
+   or by a forward step that nobody waits for. */
+static int mls__reads_late(const mls_node *node)
+{
+    for (const mls_step *step = node->kind->forward; step && step->run; step++) {
+        if (step->serial == MLS_AFTER && step->reads & MLS_Y) return 1;
+    }
+    return node->learns && mls__reads(node->kind->backward, MLS_Y);
+}
+
 static int mls__is_norm(const mls_node *node)
 {
     return node->kind == &mls__batch_norm || node->kind == &mls__l1_norm;
@@ -3220,8 +3230,9 @@ static void mls__plan_values(mls_net *net)
         node->value_of = i;
         if (node->kind->flags & MLS_IN_PLACE || (mls__is_norm(node) && !node->trained)) {
             const mls_node *x = &net->nodes[node->in[0]];
-            const int read = x->learns && mls__reads(x->kind->backward, MLS_Y);
-            if (x->consumers == 1 && x->in[0] >= 0 && !read) node->value_of = x->value_of;
+            if (x->consumers == 1 && x->in[0] >= 0 && !mls__reads_late(x)) {
+                node->value_of = x->value_of;
+            }
         }
     }
 }

@@ -132,5 +132,47 @@ static void custom_layers_refused(void)
     T_EQ_INT(r.net.status, MLS_ERROR_ARGUMENT);
 }
 
-#define CUSTOM_TESTS \
-    T_TEST(custom_layers_train), T_TEST(custom_layers_named), T_TEST(custom_layers_refused)
+/* Notes what it let pass, when nobody waits for it. */
+static float late_sum;
+static void late_pass(const mls_work *w)
+{
+    memcpy(w->y, w->x[0], (size_t)w->out.h * (size_t)w->out.w * (size_t)w->out.c * sizeof(float));
+}
+static void late_note(const mls_work *w)
+{
+    const size_t count = (size_t)w->out.n * (size_t)w->out.h * (size_t)w->out.w * (size_t)w->out.c;
+    late_sum = 0;
+    for (size_t i = 0; i < count; i++) late_sum += fabsf(w->y[i]);
+}
+
+/* Neither a relu nor, in inference, a batch norm overwrites what is noted. */
+static void custom_layers_read_late(void)
+{
+    static const mls_step steps[] = {
+        {0, MLS_EACH, MLS_X, MLS_Y, late_pass}, {0, MLS_AFTER, MLS_Y, 0, late_note}, MLS_STEPS_END};
+    static const mls_layer_kind late = {"late", 0, NULL, NULL, steps, NULL, NULL, NULL};
+    static const char *const after[] = {"s2 1 2|g3|z4", "r2|g3|z4", "n2|g3|z4"};
+    mls_net_desc desc = desc_fp32(2);
+    float sum = 0;
+    desc.inference = 1;
+    for (size_t i = 0; i < sizeof after / sizeof after[0]; i++) {
+        rig r;
+        mls_net_begin(&r.net, &desc, r.nodes, 64);
+        build(&r.net, "i4 4 1|c0 2 3 1 1");
+        mls_net_custom(&r.net, &late, 1, -1, NULL);
+        build(&r.net, after[i]);
+        T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
+        r.arena = t_alloc(r.plan.arena);
+        T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+        if (i == 2) mls_net_weights(&r.net, 3, 0, NULL)[0] = 7;
+        make_images(2, 16, 2, 1);
+        T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 2, NULL), MLS_OK);
+        if (i == 0) sum = late_sum;
+        T_CHECK(sum > 0 && late_sum == sum);
+        rig_free(&r);
+    }
+}
+
+#define CUSTOM_TESTS                                                                           \
+    T_TEST(custom_layers_read_late), T_TEST(custom_layers_train), T_TEST(custom_layers_named), \
+        T_TEST(custom_layers_refused)
