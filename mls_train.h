@@ -515,7 +515,8 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
    gives the logits of the network that wrote it, bit for bit. mls_net_checkpoint_read takes fp32 weights
    into any network (what trains starts with momentum 0), and packed ones into an inference network whose
    weights have the file's formats (DATA: others do not); mls_net_weights has what the codes stand for
-   then, and mls_net_pack quantizes that anew. Writing packed weights ends the life of mls_net_logits.
+   then, and mls_net_pack quantizes anew what was changed there, and nothing else. Writing packed weights
+   ends the life of mls_net_logits.
    Errors: as of a checkpoint; NONFINITE; STATE: fp32 weights of a network that has read packed ones. */
 MLS_DEF size_t mls_net_model_size(const mls_net *net, int packed, size_t note_size);
 MLS_DEF mls_status mls_net_model_write(mls_net *net, int packed, const void *note, size_t note_size,
@@ -4050,12 +4051,30 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
     return MLS_OK;
 }
 
+/* Whether the weights of a node are what the codes that were read for them stand for, as ever. */
+static int mls__codes_hold(const mls_net *net, int32_t i)
+{
+    const mls_tensor *t = mls__operand_at(net, i, MLS__W, 0);
+    const float *w = mls__weights_at(net, &net->nodes[i]);
+    const size_t image = mls__image(t->shape), c = (size_t)t->shape.c;
+    const int bits = mls_format_bits(t->format);
+    for (size_t e = 0; e < net->nodes[i].weights; e++) {
+        const uint32_t g = mls__group(t, (int32_t)(e / image), (int32_t)(e % c));
+        const float value = mls__decode(t, mls__code_get(t->code, bits, e), g);
+        if (mls__bits(value) != mls__bits(w[e])) return 0;
+    }
+    return 1;
+}
+
 MLS_DEF mls_status mls_net_pack(mls_net *net)
 {
     mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
     if (status != MLS_OK || !net->desc.inference) return status;
-    for (int32_t i = 0; i < net->count; i++) net->nodes[i].coded = 0;
-    if (mls__net_floats(net) == MLS_OK) mls__pack(net);
+    if (mls__net_floats(net) != MLS_OK) return net->status;
+    for (int32_t i = 0; i < net->count; i++) {
+        if (net->nodes[i].coded) net->nodes[i].coded = mls__codes_hold(net, i);
+    }
+    mls__pack(net);
     return net->status;
 }
 

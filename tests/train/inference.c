@@ -426,6 +426,38 @@ static void models_open_and_train(void)
     rig_free(&r), rig_free(&again);
 }
 
+/* Codes that were read stay, for sharers, too, until their weights change: what they stand for need not be
+   quantized to them again. */
+static void models_packed_again(void)
+{
+    static float logits[INFERRED_BATCH * 10];
+    const kind_of_net *kind = &inferred[0];
+    const size_t bytes = logits_bytes(kind);
+    mls_result result;
+    mls_net_desc desc;
+    size_t size;
+    rig r, owner, share;
+    if (!trained(kind, "2,1:nc:8,1", &r, &desc, &result)) return;
+    memcpy(logits, mls_net_logits(&r.net), bytes);
+    size = mls_net_model_size(&r.net, 1, 0);
+    T_EQ_INT(mls_net_model_write(&r.net, 1, NULL, 0, model_bytes, size), MLS_OK);
+    desc.inference = 1;
+    if (!rig_make(&owner, &desc, kind->text)) return;
+    desc.weights_of = &owner.net;
+    T_REQUIRE(rig_make(&share, &desc, kind->text));
+    T_EQ_INT(mls_net_checkpoint_read(&owner.net, model_bytes, size, NULL, 0), MLS_OK);
+    for (int changed = 0; changed < 3; changed++) {
+        if (changed == 1) mls_net_weights(&owner.net, 4, 0, NULL)[6] += 1;
+        if (changed == 2) mls_net_checkpoint_read(&owner.net, model_bytes, size, NULL, 0);
+        T_EQ_INT(mls_net_pack(&owner.net), MLS_OK);
+        T_EQ_INT(mls_net_evaluate(&owner.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+        T_EQ_INT(mls_net_evaluate(&share.net, some_images, NULL, INFERRED_BATCH, NULL), MLS_OK);
+        T_EQ_MEM(mls_net_logits(&share.net), mls_net_logits(&owner.net), bytes);
+        T_EQ_INT(memcmp(mls_net_logits(&owner.net), logits, bytes) != 0, changed == 1);
+    }
+    rig_free(&share), rig_free(&owner), rig_free(&r);
+}
+
 /* What a byte of a model says has a right sum. */
 static void mend(unsigned char *bytes, size_t size)
 {
@@ -544,11 +576,11 @@ static void inference_refuses_training(void)
     rig_free(&r);
 }
 
-#define INFERENCE_TESTS                                                                      \
-    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper),       \
-        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),                     \
-        T_TEST(weights_are_shared), T_TEST(sharing_refused),                                 \
-        T_TEST(sharing_needs_the_same_layers), T_TEST(sharing_before_the_owner),             \
-        T_TEST(sharers_round_alike), T_TEST(models_have_the_same_logits),                    \
-        T_TEST(models_open_and_train), T_TEST(models_damaged), T_TEST(models_without_nodes), \
-        T_TEST(model_golden), T_TEST(inference_refuses_training)
+#define INFERENCE_TESTS                                                                     \
+    T_TEST(inference_has_the_same_logits), T_TEST(inference_is_no_larger_when_deeper),      \
+        T_TEST(inference_packs_once), T_TEST(inference_changes_formats),                    \
+        T_TEST(weights_are_shared), T_TEST(sharing_refused),                                \
+        T_TEST(sharing_needs_the_same_layers), T_TEST(sharing_before_the_owner),            \
+        T_TEST(sharers_round_alike), T_TEST(models_have_the_same_logits),                   \
+        T_TEST(models_open_and_train), T_TEST(models_packed_again), T_TEST(models_damaged), \
+        T_TEST(models_without_nodes), T_TEST(model_golden), T_TEST(inference_refuses_training)
