@@ -1365,10 +1365,11 @@ struct mls_conv_call {
         source[2]; /* the first operand (W, or E in backward-weight) and the second (A or E) */
     float *out;
     mls_format format[2];
-    int pairs;         /* summed group pair by group pair; otherwise all is folded: */
-    int k[2];          /* exponents to which they are folded, */
-    int planes[2];     /* in so many planes of int16, */
-    int bits[2];       /* the lower one of so many bits, */
+    int8_t kept;       /* 1: the weights are packed, in memory of their own */
+    int8_t pairs;      /* summed group pair by group pair; otherwise all is folded: */
+    int8_t planes[2];  /* in so many planes of int16, */
+    int8_t bits[2];    /* the lower one of so many bits, */
+    int k[2];          /* to these exponents */
     int64_t most[2];   /* magnitudes at most of either */
     int64_t segment;   /* such products that 32 bits hold */
     size_t size;       /* bytes of an element of an image */
@@ -1381,7 +1382,6 @@ struct mls_conv_call {
     size_t slots; /* threads */
     uint8_t *slot;
     size_t slot_bytes;
-    int kept; /* 1: the weights are packed, in memory of their own */
     union {
         mls__data data;
         mls__weight weight;
@@ -3806,7 +3806,7 @@ static int mls__low_bits(int64_t largest)
 /* Cuts an operand into planes. Returns what either of them is at most. */
 static int64_t mls__cut(mls_conv_call *k, int which)
 {
-    k->planes[which] = 2, k->bits[which] = mls__low_bits(k->most[which]);
+    k->planes[which] = 2, k->bits[which] = (int8_t)mls__low_bits(k->most[which]);
     return 1 << k->bits[which] >> 1;
 }
 

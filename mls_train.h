@@ -2636,7 +2636,7 @@ static mls_status mls__conv_need(mls_net *net, int32_t i, mls__need *need)
     need->facts = mls__integer(node, MLS_BACKWARD_WEIGHT) ? MLS__IF_EXACT : MLS__IF_BLOCKS;
     need->uses = mls__product_uses(node);
     need->activation_of[0] = need->activation_of[1] = i;
-    need->facts |= mls__conv_norm(net, i) >= 0 ? MLS__IF_EARLY : MLS__IF_LATE;
+    need->facts |= (uint32_t)(mls__conv_norm(net, i) >= 0 ? MLS__IF_EARLY : MLS__IF_LATE);
     for (int o = 0; o < MLS__OPERANDS; o++) mls__operand_need(net, i, o, need);
     if (need->facts & MLS__IF_LOW_A) need->facts |= apart_a ? MLS__IF_APART_A : MLS__IF_JOINT_A;
     if (need->facts & MLS__IF_LOW_E) need->facts |= apart_e ? MLS__IF_APART_E : MLS__IF_JOINT_E;
@@ -3055,6 +3055,16 @@ static void mls__phase_run(mls_net *net, const mls__pass *w)
 
 static uint64_t mls__net_identity(const mls_net *net);
 
+/* Format by format: for more bytes at once clang takes bcmp, and C has none. */
+static int mls__same_formats(const mls_node *a, const mls_node *b)
+{
+    int same = 1;
+    for (int o = 0; o < MLS__OPERANDS; o++) {
+        same &= memcmp(&a->format[o], &b->format[o], sizeof(mls_format)) == 0;
+    }
+    return same;
+}
+
 /* Whether a network can take the weights of another one as they are now. */
 static mls_status mls__share_check(mls_net *net)
 {
@@ -3068,7 +3078,7 @@ static mls_status mls__share_check(mls_net *net)
     for (int32_t i = 0; i < net->count && same; i++) {
         const mls_node *a = &net->nodes[i], *b = &owner->nodes[i];
         same = a->weights_at == b->weights_at && a->states_at == b->states_at &&
-               memcmp(a->format, b->format, sizeof a->format) == 0;
+               mls__same_formats(a, b);
         for (int k = 0; k < MLS__BUFFERS && same; k++) {
             if (a->buffer[k].last >= 0 && b->buffer[k].last >= 0) continue;
             same = a->buffer[k].last == b->buffer[k].last && a->buffer[k].at == b->buffer[k].at &&
