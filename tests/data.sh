@@ -191,7 +191,7 @@ here=$(cd "$(dirname "$0")" && pwd)
     mkdir -p all/dark all/light
     for class in dark light; do
         i=0
-        for file in pictures/train/$class/*; do
+        for file in "pictures/train/$class"/*; do
             for copy in a b c d; do cp "$file" "all/$class/$copy$i.${file##*.}"; done
             i=$((i + 1))
         done
