@@ -1365,10 +1365,10 @@ struct mls_conv_call {
         source[2]; /* the first operand (W, or E in backward-weight) and the second (A or E) */
     float *out;
     mls_format format[2];
-    int8_t kept;       /* 1: the weights are packed, in memory of their own */
-    int8_t pairs;      /* summed group pair by group pair; otherwise all is folded: */
-    int8_t planes[2];  /* in so many planes of int16, */
-    int8_t bits[2];    /* the lower one of so many bits, */
+    uint8_t kept;      /* 1: the weights are packed, in memory of their own */
+    uint8_t pairs;     /* summed group pair by group pair; otherwise all is folded: */
+    uint8_t planes[2]; /* in so many planes of int16, */
+    uint8_t bits[2];   /* the lower one of so many bits, */
     int k[2];          /* to these exponents */
     int64_t most[2];   /* magnitudes at most of either */
     int64_t segment;   /* such products that 32 bits hold */
@@ -3806,7 +3806,7 @@ static int mls__low_bits(int64_t largest)
 /* Cuts an operand into planes. Returns what either of them is at most. */
 static int64_t mls__cut(mls_conv_call *k, int which)
 {
-    k->planes[which] = 2, k->bits[which] = (int8_t)mls__low_bits(k->most[which]);
+    k->planes[which] = 2, k->bits[which] = (uint8_t)mls__low_bits(k->most[which]);
     return 1 << k->bits[which] >> 1;
 }
 
