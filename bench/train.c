@@ -27,8 +27,9 @@ static bool busy_neighbour(void)
 {
 #if defined(__unix__) || defined(__APPLE__)
     const pid_t parent = getpid(), child = fork();
-    for (volatile unsigned i = 0; child == 0; i++) {
-        if (i % (1u << 22) == 0 && getppid() != parent) _exit(0);
+    volatile unsigned i = 0;
+    while (child == 0) {
+        if (i++ % (1u << 22) == 0 && getppid() != parent) _exit(0);
     }
     return child > 0;
 #else

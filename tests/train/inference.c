@@ -91,13 +91,13 @@ static void inference_is_no_larger_when_deeper(void)
 {
     size_t values[2];
     for (int i = 0; i < 2; i++) {
-        char text[200] = "i8 8 8";
+        char text[400] = "i8 8 8";
         mls_net_desc desc = desc_low(3);
         rig r;
         int x = 0;
         desc.inference = 1;
         for (; x < (i ? 18 : 9); x += 3) {
-            snprintf(text + strlen(text), 40, "|c%d 8 3 1 1|n%d|r%d", x, x + 1, x + 2);
+            snprintf(text + strlen(text), 48, "|c%d 8 3 1 1|n%d|r%d", x, x + 1, x + 2);
         }
         snprintf(text + strlen(text), 40, "|g%d|l%d 3|z%d", x, x + 1, x + 2);
         if (!rig_make(&r, &desc, text)) return;
