@@ -72,7 +72,7 @@ static float *number_at(const tensor *t, size_t i)
 static void append_little(growing *to, uint64_t value, int bytes)
 {
     char *at = grow(to, (size_t)bytes);
-    for (int i = 0; at && i < bytes; i++) at[i] = (char)(value >> (8 * i) & 255);
+    for (int i = 0; at && i < bytes; i++, value >>= 8) at[i] = (char)(value & 255);
 }
 
 static uint64_t little(const uint8_t *at, int bytes)
