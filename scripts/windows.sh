@@ -41,6 +41,11 @@ suite() {
     shift
     wine "$@" >"$build/log" 2>&1 </dev/null
     code=$?
+    # its server ended while the program began: nothing has run yet
+    if grep -q '^wine client error' "$build/log"; then
+        wine "$@" >"$build/log" 2>&1 </dev/null
+        code=$?
+    fi
     line=$(tr -d '\r' <"$build/log" | grep -E '^[0-9]+ passed, [0-9]+ failed' | tail -n 1)
     p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
     f=$(echo "$line" | sed -n 's/.*passed, \([0-9]*\) failed.*/\1/p')
