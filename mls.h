@@ -828,6 +828,12 @@ enum {
     MLS__ALIGN = 64
 }; /* a cache line, and the widest vector */
 
+/* Bytes from memory on to the first that is aligned. */
+MLS__INLINE size_t mls__skip(const void *memory)
+{
+    return (MLS__ALIGN - (uintptr_t)memory % MLS__ALIGN) % MLS__ALIGN;
+}
+
 MLS_DEF size_t mls_tensor_size(mls_format f, mls_shape s)
 {
     size_t elements = mls__elements(s);
@@ -853,7 +859,7 @@ static void mls__tensor_clear(mls_tensor *t)
 static void mls__tensor_place(mls_tensor *t, mls_format f, mls_shape s, void *memory)
 {
     uint8_t *p = (uint8_t *)memory;
-    p += (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    p += mls__skip(p);
     t->format = f;
     t->shape = s;
     t->scale = 0;

@@ -4316,7 +4316,7 @@ static size_t mls__call_layout(mls_conv_call *k, size_t slots, uint8_t *memory)
 static mls_status mls__call_place(mls_conv_call *k, void *memory, size_t size, size_t least,
                                   size_t most)
 {
-    size_t skip = (MLS__ALIGN - (uintptr_t)memory % MLS__ALIGN) % MLS__ALIGN;
+    size_t skip = mls__skip(memory);
     k->slots = most;
     if (k->method == &mls__methods[MLS__REFERENCE]) return MLS_OK;
     if (!memory) return MLS_ERROR_ARGUMENT;
@@ -4532,7 +4532,7 @@ MLS_DEF mls_status mls_conv_begin(mls_conv_call **call, const mls_conv *conv,
 {
     const size_t head = mls__align(sizeof(mls_conv_call), MLS__ALIGN);
     uint8_t *p = (uint8_t *)work;
-    size_t skip = (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    size_t skip = mls__skip(p);
     mls_status status;
     mls_conv_call *k;
     if (call) *call = 0;
@@ -4601,7 +4601,7 @@ MLS_DEF mls_status mls_conv_keep(mls_conv_call **kept, const mls_conv *conv,
 {
     const size_t head = mls__align(sizeof(mls_conv_call), MLS__ALIGN);
     uint8_t *p = (uint8_t *)memory;
-    const size_t skip = (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    const size_t skip = mls__skip(p);
     mls_conv_call *k;
     int used = 0;
     if (kept) *kept = 0;
@@ -4837,7 +4837,7 @@ MLS_DEF mls_status mls_operand_init(mls_operand *operand, const mls_conv *conv, 
     need = mls__operand_make(&o, conv, role, format, bits);
     if (!need) return MLS_ERROR_SHAPE;
     if (size < need) return MLS_ERROR_MEMORY;
-    o.data = (uint8_t *)memory + (MLS__ALIGN - (uintptr_t)memory % MLS__ALIGN) % MLS__ALIGN;
+    o.data = (uint8_t *)memory + mls__skip(memory);
     mls__operand_layout(&o, o.data, &p);
     memset(o.data, role == MLS_WEIGHT || bits == 16 ? 0 : mls__kernels[o.kernel]->bias,
            (size_t)(p.tensor - o.data));

@@ -3792,7 +3792,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
         return mls__fail(net, MLS_ERROR_MEMORY, -1, "the arena is smaller than the plan says");
     }
     if (mls__net_floats(net) != MLS_OK) return net->status;
-    net->arena = p + (MLS__ALIGN - (uintptr_t)p % MLS__ALIGN) % MLS__ALIGN;
+    net->arena = p + mls__skip(p);
     memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
     net->step = net->updates = net->images_pending = 0;
     net->packed = 0;
@@ -3874,14 +3874,14 @@ static mls_net_tensor mls__net_tensor(const mls_net *net, int32_t i, int part)
 {
     static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
     const mls_node *node = &net->nodes[i];
-    const int l1 = node->kind == &mls__l1_norm, norm = l1 || node->kind == &mls__batch_norm;
+    const int norm = mls__is_norm(node);
     const size_t c = (size_t)node->shape.c,
                  counts[4] = {node->weights, node->seconds, norm ? c : node->states, norm ? c : 0};
     mls_net_tensor t;
     memset(&t, 0, sizeof t);
     t.node = i, t.count = counts[part], t.rank = 1;
     t.part = part < 2 || norm ? parts[part] : "state";
-    if (l1 && part == 3) t.part = "running_deviation";
+    if (node->kind == &mls__l1_norm && part == 3) t.part = "running_deviation";
     t.dims[0] = (int64_t)t.count, t.dims[1] = t.dims[2] = t.dims[3] = 1;
     if (part == 0) mls__tensor_weight(net, &t);
     if (!mls__has_numbers(net)) return t;
@@ -4548,9 +4548,10 @@ static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
     return p;
 }
 
+/* Null: zeros. */
 static uint8_t *mls__put_floats(uint8_t *p, const float *from, size_t count)
 {
-    for (size_t i = 0; i < count; i++) p = mls__put(p, mls__bits(from[i]), 4);
+    for (size_t i = 0; i < count; i++) p = mls__put(p, from ? mls__bits(from[i]) : 0, 4);
     return p;
 }
 
@@ -4560,7 +4561,7 @@ static uint8_t *mls__put_part(uint8_t *p, const mls_net *net, int32_t part)
     for (int32_t k = part * net->count; k < (part + 1) * net->count; k++) {
         size_t count;
         const float *from = mls__piece(net, k, &count);
-        for (size_t i = 0; i < count; i++) p = mls__put(p, from ? mls__bits(from[i]) : 0, 4);
+        p = mls__put_floats(p, from, count);
     }
     return p;
 }
@@ -6015,9 +6016,9 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__store_some)(float *p, MLS__F v, size_t
 
 /* Asks for what comes two pages later: what fetches ahead by itself stops at the end of each. */
 #if MLS__LANES > 1
-#define MLS__AHEAD(p) __builtin_prefetch((p) + 2048)
+#define MLS__PREFETCH(p) __builtin_prefetch((p) + 2048)
 #else
-#define MLS__AHEAD(p) (void)(p)
+#define MLS__PREFETCH(p) (void)(p)
 #endif
 
 /* Sums over the pixels, for each channel: of dy, and of dy * (x - mean); mean null: of x, and of x * x. */
@@ -6048,7 +6049,7 @@ MLS__INLINE MLS__TARGET void MLS__FN(mls__sums)(const float *dy, const float *x,
                 MLS__FN(mls__half) v;
                 MLS__FN(mls__d) g;
                 if (at >= c) continue;
-                if (mean) MLS__AHEAD(x + p * c + at), MLS__AHEAD(dy + p * c + at);
+                if (mean) MLS__PREFETCH(x + p * c + at), MLS__PREFETCH(dy + p * c + at);
                 /* x - mean rounds to float, so that the product with dy is exact in double */
                 v = MLS__FN(mls__load_half)(x + p * c + at, c - at);
                 g = MLS__FN(mls__to_d)(v);
@@ -6108,8 +6109,8 @@ static MLS__TARGET void MLS__FN(mls__bn_scale)(const float *x, size_t pixels, si
                b = MLS__FN(mls__load_some)(shift + c0, n);
         for (size_t p = 0; p < pixels; p++) {
             MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, n);
-            MLS__AHEAD(x + p * c + c0);
-            MLS__AHEAD(y + p * c + c0);
+            MLS__PREFETCH(x + p * c + c0);
+            MLS__PREFETCH(y + p * c + c0);
             MLS__FN(mls__store_some)(y + p * c + c0, MLS__FMA(v, a, b), n);
         }
     }
@@ -6126,8 +6127,8 @@ static MLS__TARGET void MLS__FN(mls__bn_back)(const float *dy, const float *x, s
         for (size_t p = 0; p < pixels; p++) {
             MLS__F g = MLS__FN(mls__load_some)(dy + p * c + c0, n);
             MLS__F v = MLS__FN(mls__load_some)(x + p * c + c0, n);
-            MLS__AHEAD(x + p * c + c0);
-            MLS__AHEAD(dy + p * c + c0);
+            MLS__PREFETCH(x + p * c + c0);
+            MLS__PREFETCH(dy + p * c + c0);
             MLS__FN(mls__store_some)(dx + p * c + c0, MLS__FMA(g, av, MLS__FMA(v, bv, dv)), n);
         }
     }
@@ -6223,5 +6224,5 @@ static MLS__TARGET void MLS__FN(mls__sgd)(float *w, float *g, float *v, size_t c
     }
 }
 
-#undef MLS__AHEAD
+#undef MLS__PREFETCH
 #endif /* template */
