@@ -96,17 +96,27 @@ static void onnx_end(onnx *o, growing *node, const char *output)
     put_message(&o->graph, 1, node);
 }
 
+/* A tensor of the graph; takes its bytes. */
+static void onnx_stored(onnx *o, const char *name, int type, const int64_t *dims, int rank,
+                        growing *raw)
+{
+    growing stored = {0};
+    for (int i = 0; i < rank; i++) put_int(&stored, 1, dims[i]);
+    put_int(&stored, 2, type), put_text(&stored, 8, name);
+    put_message(&stored, 9, raw);
+    put_message(&o->graph, 5, &stored);
+}
+
 /* Constants of integers, the next input of a node. */
 static void onnx_constant(onnx *o, growing *node, const char *name, const int32_t *values,
                           int count)
 {
-    growing constant = {0}, raw = {0};
+    const int64_t dims[] = {count};
+    growing raw = {0};
     char whole[64];
     snprintf(whole, sizeof whole, "%s.%s", o->output, name);
-    put_int(&constant, 1, count), put_int(&constant, 2, ONNX_INT64), put_text(&constant, 8, whole);
     for (int i = 0; i < count; i++) append_little(&raw, (uint64_t)values[i], 8);
-    put_message(&constant, 9, &raw);
-    put_message(&o->graph, 5, &constant);
+    onnx_stored(o, whole, ONNX_INT64, dims, 1, &raw);
     put_text(node, 1, whole);
 }
 
@@ -257,14 +267,11 @@ static void onnx_square(growing *raw, float epsilon)
 
 static void onnx_tensor(onnx *o, const tensor *t)
 {
-    growing constant = {0}, raw = {0};
-    for (int i = 0; i < t->own.rank; i++) put_int(&constant, 1, t->dims[i]);
-    put_int(&constant, 2, ONNX_FLOAT), put_text(&constant, 8, t->name);
+    growing raw = {0};
     append_numbers(&raw, t);
     mls_net_layer(o->list->net, t->own.node, &o->layer);
     if (strcmp(t->own.part, "running_deviation") == 0) onnx_square(&raw, o->layer.epsilon);
-    put_message(&constant, 9, &raw);
-    put_message(&o->graph, 5, &constant);
+    onnx_stored(o, t->name, ONNX_FLOAT, t->dims, t->own.rank, &raw);
 }
 
 /* An input or output of the graph: floats, N and then so many. */

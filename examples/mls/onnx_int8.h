@@ -28,17 +28,6 @@ typedef struct int8_file {
     int8_range *of; /* by node */
 } int8_file;
 
-/* A tensor of the graph of so many bytes each, and of one dimension or, of weights, four. */
-static void int8_constant(onnx *o, const char *name, int type, const int64_t *dims, int rank,
-                          growing *raw)
-{
-    growing constant = {0};
-    for (int i = 0; i < rank; i++) put_int(&constant, 1, dims[i]);
-    put_int(&constant, 2, type), put_text(&constant, 8, name);
-    put_message(&constant, 9, raw);
-    put_message(&o->graph, 5, &constant);
-}
-
 static void append_float(growing *to, float x)
 {
     uint32_t bits;
@@ -58,10 +47,10 @@ static void int8_scales(onnx *o, growing *node, const char *of, const float *sca
         append_little(&zeros, (uint32_t)zero, type == ONNX_INT32 ? 4 : 1);
     }
     snprintf(name, sizeof name, "%s.scale", of);
-    int8_constant(o, name, ONNX_FLOAT, dims, count ? 1 : 0, &steps);
+    onnx_stored(o, name, ONNX_FLOAT, dims, count ? 1 : 0, &steps);
     put_text(node, 1, name);
     snprintf(name, sizeof name, "%s.zero", of);
-    int8_constant(o, name, type, dims, count ? 1 : 0, &zeros);
+    onnx_stored(o, name, type, dims, count ? 1 : 0, &zeros);
     put_text(node, 1, name);
 }
 
@@ -137,8 +126,8 @@ static bool int8_weights(int8_file *x, growing *node, int32_t conv, const int8_r
     for (int i = 0; i < 2; i++) {
         char stored[80];
         snprintf(stored, sizeof stored, "%s.integers", name[i]);
-        int8_constant(&x->o, stored, i ? ONNX_INT32 : ONNX_INT8, i ? count : w->dims,
-                      i ? 1 : w->own.rank, i ? &biases : &bytes);
+        onnx_stored(&x->o, stored, i ? ONNX_INT32 : ONNX_INT8, i ? count : w->dims,
+                    i ? 1 : w->own.rank, i ? &biases : &bytes);
         growing *at = i ? &bias : &weight;
         *at = onnx_node("DequantizeLinear", stored);
         int8_scales(&x->o, at, name[i], i ? sums : scales, c_out, i ? ONNX_INT32 : ONNX_INT8, 0);
