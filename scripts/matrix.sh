@@ -131,9 +131,7 @@ table | {
         cat
     fi
 } | awk -v half="${HALF:-}" '
-    { odd = (half + i) % 2 }
-    !/;all;/ { i++ }
-    half == "" || /;all;/ || odd { printf "%03d\n%s\n", NR, $0 }' >"$build/list"
+    half == "" || /;all;/ || (half + i++) % 2 { printf "%03d\n%s\n", NR, $0 }' >"$build/list"
 cut -d ';' -sf 1,2 "$build/list" | sort -u | tr ';' ' ' | while read -r machine cc; do
     # shellcheck disable=SC2046 # words
     scripts/need.sh $(needs "$machine" "$cc") || echo "$machine $cc"
