@@ -2915,6 +2915,7 @@ MLS_DEF mls_status mls_net_explain(const mls_net *net, int32_t index, mls_direct
    parallel loop over the images. */
 
 enum {
+    MLS__MOST_THREADS = 64,
     MLS__PHASE_STEPS = 32, /* of images, at most */
     MLS__PHASE_MOST = MLS__PHASE_STEPS + 16
 };
@@ -3000,27 +3001,41 @@ static void mls__phase_now(const mls_net *net, mls__pass *w)
     w->count = count;
 }
 
-/* Runs steps from .. to - 1 of a phase on all images. Threads take images as they become free; where sums
-   of floats need it, blocks of images. */
+/* Steps from .. to - 1 of a phase on one part of the images: an image, or a block of them where sums of
+   floats need it. */
+static void mls__phase_part(mls_net *net, const mls__pass *w, int32_t from, int32_t to, int blocks,
+                            int32_t part)
+{
+    const int32_t first = blocks ? mls_conv_block_first(part, net->images) : part;
+    const int32_t last = blocks ? mls_conv_block_first(part + 1, net->images) : part + 1;
+    for (int32_t n = first; n < last; n++)
+        for (int32_t j = from; j < to; j++) {
+            if (!mls__of_images(w->steps[j])) continue;
+            mls__step_run(net, w->steps[j], w->node[j], n, MLS__THREAD());
+        }
+}
+
+/* Runs steps from .. to - 1 of a phase on all images. A thread takes the parts of its own share, the same
+   in every phase, since its cache may still hold them, and then what the shares of others have left. */
 static void mls__phase_images(mls_net *net, const mls__pass *w, int32_t from, int32_t to)
 {
-    int32_t parts = net->images, blocks = 0;
-    int threads;
+    int32_t parts = net->images, threads = net->threads, next[MLS__MOST_THREADS];
+    int blocks = 0;
     for (int32_t j = from; j < to; j++) blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
     if (blocks && parts > MLS_CONV_BLOCKS) parts = MLS_CONV_BLOCKS;
-    threads = net->threads < parts ? net->threads : parts;
-    (void)threads; /* without OpenMP */
+    if (threads > parts) threads = parts;
+    for (int32_t t = 0; t < threads; t++) next[t] = (int32_t)((int64_t)parts * t / threads);
     MLS__OMP(omp parallel num_threads(threads))
     {
-        MLS__OMP(omp for schedule(dynamic) nowait)
-        for (int32_t part = 0; part < parts; part++) {
-            const int32_t first = blocks ? mls_conv_block_first(part, net->images) : part;
-            const int32_t last = blocks ? mls_conv_block_first(part + 1, net->images) : part + 1;
-            for (int32_t n = first; n < last; n++)
-                for (int32_t j = from; j < to; j++) {
-                    if (!mls__of_images(w->steps[j])) continue;
-                    mls__step_run(net, w->steps[j], w->node[j], n, MLS__THREAD());
-                }
+        for (int32_t t = 0; t < threads; t++) {
+            const int32_t share = (MLS__THREAD() + t) % threads;
+            const int32_t end = (int32_t)((int64_t)parts * (share + 1) / threads);
+            for (int32_t part;;) {
+                MLS__OMP(omp atomic capture)
+                part = next[share]++;
+                if (part >= end) break;
+                mls__phase_part(net, w, from, to, blocks, part);
+            }
         }
         for (int32_t j = from; j < to; j++) {
             if (w->steps[j]->serial != MLS__LEAVE) continue;
@@ -3539,9 +3554,6 @@ static void mls__plan_report(const mls_net *net, mls_plan *plan)
 
 MLS_DEF mls_status mls_net_plan(mls_net *net, mls_plan *plan)
 {
-    enum {
-        MLS__MOST_THREADS = 64
-    };
     size_t packed;
     if (!net) return MLS_ERROR_ARGUMENT;
     if (net->status != MLS_OK) return net->status;
