@@ -3015,33 +3015,52 @@ static void mls__phase_part(mls_net *net, const mls__pass *w, int32_t from, int3
         }
 }
 
-/* Runs steps from .. to - 1 of a phase on all images. A thread takes the parts of its own share, the same
-   in every phase, since its cache may still hold them, and then what the shares of others have left. */
-static void mls__phase_images(mls_net *net, const mls__pass *w, int32_t from, int32_t to)
+/* A part of a phase's work: `next[t]` is the part that comes next in the share of thread t. */
+typedef struct mls__share {
+    mls_net *net;
+    const mls__pass *pass;
+    int32_t from, to, blocks, parts, threads, next[MLS__MOST_THREADS];
+} mls__share;
+
+/* Takes the parts of this thread's own share, the same in every phase, since its cache may still hold
+   them, and then what the shares of others have left. */
+static void mls__phase_share(mls__share *s)
 {
-    int32_t parts = net->images, threads = net->threads, next[MLS__MOST_THREADS];
-    int blocks = 0;
-    for (int32_t j = from; j < to; j++) blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
-    if (blocks && parts > MLS_CONV_BLOCKS) parts = MLS_CONV_BLOCKS;
-    if (threads > parts) threads = parts;
-    for (int32_t t = 0; t < threads; t++) next[t] = (int32_t)((int64_t)parts * t / threads);
-    MLS__OMP(omp parallel num_threads(threads))
-    {
-        for (int32_t t = 0; t < threads; t++) {
-            const int32_t share = (MLS__THREAD() + t) % threads;
-            const int32_t end = (int32_t)((int64_t)parts * (share + 1) / threads);
-            for (int32_t part;;) {
-                MLS__OMP(omp atomic capture)
-                part = next[share]++;
-                if (part >= end) break;
-                mls__phase_part(net, w, from, to, blocks, part);
-            }
-        }
-        for (int32_t j = from; j < to; j++) {
-            if (w->steps[j]->serial != MLS__LEAVE) continue;
-            mls__step_run(net, w->steps[j], w->node[j], 0, MLS__THREAD());
+    const mls__pass *w = s->pass;
+    for (int32_t t = 0; t < s->threads; t++) {
+        const int32_t of = (MLS__THREAD() + t) % s->threads;
+        const int32_t end = (int32_t)((int64_t)s->parts * (of + 1) / s->threads);
+        for (int32_t part;;) {
+            MLS__OMP(omp atomic capture)
+            part = s->next[of]++;
+            if (part >= end) break;
+            mls__phase_part(s->net, w, s->from, s->to, s->blocks, part);
         }
     }
+    for (int32_t j = s->from; j < s->to; j++) {
+        if (w->steps[j]->serial != MLS__LEAVE) continue;
+        mls__step_run(s->net, w->steps[j], w->node[j], 0, MLS__THREAD());
+    }
+}
+
+/* Runs steps from .. to - 1 of a phase on all images. Threads help by tasks, which nobody waits for before
+   they have begun: beside a busy program a thread may come late, and finds that its work is done. */
+static void mls__phase_images(mls_net *net, const mls__pass *w, int32_t from, int32_t to)
+{
+    mls__share share;
+    share.net = net, share.pass = w, share.from = from, share.to = to, share.blocks = 0;
+    share.parts = net->images, share.threads = net->threads;
+    for (int32_t j = from; j < to; j++) share.blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
+    if (share.blocks && share.parts > MLS_CONV_BLOCKS) share.parts = MLS_CONV_BLOCKS;
+    if (share.threads > share.parts) share.threads = share.parts;
+    for (int32_t t = 0; t < share.threads; t++)
+        share.next[t] = (int32_t)((int64_t)share.parts * t / share.threads);
+    for (int32_t t = 1; t < share.threads; t++) {
+        MLS__OMP(omp task shared(share))
+        mls__phase_share(&share);
+    }
+    mls__phase_share(&share);
+    MLS__OMP(omp taskwait)
 }
 
 /* Whether a step of the phase at hand must wait for all images. */
@@ -3148,7 +3167,7 @@ static void mls__show_codes(mls_net *net, const mls_step *step, int32_t i)
 }
 
 /* Runs a pass, until an error. To be seen, a step at a time: the next may overwrite what it read. */
-static void mls__pass_run(mls_net *net, uint32_t facts, int backward)
+static void mls__pass_steps(mls_net *net, uint32_t facts, int backward)
 {
     mls__pass w = mls__pass_start(net, facts, backward);
     if (net->see) w.most = 1;
@@ -3158,6 +3177,16 @@ static void mls__pass_run(mls_net *net, uint32_t facts, int backward)
         for (int32_t j = 0; net->see && net->status == MLS_OK && j < w.count; j++) {
             mls__show_codes(net, w.steps[j], w.node[j]);
         }
+    }
+}
+
+/* The calling thread walks, the others wait for tasks. */
+static void mls__pass_run(mls_net *net, uint32_t facts, int backward)
+{
+    MLS__OMP(omp parallel num_threads(net->threads))
+    {
+        MLS__OMP(omp master)
+        mls__pass_steps(net, facts, backward);
     }
 }
 
