@@ -413,9 +413,10 @@ typedef struct mls_net_tensor {
     size_t count;
     float *values; /* in the arena (of weights_of, if there is one), to be read or set; null before
                       mls_net_bind */
-    mls_format format; /* of weights in the forward pass; all zero: fp32 */
-    mls_shape shape;   /* of their tensor: */
-    uint64_t seed;     /* mls_quantize(tensor, values, seed) gives the codes of evaluation */
+    mls_format format;       /* of weights in the forward pass; all zero: fp32 */
+    mls_shape shape;         /* of their tensor: */
+    uint64_t seed;           /* mls_quantize(tensor, values, seed) gives the codes of evaluation */
+    const mls_tensor *codes; /* the same, of an inference network since mls_net_pack; else null */
 } mls_net_tensor;
 
 /* Calls visit with each tensor of a planned network, in the order of the nodes and of the parts above.
@@ -3908,6 +3909,9 @@ static void mls__tensor_weight(const mls_net *net, mls_net_tensor *t)
     if (node->kind == &mls__linear) t->rank = 2, t->dims[1] = s.c, t->dims[3] = 1;
     t->format = node->format[MLS__W], t->shape = s;
     t->seed = mls__seed_of(net, UINT64_MAX, t->node, MLS__W);
+    if (mls__quantized(t->format) && net->desc.inference && !mls__stale(net)) {
+        t->codes = mls__operand_at(net, t->node, MLS__W, 0);
+    }
 }
 
 /* Tensor number part of a node, or a count of 0. */

@@ -7,8 +7,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 seconds=${1:-60}
 [ $# = 0 ] || shift
-[ $# != 0 ] || set -- checkpoint cifar conv format network pictures quantize settings
-scripts/need.sh clang clang-sanitizers stb/stb_image.h || exit 1
+[ $# != 0 ] || set -- checkpoint cifar conv format network pictures quantize settings tensors
+scripts/need.sh clang clang-sanitizers stb/stb_image.h jsmn.h || exit 1
 out=${BUILD:-build}/fuzz
 mkdir -p "$out" || exit 1
 warnings='-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror'

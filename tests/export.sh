@@ -76,6 +76,46 @@ END
     refused 'half precision' 'of type <f2' import half.npz $tiny --out no.mlsck
 fi
 
+# Models in place of a checkpoint
+mls export run/last.mlsck --weights slim.mlsck --packed packed.mlsck >out 2>err && made slim.mlsck packed.mlsck
+ok $? 'models'
+[ "$(wc -c <slim.mlsck)" -lt $(($(wc -c <run/last.mlsck) * 3 / 5)) ] &&
+    [ "$(wc -c <packed.mlsck)" -lt $(($(wc -c <slim.mlsck) / 3)) ]
+ok $? 'models are smaller'
+for kind in slim packed; do
+    mls test $kind.mlsck >second 2>err && [ "$(result first)" = "$(result second)" ]
+    ok $? "$kind: the same test"
+    mls export $kind.mlsck --npz $kind.npz --packed again.mlsck >out 2>err && cmp -s packed.mlsck again.mlsck
+    ok $? "$kind: the same model"
+    mls train $net --epochs 1 --init $kind.mlsck >out 2>err && grep -q "^37 of 37 tensors are from $kind.mlsck" out
+    ok $? "$kind: first weights"
+    refused "$kind: to be trained on" 'a model, without' train --resume $kind.mlsck --epochs 3
+done
+cmp -s a.npz slim.npz && ! cmp -s a.npz packed.npz
+ok $? 'tensors of models'
+mls predict run/last.mlsck "$here/pictures/test" >first 2>err && mls predict slim.mlsck "$here/pictures/test" >second 2>err &&
+    mls predict packed.mlsck "$here/pictures/test" >out 2>err && cmp -s first second && cmp -s first out
+ok $? 'models predict the same'
+refused 'fp32 weights of packed ones' 'it has no others' export packed.mlsck --weights no.mlsck
+refused 'packed weights in another format' 'of other formats' test packed.mlsck --test-format 2,4
+mls report packed.mlsck >out 2>err && grep -q 'No errors by layer: .* for inference' out
+ok $? 'a report of packed weights'
+
+# A header: in C11 and C++17, with the library as the C that it is
+mls export run/last.mlsck --c-header net.h >out 2>err && made net.h
+ok $? 'a C header'
+awk 'length > 100 { exit 1 }' net.h
+ok $? 'its lines are short'
+echo '#include "mls_train.h"' | ${CC:-cc} -std=c11 -O1 -DMLS_NO_SIMD -DMLS_IMPLEMENTATION -I"$here/.." -x c -c - -o mls.o >out 2>err
+strict='-pedantic -Wall -Wextra -Wconversion -Wshadow -Werror'
+for how in "${CC:-cc} -std=c11" "${CXX:-c++} -std=c++17 -x c++"; do
+    $how $strict -I"$here/.." -I. -c "$here/c_header.c" -o c_header.o >out 2>err &&
+        ${CC:-cc} c_header.o mls.o -o c_header -lm >out 2>err && ./c_header run/last.mlsck >out 2>err
+    ok $? "$how"
+done
+mls export packed.mlsck --c-header net2.h >out 2>err && sed 's/net2_/net_/g;s/net2 /net /' net2.h | cmp -s - net.h
+ok $? 'the same header of a model'
+
 length=$(od -An -t u8 -N 8 a.safetensors | tr -d ' ')
 # put_length BYTES: as the file has it
 put_length() {
@@ -92,7 +132,7 @@ for name in all run/last; do
     ok $? "ONNX of $name"
 done
 
-# ONNX: right, and the shapes that follow are ours. bench/peers/onnx.sh runs it.
+# ONNX: right, and the shapes that follow are ours. bench/peers/reload.sh runs it.
 if python onnx; then
     "$python" - >out 2>err <<'END'
 import numpy, onnx, onnx.numpy_helper, onnx.shape_inference

@@ -9,10 +9,8 @@ cd "$(dirname "$0")/../.." || exit 1
 build=$(cd "${BUILD:-build}" && pwd) || exit 1
 rounds=${1:-7}
 work=$build/onnx
-module=$work/node_modules/onnxruntime-node
 export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
-mkdir -p "$work" || exit 1
-[ -d "$module" ] || npm install --prefix "$work" --no-audit --no-fund --ignore-scripts onnxruntime-node@1.30 >"$work/npm.log" 2>&1 || {
+module=$(bench/peers/onnxruntime.sh "$work") || {
     echo "onnx_speed.sh: npm cannot install onnxruntime-node: see $work/npm.log"
     exit 2
 }

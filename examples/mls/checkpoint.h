@@ -70,7 +70,8 @@ static void join_formats(settings *to)
 }
 
 /* A checkpoint's bytes, for mls_file_free, and what it says. */
-static bool load_file(const char *path, void **bytes, size_t *size, settings *to, failure *f)
+static bool load_file(const char *path, void **bytes, size_t *size, mls_content *content,
+                      settings *to, failure *f)
 {
     char text[PATH_SIZE + 256];
     mls_checkpoint about;
@@ -83,6 +84,7 @@ static bool load_file(const char *path, void **bytes, size_t *size, settings *to
         fail(f, 2, "%s: %s", path, text);
     } else {
         const uint8_t *note = about.note;
+        *content = about.content;
         if (about.note_size == OLD_SIZE && note[0] == 1) {
             read_old_note(to, note);
             join_formats(to);
@@ -101,11 +103,15 @@ static bool load_file(const char *path, void **bytes, size_t *size, settings *to
 static bool load_run(run *r, const char *path, int use, failure *f)
 {
     settings there = {0};
+    mls_content content;
     void *bytes;
     size_t size;
     options o = one_run(r->job, use == EVAL ? r->job->o.format : r->spec, r->seed);
-    if (!load_file(path, &bytes, &size, &there, f)) return false;
+    if (!load_file(path, &bytes, &size, &content, &there, f)) return false;
     bool good = same_run(r->job, &o, &there, path, use, f);
+    if (good && use != EVAL && content != MLS_CONTENT_TRAINING) {
+        good = fail(f, 2, "%s: a model, without what training goes on from: --init takes it", path);
+    }
     if (good && (!get_progress(&r->at, &there) || r->at.epoch > o.epochs)) {
         good = fail(f, 2, "%s: damaged: it does not say how far it is", path);
     }

@@ -226,7 +226,7 @@ static bool open_source(job *j, failure *f)
                     "around all of them",
                     path);
     }
-    if (!load_file(path, &bytes, &size, &j->from, f)) return false;
+    if (!load_file(path, &bytes, &size, &j->content, &j->from, f)) return false;
     mls_file_free(bytes);
     snprintf(j->from_name, sizeof j->from_name, "%s", path);
     if (!adopt(o, &j->from, path, o->checkpoint ? EVAL : RESUME | GROWS, f)) return false;

@@ -100,20 +100,11 @@ static bool match(const tensors *list, foreign_list *file, const char *path, fai
     return true;
 }
 
-static bool read_tensors(const tensors *list, const char *path, failure *f)
+/* All tensors of a file's bytes, or none. */
+static bool take_tensors(const tensors *list, bool npz, const uint8_t *bytes, size_t size,
+                         const char *path, failure *f)
 {
-    char text[PATH_SIZE + 256];
-    const size_t length = strlen(path);
-    const bool npz = length > 4 && strcmp(path + length - 4, ".npz") == 0;
     foreign_list file = {0};
-    void *bytes;
-    size_t size;
-    if (!npz && (length < 12 || strcmp(path + length - 12, ".safetensors") != 0)) {
-        return fail(f, 2, "%s: want a file whose name ends in .safetensors or .npz", path);
-    }
-    if (mls_file_load(path, &bytes, &size, text, sizeof text) != MLS_OK) {
-        return fail(f, 2, "%s", text);
-    }
     bool good = (npz ? read_npz : read_safetensors)(&file, bytes, size, path, f);
     good = good && match(list, &file, path, f);
     for (size_t i = 0; good && i < list->count; i++) {
@@ -123,6 +114,23 @@ static bool read_tensors(const tensors *list, const char *path, failure *f)
         }
     }
     free(file.of);
+    return good;
+}
+
+static bool read_tensors(const tensors *list, const char *path, failure *f)
+{
+    char text[PATH_SIZE + 256];
+    const size_t length = strlen(path);
+    const bool npz = length > 4 && strcmp(path + length - 4, ".npz") == 0;
+    void *bytes;
+    size_t size;
+    if (!npz && (length < 12 || strcmp(path + length - 12, ".safetensors") != 0)) {
+        return fail(f, 2, "%s: want a file whose name ends in .safetensors or .npz", path);
+    }
+    if (mls_file_load(path, &bytes, &size, text, sizeof text) != MLS_OK) {
+        return fail(f, 2, "%s", text);
+    }
+    bool good = take_tensors(list, npz, bytes, size, path, f);
     mls_file_free(bytes);
     return good;
 }

@@ -60,7 +60,10 @@ static const command commands[] = {
      "Exit status: 0 done, 1 not a finite number, 2 a file cannot be read or written.\n"},
     {"plan", "[OPTION ...]", "shows layers, memory, and a guess of the time", PLAN, plan, ""},
     {"export", "FILE [OPTION ...]", "writes a checkpoint's network for other programs", EXPORT,
-     export, "Names and order are PyTorch's, numbers fp32. Exit status: 0 done, 2 not.\n"},
+     export,
+     "Names and order are PyTorch's, numbers fp32; in C, see the header. What --weights\n"
+     "and --packed write is a checkpoint to other commands, but to --resume.\n"
+     "Exit status: 0 done, 2 not.\n"},
     {"import", "FILE [OPTION ...]", "makes a checkpoint from .safetensors or .npz", IMPORT, import,
      "The tensors must be those of the network, by name and shape. Classes and, unless\n"
      "--mean says otherwise, the normalisation are those of --data. mls test tests\n"
@@ -212,6 +215,7 @@ static bool work(job *j, int count, char **words, failure *f)
     if (help || j->o.help) return print_help(c), true;
     if (c->bit & (REPORT | PREDICT) && !choose_checkpoint(j, f)) return false;
     if (c->bit == PREDICT && !prepare_prediction(j, f)) return false;
+    if (c->bit == EXPORT) choose_threads(1); /* what a header says is the same everywhere */
     return (c->bit & (EXPORT | PREDICT) || prepare(j, f)) && c->run(j, f);
 }
 

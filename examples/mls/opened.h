@@ -10,12 +10,15 @@ typedef struct opened {
     mls_plan plan;
     void *arena;
     settings about; /* what this program's checkpoints say of themselves; else nothing */
+    void *note;     /* the same, or another program's, as it is there */
+    size_t note_size;
 } opened;
 
 static void close_opened(opened *o)
 {
     free(o->arena);
     free(o->nodes);
+    free(o->note);
     free_settings(&o->about);
 }
 
@@ -31,7 +34,9 @@ static bool open_bytes(opened *o, const void *bytes, size_t size, int32_t batch,
     if (!read_lines(&o->about, look.note, look.note_size)) free_settings(&o->about);
     const int32_t nodes = look.nodes ? look.nodes : 1;
     o->nodes = malloc((size_t)nodes * sizeof *o->nodes);
-    if (!o->nodes) return fail(f, 1, "no memory for %s", path);
+    o->note = malloc(look.note_size + 1), o->note_size = look.note_size;
+    if (!o->nodes || !o->note) return fail(f, 1, "no memory for %s", path);
+    memcpy(o->note, look.note, look.note_size);
     if (mls_net_open(&o->net, &desc, o->nodes, nodes, bytes, size) != MLS_OK ||
         mls_net_plan(&o->net, &o->plan) != MLS_OK) {
         return fail(f, 2, "%s: %s", path, o->net.text);

@@ -16,11 +16,12 @@ typedef struct options {
     const char *data, *model, *format, *formats, *layer_formats, *layer_rates, *init, *beside,
         *test_format, *schedule;
     const char *kernel, *out, *resume, *fit;
-    const char *safetensors, *npz, *npy, *onnx, *onnx_int8, *c_header; /* of mls export */
-    const char *mean, *deviation;                                      /* of mls import */
-    const char *checkpoint; /* of mls test, report and export */
-    const char *weights;    /* of mls import */
-    int64_t crop, patience; /* 0: none */
+    const char *safetensors, *npz, *npy, *onnx, *onnx_int8, *c_header, *slim,
+        *packed;                  /* of mls export */
+    const char *mean, *deviation; /* of mls import */
+    const char *checkpoint;       /* of mls test, report and export */
+    const char *weights;          /* of mls import */
+    int64_t crop, patience;       /* 0: none */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     int64_t top;                                                            /* of mls predict, */
     double rate, warmup, split, validation;
@@ -185,6 +186,12 @@ static const option option_table[] = {
     {"--onnx", EXPORT, "FILE", "the whole network, in fp32", TEXT, OPTION(onnx), 0, 0, NULL, 0},
     {"--onnx-int8", EXPORT, "FILE", "the same in int8 (QDQ), batch norm folded", TEXT,
      OPTION(onnx_int8), 0, 0, NULL, 0},
+    {"--c-header", EXPORT, "FILE", "a C header: the packed model, and each tensor by name", TEXT,
+     OPTION(c_header), 0, 0, NULL, 0},
+    {"--weights", EXPORT, "FILE", "the checkpoint without what only training needs", TEXT,
+     OPTION(slim), 0, 0, NULL, 0},
+    {"--packed", EXPORT, "FILE", "the same, low-bit weights as codes; it cannot be trained on",
+     TEXT, OPTION(packed), 0, 0, NULL, 0},
     {"--top", PREDICT, "K", "the K most probable classes of each picture (1)", COUNT, OPTION(top),
      1, 256, NULL, 0},
     {"--json", PREDICT, "",

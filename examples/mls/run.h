@@ -16,6 +16,7 @@ typedef struct job {
     uint64_t train_hash, test_hash;
     mls_augment augment;
     settings from;             /* of --resume or mls test, */
+    mls_content content;       /* of a checkpoint, */
     char from_name[PATH_SIZE]; /* and the file that has them */
     char out[PATH_SIZE];       /* the folder of --resume, if it says which, or of mls report */
     char checkpoint[PATH_SIZE + 16]; /* in that folder */
@@ -121,6 +122,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
         return fail(f, 1, "no memory for a batch of %d pictures", (int)batch);
     }
     desc.batch = batch, desc.seed = seed;
+    desc.inference = j->content == MLS_CONTENT_PACKED;
     desc.formats = r->formats;
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
     m.build(&r->net, &m);

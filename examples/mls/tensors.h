@@ -20,7 +20,7 @@ typedef struct tensor {
 typedef struct tensors {
     tensor *of;
     size_t count;
-    const mls_net *net;
+    mls_net *net;
 } tensors;
 
 static mls_status keep_tensor(void *user, const mls_net_tensor *own)

@@ -151,6 +151,58 @@ static void tensors_have_the_codes(void)
     trial_free(&r);
 }
 
+/* How many tensors of a network show codes, which must be those that fp32 weights are quantized to. */
+static int with_codes(mls_net *shown, const seen *fp32)
+{
+    static uint8_t memory[1 << 14];
+    static seen s;
+    int count = 0;
+    s.count = 0;
+    T_EQ_INT(mls_net_each_tensor(shown, see, &s), MLS_OK);
+    for (int i = 0; i < s.count; i++) {
+        const mls_tensor *t = s.of[i].codes;
+        const size_t groups = mls_group_count(s.of[i].format, s.of[i].shape);
+        mls_tensor own;
+        T_CHECK(!t || !is_fp32(s.of[i].format));
+        if (!t) continue;
+        t_note("%s", s.names[i]);
+        count++;
+        T_EQ_INT(mls_tensor_init(&own, t->format, t->shape, memory, sizeof memory), MLS_OK);
+        T_EQ_INT(mls_quantize(&own, fp32->of[i].values, fp32->of[i].seed), MLS_OK);
+        T_CHECK(own.scale == t->scale);
+        T_EQ_MEM(t->group, own.group, groups * sizeof *own.group);
+        for (size_t e = 0; e < s.of[i].count; e++)
+            T_EQ_INT(mls_tensor_code(t, e), mls_tensor_code(&own, e));
+    }
+    return count;
+}
+
+/* An inference network shows its codes from when it has them until its weights change, also those that were
+   read from a file, which their own values need not be quantized to. */
+static void tensors_show_the_codes(void)
+{
+    static seen fp32;
+    const kind_of_net *kind = &inferred[0];
+    mls_result result;
+    mls_net_desc desc;
+    rig r, only;
+    if (!trained(kind, "2,1:nc:8,1", &r, &desc, &result)) return;
+    T_EQ_INT(with_codes(&r.net, &fp32), 0);
+    fp32.count = 0;
+    T_EQ_INT(mls_net_each_tensor(&r.net, see, &fp32), MLS_OK);
+    desc.inference = 1;
+    if (!rig_make(&only, &desc, kind->text)) return;
+    for (int packed = 0; packed < 2; packed++) {
+        const size_t size = mls_net_model_size(&r.net, packed, 0);
+        T_EQ_INT(mls_net_model_write(&r.net, packed, NULL, 0, model_bytes, size), MLS_OK);
+        T_EQ_INT(mls_net_checkpoint_read(&only.net, model_bytes, size, NULL, 0), MLS_OK);
+        T_EQ_INT(with_codes(&only.net, &fp32), 0);
+        T_EQ_INT(mls_net_pack(&only.net), MLS_OK);
+        T_CHECK(with_codes(&only.net, &fp32) > 2);
+    }
+    rig_free(&only), rig_free(&r);
+}
+
 static void names_refused(void)
 {
     static const struct {
@@ -228,4 +280,4 @@ static void names_in_checkpoints(void)
 
 #define TENSORS_TESTS                                                                          \
     T_TEST(tensors_in_order), T_TEST(tensors_are_the_numbers), T_TEST(tensors_have_the_codes), \
-        T_TEST(names_refused), T_TEST(names_in_checkpoints)
+        T_TEST(tensors_show_the_codes), T_TEST(names_refused), T_TEST(names_in_checkpoints)
