@@ -105,6 +105,12 @@ typedef struct mls_node {
     mls__buffer buffer[MLS__BUFFERS];
 } mls_node;
 
+/* What mls_net_update does with the gradient, see mls_sgd. */
+typedef enum mls_optimizer {
+    MLS_SGD,
+    MLS_ADAMW
+} mls_optimizer;
+
 /* Zero means the default everywhere. */
 typedef struct mls_net_desc {
     int32_t batch;       /* most images of a step; required */
@@ -126,6 +132,21 @@ typedef struct mls_net_desc {
                             whenever its weights change, while nobody evaluates (STATE: it is not, or
                             has others). Where it is begun anew, so are those that share. Reading,
                             mls_net_format and saving are for that one (STATE) */
+    /* Of training. AdamW has beta2 (0.999) and epsilon (1e-8, at least 1e-30); its beta1 is the momentum of
+       mls_sgd. */
+    mls_optimizer optimizer;
+    float beta2, epsilon;
+    /* An update scales the mean gradient down to this norm, that of all trained numbers together, where it
+       is larger; 0: never. */
+    float clip;
+    /* 1: weight decay is for weights of convolutions and linear layers alone: neither for norms nor for
+       biases. */
+    int no_decay_norms;
+    /* 1: keeps an average of weights and running statistics, see mls_net_use_average. An update gives the new
+       numbers 1 - average_decay (0.999) of it, or 9 / (9 + updates before) where that is more, so that the
+       first ones are soon forgotten. */
+    int average;
+    float average_decay;
 } mls_net_desc;
 
 typedef struct mls_result {
@@ -149,6 +170,7 @@ typedef struct mls_net {
     int64_t updates;        /* updates done so far */
     int64_t images_pending; /* images in the gradient since the last update */
     int32_t planned;        /* 1: planned, 2: bound */
+    int32_t averaged;       /* 1: the average is in use */
     int32_t threads;
     uint8_t *arena;
     size_t arena_size, parameters, states, constants; /* numbers of floats */
@@ -318,16 +340,17 @@ typedef struct mls_layer_kind {
 
 /* What a network needs and does. */
 typedef struct mls_plan {
-    size_t arena;      /* bytes for mls_net_bind, at any alignment */
-    size_t parameters; /* of these: weights, running statistics, gradients, optimizer state; of
-                          inference the packed weights, too */
-    size_t values;     /* activations, errors and their quantized copies */
-    size_t scratch;    /* workspace of the threads */
-    int64_t weights;   /* trained numbers */
-    int64_t frozen;    /* of these: by mls_net_rate */
-    int64_t macs;      /* multiply-accumulates of one image, forward */
-    int64_t macs_low;  /* of these in low-bit integers */
-    int32_t threads;   /* that a step will use */
+    size_t arena; /* bytes for mls_net_bind, at any alignment */
+    size_t
+        parameters;   /* of these: weights, running statistics, gradients, optimizer state, average;
+                          of inference the packed weights, too */
+    size_t values;    /* activations, errors and their quantized copies */
+    size_t scratch;   /* workspace of the threads */
+    int64_t weights;  /* trained numbers */
+    int64_t frozen;   /* of these: by mls_net_rate */
+    int64_t macs;     /* multiply-accumulates of one image, forward */
+    int64_t macs_low; /* of these in low-bit integers */
+    int32_t threads;  /* that a step will use */
 } mls_plan;
 
 /* Checks the network and lays it out for the current number of OpenMP threads, 64 at most. plan may
@@ -425,9 +448,13 @@ typedef struct mls_net_tensor {
 typedef mls_status (*mls_net_visit)(void *user, const mls_net_tensor *tensor);
 MLS_DEF mls_status mls_net_each_tensor(mls_net *net, mls_net_visit visit, void *user);
 
+/* The numbers of an update, w being a weight and g its mean gradient, clipped; rate is multiplied by that
+   of the node. SGD: v = momentum v + (g + decay w); w = w - rate v. AdamW, update t since the optimizer
+   began: m = momentum m + (1 - momentum) g; v = beta2 v + (1 - beta2) g^2; w = w - rate decay w;
+   w = w - rate m / (1 - momentum^t) / (sqrt(v / (1 - beta2^t)) + epsilon). */
 typedef struct mls_sgd {
-    float rate, momentum, decay; /* v = momentum v + (g + decay w); w = w - rate v */
-    int nesterov;                /* 1: w = w - rate (g + decay w + momentum v) */
+    float rate, momentum, decay; /* of AdamW: at least 0, momentum below 1 */
+    int nesterov;                /* 1: w = w - rate (g + decay w + momentum v); SGD's */
 } mls_sgd;
 
 /* Forward and backward of images [images][h][w][c] with labels 0 .. classes - 1; images <= batch.
@@ -439,7 +466,7 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
                                     int32_t count, mls_result *result);
 
 /* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT (a number of the
-   optimizer is not finite), FLOATS, STATE (there is none). */
+   optimizer is not finite or out of range), FLOATS, STATE (there is none). */
 MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd);
 
 /* Both. */
@@ -457,6 +484,13 @@ MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int
    loss has inputs. Either may be null. Errors as of mls_net_evaluate: then nothing is written. */
 MLS_DEF mls_status mls_net_predict(mls_net *net, const float *images, int32_t count,
                                    int32_t *classes, float *probabilities);
+
+/* 1: from now on mls_net_evaluate, mls_net_predict, mls_net_weights, mls_net_each_tensor and models are about
+   the average of the weights, and of the running statistics; 0, as after mls_net_bind: about those that are
+   trained. Training goes on with these in any case, and checkpoints and the digest have both. Frozen nodes
+   have no average and stay what they are. Errors: ARGUMENT, STATE (not bound; the description has no
+   average). */
+MLS_DEF mls_status mls_net_use_average(mls_net *net, int use);
 
 /* An inference network quantizes and packs its weights once, not in each call: in the first evaluation
    after mls_net_bind, mls_net_checkpoint_read or mls_net_format, or here. Who writes to mls_net_weights
@@ -492,8 +526,9 @@ typedef struct mls_schedule {
 /* Of update 0, 1, ...; one below 0 counts as 0. Null: 0. */
 MLS_DEF float mls_schedule_rate(const mls_schedule *schedule, int64_t update);
 
-/* 64-bit hash of weights, optimizer state, running statistics and step counts; where there is no optimizer
-   state, as in an inference network or a frozen node, it counts as 0. Before mls_net_bind it is 0. */
+/* 64-bit hash of weights, optimizer state, running statistics, step counts and, if there is one, average;
+   where there is no optimizer state, as in an inference network or a frozen node, it counts as 0, and the
+   average is what the node has. Before mls_net_bind it is 0. */
 MLS_DEF uint64_t mls_net_digest(const mls_net *net);
 
 /* Checkpoints: versioned, checksummed, little-endian, with everything that the next step depends on,
@@ -503,8 +538,10 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net);
    it was. Formats, batch, momentum and epsilon of batch norm are the caller's, and may differ from the
    file's. note may be null, with size 0: then it is not wanted. Saving in the middle of an accumulated
    gradient is an error (STATE), and so is saving an inference network, which reads all but the optimizer
-   state. Written is format 2; format 1 is read, too, and so are models, see mls_net_model_write. The size
-   depends on the formats at hand. */
+   state, and the average in place of the weights if there is one. A network that trains refuses the
+   checkpoint of another optimizer, or one with an average where it has none, and the other way round
+   (DATA); models go into any. Written is format 2, with AdamW or an average format 4; format 1 is read, too,
+   and so are models, see mls_net_model_write. The size depends on the formats at hand. */
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size);
 MLS_DEF mls_status mls_net_checkpoint_write(mls_net *net, const void *note, size_t note_size,
                                             void *to, size_t size);
@@ -514,7 +551,8 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
 /* The same without optimizer state, as format 3: half as large; or packed, with the weights of quantized
    layers as the codes that evaluation takes, <2,1> in 4 bits and its groups' share: a fifteenth. Either
    gives the logits of the network that wrote it, bit for bit. mls_net_checkpoint_read takes fp32 weights
-   into any network (what trains starts with momentum 0), and packed ones into an inference network whose
+   into any network (what trains starts with momentum 0; AdamW and averages begin, and count updates from 0
+   on), and packed ones into an inference network whose
    weights have the file's formats (DATA: others do not); mls_net_weights has what the codes stand for
    then, and mls_net_pack quantizes anew what was changed there, and nothing else. Writing packed weights
    ends the life of mls_net_logits.
@@ -532,13 +570,15 @@ typedef enum mls_content {
 
 /* What a checkpoint says of itself, found without a network. */
 typedef struct mls_checkpoint {
-    int32_t version;       /* of the format: 1 or 2, 3 of a model */
+    int32_t version;       /* of the format: 1, 2 or 4, 3 of a model */
     int32_t nodes, batch;  /* of its network; 0 in format 1, which does not say */
     uint64_t seed;         /* of the run */
     int64_t step, updates; /* done */
     const void *note;      /* the program's, inside the bytes of the checkpoint */
     size_t note_size;
     mls_content content;
+    mls_optimizer optimizer; /* of training; and */
+    int average;             /* 1: it has an average */
 } mls_checkpoint;
 
 /* Checks the size bytes of a checkpoint and says what it is. Errors: ARGUMENT, DATA (text, if not
@@ -553,8 +593,8 @@ MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t
 
 /* Builds the network of a checkpoint, with the names and formats of its layers, in the caller's nodes, as
    many as mls_checkpoint_look says. mls_net_plan, mls_net_bind and mls_net_checkpoint_read follow as ever;
-   before the plan mls_net_format, mls_net_rate and mls_net_name may. desc may be null: batch, bn_momentum
-   and bn_epsilon are the file's where they are 0, seed, formats and what to quantize are the file's in any
+   before the plan mls_net_format, mls_net_rate and mls_net_name may. desc may be null: batch, bn_momentum,
+   bn_epsilon, optimizer and average are the file's where they are 0, seed, formats and what to quantize are the file's in any
    case; of packed weights it is an inference network. The shape of the input is that of node 0, the number
    of classes that of the last node, see mls_net_layer. Errors: ARGUMENT (numbers of desc, or of batch norm
    in the file, out of range); MEMORY (too few nodes); DATA: net->text says what is wrong with which node,
@@ -853,6 +893,27 @@ static mls_status mls__fail(mls_net *net, mls_status status, int32_t node, const
     return status;
 }
 
+/* Checks what a description says of the optimizer, and sets what it does not say. */
+static mls_status mls__begin_optimizer(mls_net *net)
+{
+    mls_net_desc *d = &net->desc;
+    if (d->inference) d->optimizer = MLS_SGD, d->average = 0;
+    if (d->beta2 == 0) d->beta2 = 0.999f;
+    if (d->epsilon == 0) d->epsilon = 1e-8f;
+    if (d->average_decay == 0) d->average_decay = 0.999f;
+    if ((uint32_t)d->optimizer > MLS_ADAMW) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no such optimizer");
+    }
+    if (!(d->beta2 > 0 && d->beta2 < 1 && d->epsilon >= 1e-30f && d->epsilon - d->epsilon == 0)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "beta2 or epsilon out of range");
+    }
+    if (!(d->clip >= 0 && d->clip - d->clip == 0)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "clip is below 0 or not finite");
+    }
+    if (d->average_decay > 0 && d->average_decay < 1) return MLS_OK;
+    return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "average_decay out of range");
+}
+
 MLS_DEF mls_status mls_net_begin(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
                                  int32_t capacity)
 {
@@ -868,7 +929,7 @@ MLS_DEF mls_status mls_net_begin(mls_net *net, const mls_net_desc *desc, mls_nod
     if (!(net->desc.bn_momentum > 0) || net->desc.bn_momentum > 1 || !(net->desc.bn_epsilon > 0)) {
         return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "bn_momentum or bn_epsilon out of range");
     }
-    return MLS_OK;
+    return mls__begin_optimizer(net);
 }
 
 /* Forgets the error of an earlier call, once the network is built. */
@@ -1029,6 +1090,14 @@ MLS_DEF int32_t mls_net_name(mls_net *net, int32_t index, const char *name)
 /* ------------------------------------------------------------------------------- >>kernels
    The arithmetic of the fp32 layers, one image at a time, for every vector unit (>>template). */
 
+/* What the numbers of an update have in common. */
+typedef struct mls__update {
+    mls_sgd sgd;
+    float share;                         /* what of the gradient's sum counts */
+    float beta2, epsilon, first, second; /* of AdamW; 1 - momentum^t, sqrt(1 - beta2^t) */
+    float fresh;                         /* share of the new weights in their average */
+} mls__update;
+
 typedef struct mls__layers {
     /* sum[ch], square[ch]: sums over the pixels, in double; a product of floats is exact there */
     void (*stats)(const float *x, size_t pixels, size_t c, double *sum, double *square);
@@ -1048,6 +1117,9 @@ typedef struct mls__layers {
     void (*relu_back)(const float *dy, size_t count, const uint8_t *mask, float *dx);
     void (*add)(const float *a, const float *b, size_t count, float *y);
     void (*sgd)(float *w, float *g, float *v, size_t count, float share, const mls_sgd *s);
+    void (*adamw)(float *w, float *g, float *m, float *v, size_t count, const mls__update *u);
+    /* a = a + fresh * (x - a) */
+    void (*average)(float *a, const float *x, size_t count, float fresh);
 } mls__layers;
 
 #define MLS__EACH MLS_TRAIN_HEADER
@@ -1057,7 +1129,8 @@ typedef struct mls__layers {
 #define MLS__ROW(unit, vectors)                                                 \
     {mls__bn_stats_##vectors,  mls__bn_ends_##vectors, mls__bn_scale_##vectors, \
      mls__bn_reduce_##vectors, mls__bn_back_##vectors, mls__relu_##vectors,     \
-     mls__relu_back_##vectors, mls__add_##vectors,     mls__sgd_##vectors},
+     mls__relu_back_##vectors, mls__add_##vectors,     mls__sgd_##vectors,      \
+     mls__adamw_##vectors,     mls__average_##vectors},
 static const mls__layers mls__layer_kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 
@@ -1081,9 +1154,32 @@ static float *mls__trained(const mls_net *net)
 {
     return mls__floats(mls__owner(net), 0);
 }
+/* The numbers of a network in its arena: weights, of the trained nodes first; of these the gradients and what
+   the optimizer keeps, momentum and AdamW's second moments; running statistics; and, if it has one, the
+   average of trained weights and of statistics. */
+static size_t mls__states_at(const mls_net *net)
+{
+    const size_t kept = net->desc.optimizer == MLS_ADAMW ? 3 : 2;
+    return net->parameters + kept * net->trained;
+}
+static size_t mls__average_at(const mls_net *net)
+{
+    return mls__states_at(net) + net->states;
+}
+static size_t mls__numbers_count(const mls_net *net)
+{
+    return mls__average_at(net) + (net->desc.average ? net->trained + net->states : 0);
+}
+/* The weights of a node, or their average, if it has one. */
+static float *mls__node_weights(const mls_net *net, const mls_node *node, int average)
+{
+    const size_t before = average && node->trained ? mls__average_at(net) : 0;
+    return mls__trained(net) + before + node->weights_at;
+}
+/* Those that a pass takes. */
 static float *mls__weights_at(const mls_net *net, const mls_node *node)
 {
-    return mls__trained(net) + node->weights_at;
+    return mls__node_weights(net, node, net->averaged && !net->training);
 }
 /* Whether there are numbers: those of another network, where it is bound and has as many. */
 static int mls__has_numbers(const mls_net *net)
@@ -1092,18 +1188,21 @@ static int mls__has_numbers(const mls_net *net)
     return net->planned == 2 && owner->planned == 2 && owner->parameters == net->parameters &&
            owner->states == net->states;
 }
-/* Gradients follow the weights, then comes momentum: of the trained nodes, whose weights come first. */
+/* Null: it is not trained. */
 static float *mls__gradients_at(const mls_net *net, const mls_node *node)
 {
-    return node->trained ? mls__weights_at(net, node) + net->parameters : 0;
+    return node->trained ? mls__node_weights(net, node, 0) + net->parameters : 0;
 }
-static float *mls__states(const mls_net *net)
+/* As with weights. */
+static float *mls__node_states(const mls_net *net, const mls_node *node, int average)
 {
-    return mls__trained(net) + net->parameters + 2 * mls__owner(net)->trained;
+    const int averaged = average && node->rate != 0;
+    const size_t before = averaged ? mls__average_at(net) + net->trained : mls__states_at(net);
+    return mls__trained(net) + before + node->states_at;
 }
 static float *mls__state_at(const mls_net *net, const mls_node *node)
 {
-    return mls__states(net) + node->states_at;
+    return mls__node_states(net, node, net->averaged && !net->training);
 }
 static float *mls__constants_at(const mls_net *net, const mls_node *node)
 {
@@ -1232,9 +1331,8 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
     }
     if (step->serial == MLS_SERIAL || step->serial == MLS_AFTER) {
         w.result = &net->result;
-        for (int j = 0; j < 2 && node->trained; j++) {
-            w.gradients[j] = w.weights[j] + net->parameters;
-        }
+        w.gradients[0] = mls__gradients_at(net, node);
+        if (node->trained) w.gradients[1] = w.gradients[0] + mls__up(node->weights);
     }
     step->run(&w);
     if (uses & MLS_DX) mls__gave(&w);
@@ -3554,7 +3652,7 @@ static void mls__plan_addresses(mls_net *net, size_t packed)
     }
     net->arena_size = 0;
     if (!net->desc.weights_of) {
-        mls__plan_take(net, (net->parameters + 2 * net->trained + net->states) * sizeof(float));
+        mls__plan_take(net, mls__numbers_count(net) * sizeof(float));
         net->packed_at = mls__plan_take(net, packed);
     }
     net->constants_at = mls__plan_take(net, net->constants * sizeof(float));
@@ -3818,6 +3916,28 @@ static mls_status mls__net_floats(mls_net *net)
                      "and keep small numbers");
 }
 
+/* Gives the average of states so much of the new ones. */
+static void mls__average_states(const mls_net *net, float fresh)
+{
+    for (int32_t i = 0; net->desc.average && i < net->count; i++) {
+        const mls_node *node = &net->nodes[i];
+        if (node->rate == 0) continue;
+        mls__layer_kernels[mls__unit()].average(mls__node_states(net, node, 1),
+                                                mls__node_states(net, node, 0),
+                                                mls__up(node->states), fresh);
+    }
+}
+
+/* The average of numbers that are new. */
+static void mls__average_start(const mls_net *net)
+{
+    float *w, *a;
+    if (!net->desc.average) return;
+    w = mls__floats(net, 0), a = w + mls__average_at(net);
+    memcpy(a, w, net->trained * sizeof(float));
+    memcpy(a + net->trained, w + mls__states_at(net), net->states * sizeof(float));
+}
+
 MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
 {
     uint8_t *p = (uint8_t *)arena;
@@ -3837,7 +3957,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
     net->arena = p + mls__skip(p);
     memset(net->arena, 0, net->arena_size - (MLS__ALIGN - 1));
     net->step = net->updates = net->images_pending = 0;
-    net->packed = 0;
+    net->packed = net->averaged = 0;
     net->images = net->desc.batch;
     for (int32_t i = 0; i < net->count; i++) {
         const uint64_t seed = mls_seed(mls_seed(net->desc.seed, 0x1517), (uint64_t)i);
@@ -3848,6 +3968,7 @@ MLS_DEF mls_status mls_net_bind(mls_net *net, void *arena, size_t size)
         if (net->nodes[i].kind->init) net->nodes[i].kind->init(&w, seed);
         net->nodes[i].coded = 0;
     }
+    mls__average_start(net);
     net->images = 0;
     net->planned = 2;
     return MLS_OK;
@@ -3859,15 +3980,17 @@ MLS_DEF const float *mls_net_logits(const mls_net *net)
     return mls__value(net, net->nodes[net->count - 1].in[0], 0);
 }
 
-static float *mls__numbers(mls_net *net, int32_t i, int second, size_t *count, size_t offset)
+static float *mls__numbers(mls_net *net, int32_t i, int second, size_t *count, int gradient)
 {
     const mls_node *node;
+    float *at;
     if (count) *count = 0;
     if (!net || i < 0 || i >= net->count || !mls__has_numbers(net)) return 0;
     node = &net->nodes[i];
-    if (!(second ? node->seconds : node->weights)) return 0;
+    at = gradient ? mls__gradients_at(net, node) : mls__node_weights(net, node, net->averaged);
+    if (!at || !(second ? node->seconds : node->weights)) return 0;
     if (count) *count = second ? node->seconds : node->weights;
-    return mls__weights_at(net, node) + offset + (second ? mls__up(node->weights) : 0);
+    return at + (second ? mls__up(node->weights) : 0);
 }
 
 MLS_DEF float *mls_net_weights(mls_net *net, int32_t i, int second, size_t *count)
@@ -3877,8 +4000,7 @@ MLS_DEF float *mls_net_weights(mls_net *net, int32_t i, int second, size_t *coun
 
 MLS_DEF float *mls_net_gradients(mls_net *net, int32_t i, int second, size_t *count)
 {
-    if (net && i >= 0 && i < net->count && !net->nodes[i].trained) i = -1; /* there are none */
-    return mls__numbers(net, i, second, count, net ? net->parameters : 0);
+    return mls__numbers(net, i, second, count, 1);
 }
 
 static void mls__tensor_name(const mls_net *net, const mls_net_tensor *t, char *to, size_t size)
@@ -3930,7 +4052,8 @@ static mls_net_tensor mls__net_tensor(const mls_net *net, int32_t i, int part)
     t.dims[0] = (int64_t)t.count, t.dims[1] = t.dims[2] = t.dims[3] = 1;
     if (part == 0) mls__tensor_weight(net, &t);
     if (!mls__has_numbers(net)) return t;
-    t.values = part < 2 ? mls__weights_at(net, node) : mls__state_at(net, node);
+    t.values = part < 2 ? mls__node_weights(net, node, net->averaged)
+                        : mls__node_states(net, node, net->averaged);
     if (part % 2) t.values += mls__up(part == 1 ? node->weights : c);
     return t;
 }
@@ -4155,6 +4278,15 @@ MLS_DEF mls_status mls_net_inspect(mls_net *net, const float *images, const int3
     return net->status;
 }
 
+MLS_DEF mls_status mls_net_use_average(mls_net *net, int use)
+{
+    mls_status status = net ? mls__bound(net) : MLS_ERROR_ARGUMENT;
+    if (status != MLS_OK) return status;
+    if (!net->desc.average) return mls__fail(net, MLS_ERROR_STATE, -1, "there is no average");
+    net->averaged = use != 0;
+    return MLS_OK;
+}
+
 MLS_DEF mls_status mls_net_evaluate(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result)
 {
@@ -4187,28 +4319,95 @@ static mls_status mls__optimizer(mls_net *net, const mls_sgd *sgd)
     if (status == MLS_OK) status = mls__trains(net);
     if (status != MLS_OK) return status;
     if (!sgd) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no optimizer");
-    if (mls__finite(&sgd->rate, 1) && mls__finite(&sgd->momentum, 1) &&
-        mls__finite(&sgd->decay, 1)) {
-        return MLS_OK;
+    if (!mls__finite(&sgd->rate, 1) || !mls__finite(&sgd->momentum, 1) ||
+        !mls__finite(&sgd->decay, 1)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1,
+                         "the optimizer's rate, momentum or decay is not finite");
     }
+    if (net->desc.optimizer != MLS_ADAMW) return MLS_OK;
+    if (sgd->nesterov) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "nesterov is not for AdamW");
+    if (sgd->rate >= 0 && sgd->decay >= 0 && sgd->momentum >= 0 && sgd->momentum < 1) return MLS_OK;
     return mls__fail(net, MLS_ERROR_ARGUMENT, -1,
-                     "the optimizer's rate, momentum or decay is not finite");
+                     "AdamW's rate, momentum or decay is below 0, or its momentum not below 1");
+}
+
+/* The norm of the gradient, a sum over images. Squares of floats are exact in double; number i is added to
+   chain i % 16, so that there is one answer. */
+static double mls__gradient_norm(const mls_net *net)
+{
+    enum {
+        MLS__CHAINS = 16 /* counts are multiples of it */
+    };
+    const float *g = mls__floats(net, 0) + net->parameters;
+    double sum[MLS__CHAINS] = {0}, total = 0, unit = 1;
+    for (size_t i = 0; i < net->trained; i += MLS__CHAINS) {
+        for (size_t j = 0; j < MLS__CHAINS; j++) sum[j] += (double)g[i + j] * (double)g[i + j];
+    }
+    for (int j = 0; j < MLS__CHAINS; j++) total += sum[j];
+    if (total > 0x1p100) total *= 0x1p-200, unit = 0x1p100; /* to the range of floats */
+    if (total < 0x1p-100) total *= 0x1p200, unit = 0x1p-100;
+    return (double)mls__sqrt((float)total) * unit;
+}
+
+/* 1 - beta^n, without a difference of what is nearly equal. */
+static float mls__complement(float beta, int64_t n)
+{
+    float done = 0, part = 1 - beta;
+    for (; n; n >>= 1) {
+        if (n & 1) done = mls__fma(1 - done, part, done);
+        part = mls__fma(1 - part, part, part);
+    }
+    return done;
+}
+
+static mls__update mls__update_start(const mls_net *net, const mls_sgd *sgd)
+{
+    const mls_net_desc *d = &net->desc;
+    const float fresh = 9 / (float)(9 + net->updates);
+    mls__update u;
+    u.sgd = *sgd, u.share = 1.0f / (float)net->images_pending;
+    if (d->clip > 0) {
+        const double norm = mls__gradient_norm(net) * (double)u.share;
+        if (norm > (double)d->clip) u.share = (float)((double)u.share * ((double)d->clip / norm));
+    }
+    u.beta2 = d->beta2, u.epsilon = d->epsilon;
+    u.first = mls__complement(sgd->momentum, net->updates + 1);
+    u.second = mls__sqrt(mls__complement(d->beta2, net->updates + 1));
+    u.fresh = 1 - d->average_decay > fresh ? 1 - d->average_decay : fresh;
+    return u;
+}
+
+/* Updates some trained numbers of a node, from place at on. */
+static void mls__update_some(const mls_net *net, const mls_node *node, size_t at, size_t count,
+                             int decays, const mls__update *update)
+{
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    float *w = mls__floats(net, 0) + at, *g = w + net->parameters, *v = g + net->trained;
+    mls__update own = *update;
+    own.sgd.rate *= node->rate;
+    if (!decays) own.sgd.decay = 0;
+    if (net->desc.optimizer == MLS_ADAMW) {
+        k->adamw(w, g, v, v + net->trained, count, &own);
+    } else {
+        k->sgd(w, g, v, count, own.share, &own.sgd);
+    }
+    if (net->desc.average) k->average(w + mls__average_at(net), w, count, own.fresh);
 }
 
 /* Updates numbers first .. last - 1 of the trained ones. */
-static void mls__update_range(const mls_net *net, size_t first, size_t last, float share,
-                              const mls_sgd *sgd)
+static void mls__update_range(const mls_net *net, size_t first, size_t last,
+                              const mls__update *update)
 {
-    float *w = mls__floats(net, 0), *g = w + net->parameters, *v = g + net->trained;
     for (int32_t i = 0; i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
-        const size_t end = node->weights_at + mls__up(node->weights) + mls__up(node->seconds);
-        const size_t at = node->weights_at > first ? node->weights_at : first;
-        const size_t to = end < last ? end : last;
-        mls_sgd own = *sgd;
-        if (!node->trained || at >= to) continue;
-        own.rate *= node->rate;
-        mls__layer_kernels[mls__unit()].sgd(w + at, g + at, v + at, to - at, share, &own);
+        size_t from = node->weights_at;
+        for (int second = 0; second < 2 && node->trained; second++) {
+            const size_t end = from + mls__up(second ? node->seconds : node->weights);
+            const size_t at = from > first ? from : first, to = end < last ? end : last;
+            const int decays = !net->desc.no_decay_norms || (mls__convolves(node) && !second);
+            if (at < to) mls__update_some(net, node, at, to - at, decays, update);
+            from = end;
+        }
     }
 }
 
@@ -4218,20 +4417,21 @@ MLS_DEF mls_status mls_net_update(mls_net *net, const mls_sgd *sgd)
         MLS__BLOCK = 1 << 13
     };
     int64_t blocks;
-    float share;
+    mls__update update;
     mls_status status = mls__optimizer(net, sgd);
     if (status != MLS_OK) return status;
     if (!net->images_pending) {
         return mls__fail(net, MLS_ERROR_STATE, -1, "there is no gradient to apply");
     }
     if (mls__net_floats(net) != MLS_OK) return net->status;
-    share = 1.0f / (float)net->images_pending;
+    update = mls__update_start(net, sgd);
     blocks = (int64_t)((net->trained + MLS__BLOCK - 1) / MLS__BLOCK);
     MLS__OMP(omp parallel for schedule(static) num_threads(net->threads))
     for (int64_t b = 0; b < blocks; b++) {
         const size_t first = (size_t)b * MLS__BLOCK, last = first + MLS__BLOCK;
-        mls__update_range(net, first, last, share, sgd);
+        mls__update_range(net, first, last, &update);
     }
+    mls__average_states(net, update.fresh);
     net->images_pending = 0;
     net->updates++;
     return MLS_OK;
@@ -4278,19 +4478,33 @@ static uint64_t mls__hash_bytes(uint64_t h, const uint8_t *p, size_t count)
     return h;
 }
 
-/* The numbers that a digest sees and a checkpoint has, piece by piece: the weights of each node, their
-   momentum, states. Null: all are 0, the node is not trained. */
+/* The numbers that a digest sees and a checkpoint has, part by part, those of each node a piece. Null: all
+   are 0, the node is not trained; a count of 0: the network has no such part. */
 enum {
-    MLS__PARTS = 3
+    MLS__PART_WEIGHTS,
+    MLS__PART_MOMENTUM,
+    MLS__PART_STATES,
+    MLS__PART_SECOND, /* moments of AdamW */
+    MLS__PART_AVERAGE,
+    MLS__PART_AVERAGE_STATES,
+    MLS__PARTS
 };
 static float *mls__piece(const mls_net *net, int32_t k, size_t *count)
 {
     const int32_t part = k / net->count;
     const mls_node *node = &net->nodes[k % net->count];
-    *count = part < 2 ? mls__up(node->weights) + mls__up(node->seconds) : mls__up(node->states);
-    if (part == 2) return mls__state_at(net, node);
-    if (part == 0) return mls__weights_at(net, node);
-    return node->trained ? mls__gradients_at(net, node) + net->trained : 0;
+    const int average = part >= MLS__PART_AVERAGE;
+    float *g = mls__gradients_at(net, node);
+    *count = 0;
+    if (average && !net->desc.average) return 0;
+    if (part == MLS__PART_SECOND && net->desc.optimizer != MLS_ADAMW) return 0;
+    *count = mls__up(node->states);
+    if (part == MLS__PART_STATES || part == MLS__PART_AVERAGE_STATES) {
+        return mls__node_states(net, node, average);
+    }
+    *count = mls__up(node->weights) + mls__up(node->seconds);
+    if (part == MLS__PART_WEIGHTS || average) return mls__node_weights(net, node, average);
+    return g ? g + (part == MLS__PART_MOMENTUM ? 1 : 2) * net->trained : 0;
 }
 
 MLS_DEF uint64_t mls_net_digest(const mls_net *net)
@@ -4312,7 +4526,9 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
    8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, the
    formats of the second products, a name and the name of a custom layer's kind, of 48 bytes that zeros fill.
    Format 1 has the first part of the head and no nodes. Format 3, a model, has no momentum; its head says
-   what the numbers are, and their bytes. Packed ones are, node by node, weights and then seconds; quantized
+   what the numbers are, and their bytes. Format 4 is format 2 with more parts after the states: AdamW's
+   second moments, the average of weights and that of states, where "content" (the optimizer, and 256 for an
+   average) says so. Packed ones are, node by node, weights and then seconds; quantized
    weights are scale, group codes and codes, two a byte, in one byte or in two, as few as hold them. */
 
 /* The head, field by field, and their bytes; format 1 has the first eight. note: bytes of the note, node:
@@ -4331,6 +4547,8 @@ static const uint8_t mls__head_bytes[MLS__HEAD_FIELDS] = {4, 4, 8, 8, 8, 8, 8, 8
 enum {
     MLS__CHECKPOINT_VERSION = 2,
     MLS__MODEL_VERSION = 3,
+    MLS__KEPT_VERSION = 4,
+    MLS__KEPT_AVERAGE = 256,
     MLS__CHECKPOINT_HEAD_1 = 64, /* with the magic */
     MLS__CHECKPOINT_HEAD = 96,
     MLS__FACTS_FIRST = 14, /* before the formats */
@@ -4516,13 +4734,22 @@ static mls__coded mls__coded_of(const mls_node *node)
     return c;
 }
 
-/* Bytes of the numbers. */
-static size_t mls__content_bytes(const mls_net *net, mls_content content)
+/* What a network keeps beside weights, momentum and states, as a head says it. */
+static uint32_t mls__kept(const mls_net *net)
 {
+    return (uint32_t)net->desc.optimizer | (net->desc.average ? MLS__KEPT_AVERAGE : 0);
+}
+
+/* Bytes of the numbers; kept: of training. */
+static size_t mls__content_bytes(const mls_net *net, mls_content content, uint32_t kept)
+{
+    const size_t parameters = 4 * net->parameters;
     size_t bytes = 4 * net->states;
-    if (content != MLS_CONTENT_PACKED) {
-        const size_t copies = content == MLS_CONTENT_FP32 ? 1 : 2; /* momentum */
-        return bytes + 4 * copies * net->parameters;
+    if (content == MLS_CONTENT_FP32) return bytes + parameters;
+    if (content == MLS_CONTENT_TRAINING) {
+        bytes += 2 * parameters;
+        if (kept & MLS_ADAMW) bytes += parameters;
+        return kept & MLS__KEPT_AVERAGE ? bytes + parameters + 4 * net->states : bytes;
     }
     for (int32_t i = 0; i < net->count; i++) {
         const mls_node *node = &net->nodes[i];
@@ -4537,7 +4764,7 @@ static size_t mls__content_size(const mls_net *net, mls_content content, size_t 
 {
     if (!net || net->planned != 2 || note_size > UINT32_MAX) return 0;
     return MLS__CHECKPOINT_HEAD + (size_t)net->count * mls__node_bytes(net) + note_size +
-           mls__content_bytes(net, content) + 8;
+           mls__content_bytes(net, content, mls__kept(net)) + 8;
 }
 
 MLS_DEF size_t mls_net_checkpoint_size(const mls_net *net, size_t note_size)
@@ -4554,9 +4781,11 @@ static void mls__net_head(const mls_net *net, mls_content content, size_t note_s
                           mls__head *head)
 {
     memset(head, 0, sizeof *head);
-    head->version = content ? MLS__MODEL_VERSION : MLS__CHECKPOINT_VERSION;
-    head->content = (uint64_t)content;
-    head->numbers = content ? mls__content_bytes(net, content) : 0;
+    head->version = content          ? MLS__MODEL_VERSION
+                    : mls__kept(net) ? MLS__KEPT_VERSION
+                                     : MLS__CHECKPOINT_VERSION;
+    head->content = content ? (uint64_t)content : mls__kept(net);
+    head->numbers = head->content ? mls__content_bytes(net, content, mls__kept(net)) : 0;
     head->note = note_size;
     head->network = mls__net_identity(net);
     head->parameters = net->parameters;
@@ -4600,7 +4829,7 @@ static uint8_t *mls__put_floats(uint8_t *p, const float *from, size_t count)
     return p;
 }
 
-/* Weights or momentum of all nodes, in their order. */
+/* A part, of all nodes in their order. */
 static uint8_t *mls__put_part(uint8_t *p, const mls_net *net, int32_t part)
 {
     for (int32_t k = part * net->count; k < (part + 1) * net->count; k++) {
@@ -4644,6 +4873,16 @@ static uint8_t *mls__put_packed(uint8_t *p, mls_net *net)
     return p;
 }
 
+/* Weights and states, or their average if that is in use. */
+static uint8_t *mls__put_model(uint8_t *p, mls_net *net, mls_content content)
+{
+    const int32_t weights = net->averaged ? MLS__PART_AVERAGE : MLS__PART_WEIGHTS;
+    const int32_t states = net->averaged ? MLS__PART_AVERAGE_STATES : MLS__PART_STATES;
+    if (content == MLS_CONTENT_PACKED) p = mls__put_packed(p, net);
+    if (content == MLS_CONTENT_FP32) p = mls__put_part(p, net, weights);
+    return mls__put_part(p, net, states);
+}
+
 /* Why a network cannot be saved so; null: it can. */
 static const char *mls__cannot_save(const mls_net *net, mls_content content)
 {
@@ -4684,16 +4923,12 @@ static mls_status mls__content_write(mls_net *net, mls_content content, const vo
     }
     if (note_size) memcpy(p, note, note_size);
     p += note_size;
-    if (content == MLS_CONTENT_PACKED) {
-        p = mls__put_packed(p, net);
-        if (net->status != MLS_OK) return net->status;
-    } else {
-        p = mls__put_part(p, net, 0);
-    }
     if (content == MLS_CONTENT_TRAINING) {
-        p = mls__put_part(p, net, 1);
+        for (int32_t part = 0; part < MLS__PARTS; part++) p = mls__put_part(p, net, part);
+    } else {
+        p = mls__put_model(p, net, content);
+        if (net->status != MLS_OK) return net->status;
     }
-    p = mls__put_floats(p, mls__states(net), net->states);
     mls__put(p, mls__mix(mls__hash_bytes(0, (const uint8_t *)to, need - 8)), 8);
     return MLS_OK;
 }
@@ -4711,6 +4946,24 @@ MLS_DEF mls_status mls_net_model_write(mls_net *net, int packed, const void *not
                               to, size);
 }
 
+/* What the numbers of a checkpoint are, and what a network that trains kept there. */
+static mls_content mls__content_of(const mls__head *head)
+{
+    return head->version == MLS__MODEL_VERSION ? (mls_content)head->content : MLS_CONTENT_TRAINING;
+}
+static uint32_t mls__kept_of(const mls__head *head)
+{
+    return head->version == MLS__KEPT_VERSION ? (uint32_t)head->content : 0;
+}
+
+/* Of formats 3 and 4. */
+static int mls__content_known(const mls__head *head)
+{
+    const uint64_t kept = (uint64_t)MLS_ADAMW | MLS__KEPT_AVERAGE;
+    if (head->version == MLS__KEPT_VERSION) return head->content && !(head->content & ~kept);
+    return head->content && head->content <= MLS_CONTENT_PACKED;
+}
+
 /* Reads the head of a checkpoint. Returns what is wrong with it, or with the checkpoint; null: nothing. */
 static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
 {
@@ -4720,7 +4973,7 @@ static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
     if (size < 8 || memcmp(p, "MLSCKPT\n", 8) != 0) return "not a checkpoint";
     if (size < need) return "truncated";
     at = p + 8, version = mls__get(at, 4);
-    if (version < 1 || version > MLS__MODEL_VERSION) {
+    if (version < 1 || version > MLS__KEPT_VERSION) {
         return "a checkpoint of another version of the library";
     }
     if (version > 1) need = MLS__CHECKPOINT_HEAD, fields = MLS__HEAD_FIELDS;
@@ -4742,7 +4995,7 @@ static const char *mls__get_head(const uint8_t *p, size_t size, mls__head *head)
         return "damaged: its checksum does not match";
     }
     if (head->step >> 62 || head->updates >> 62 || head->nodes > INT32_MAX ||
-        head->content > MLS_CONTENT_PACKED || (version == MLS__MODEL_VERSION && !head->content) ||
+        (version >= MLS__MODEL_VERSION && !mls__content_known(head)) ||
         (version > 1 &&
          (!head->nodes || head->node < MLS__NODE_LEAST || head->batch - 1 >= INT32_MAX))) {
         return "damaged";
@@ -4777,7 +5030,9 @@ MLS_DEF mls_status mls_checkpoint_look(const void *from, size_t size, mls_checkp
     about->updates = (int64_t)head.updates;
     about->note = mls__note_at((const uint8_t *)from, &head);
     about->note_size = (size_t)head.note;
-    about->content = (mls_content)head.content;
+    about->content = mls__content_of(&head);
+    about->optimizer = (mls_optimizer)(mls__kept_of(&head) & MLS_ADAMW);
+    about->average = mls__kept_of(&head) & MLS__KEPT_AVERAGE ? 1 : 0;
     return MLS_OK;
 }
 
@@ -4880,14 +5135,17 @@ static const uint8_t *mls__get_floats(const uint8_t *p, float *to, size_t count)
     return p;
 }
 
-static void mls__get_part(const uint8_t *p, const mls_net *net, int32_t part)
+/* Frozen nodes have what they have in the parts before instead of an average. */
+static const uint8_t *mls__get_part(const uint8_t *p, const mls_net *net, int32_t part)
 {
     for (int32_t k = part * net->count; k < (part + 1) * net->count; k++) {
+        const int none = part >= MLS__PART_AVERAGE && net->nodes[k % net->count].rate == 0;
         size_t count;
         float *to = mls__piece(net, k, &count);
-        if (to) mls__get_floats(p, to, count);
+        if (to && !none) mls__get_floats(p, to, count);
         p += 4 * count;
     }
+    return p;
 }
 
 /* Whether the codes of a node's weights can be such: a scale, groups up to 1, no bit too many. */
@@ -4949,18 +5207,56 @@ static mls_status mls__get_packed(mls_net *net, const uint8_t *p, const mls__hea
     return MLS_OK;
 }
 
+static void mls__say_kept(mls_net *net, uint32_t kept)
+{
+    mls__say(net->text, sizeof net->text, kept & MLS_ADAMW ? "AdamW" : "SGD");
+    if (kept & MLS__KEPT_AVERAGE) mls__say(net->text, sizeof net->text, " with an average");
+}
+
 /* Whether the numbers of a checkpoint can be those of a network. */
 static mls_status mls__content_fits(mls_net *net, const mls__head *head)
 {
-    if (head->content != MLS_CONTENT_PACKED) {
-        if (head->numbers == mls__content_bytes(net, (mls_content)head->content)) return MLS_OK;
-    } else if (!net->desc.inference) {
+    const mls_content content = mls__content_of(head);
+    const uint32_t kept = mls__kept_of(head);
+    if (content == MLS_CONTENT_PACKED && !net->desc.inference) {
         return mls__fail(net, MLS_ERROR_DATA, -1,
                          "packed weights are for inference: they cannot be trained");
-    } else if (head->numbers == mls__content_bytes(net, MLS_CONTENT_PACKED)) {
-        return MLS_OK;
     }
+    if (content == MLS_CONTENT_TRAINING && !net->desc.inference && kept != mls__kept(net)) {
+        mls__fail(net, MLS_ERROR_DATA, -1, "a checkpoint of ");
+        mls__say_kept(net, kept);
+        mls__say(net->text, sizeof net->text, ", not of ");
+        mls__say_kept(net, mls__kept(net));
+        mls__say(net->text, sizeof net->text, ": its weights go on as a model");
+        return net->status;
+    }
+    if (head->numbers == mls__content_bytes(net, content, kept)) return MLS_OK;
     return mls__fail(net, MLS_ERROR_DATA, -1, "its numbers are of other formats, or damaged");
+}
+
+/* All that a network trained on. */
+static void mls__get_training(mls_net *net, const uint8_t *p)
+{
+    for (int32_t part = 0; part < MLS__PARTS; part++) p = mls__get_part(p, net, part);
+}
+
+/* Weights, if they are not packed, and states: of training the average, if there is one. */
+static void mls__get_model(mls_net *net, const uint8_t *p, const mls__head *head)
+{
+    const size_t parameters = 4 * net->parameters, states = 4 * net->states;
+    const uint8_t *end = p + head->numbers;
+    if (mls__content_of(head) == MLS_CONTENT_TRAINING &&
+        !(mls__kept_of(head) & MLS__KEPT_AVERAGE)) {
+        mls__get_part(p, net, MLS__PART_WEIGHTS);
+        mls__get_part(p + 2 * parameters, net, MLS__PART_STATES);
+        return;
+    }
+    if (mls__content_of(head) != MLS_CONTENT_PACKED) {
+        mls__get_part(end - states - parameters, net, MLS__PART_WEIGHTS);
+    }
+    mls__get_part(end - states, net, MLS__PART_STATES);
+    mls__average_start(net);
+    if (mls__kept(net)) net->updates = 0;
 }
 
 MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_t size, void *note,
@@ -4985,22 +5281,25 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
     }
     if (mls__content_fits(net, &head) != MLS_OK) return net->status;
     at = mls__note_at(p, &head) + head.note;
-    if (head.content == MLS_CONTENT_PACKED) {
+    if (mls__content_of(&head) == MLS_CONTENT_PACKED) {
         status = mls__get_packed(net, at, &head, mls__node_at(p, &head, 0));
         if (status != MLS_OK) return status;
     } else {
-        mls__get_part(at, net, 0);
         for (int32_t i = 0; i < net->count; i++) net->nodes[i].coded = 0;
     }
     if (note_size) memcpy(note, at - head.note, note_size);
     net->desc.seed = head.seed;
     net->step = (int64_t)head.step, net->updates = (int64_t)head.updates;
     net->images_pending = 0, net->packed = 0;
-    if (!net->desc.inference) { /* gradient and momentum */
-        memset(mls__floats(net, 0) + net->parameters, 0, 2 * net->trained * sizeof(float));
-        if (head.content == MLS_CONTENT_TRAINING) mls__get_part(at + 4 * net->parameters, net, 1);
+    if (!net->desc.inference) { /* the gradient, and what the optimizer keeps */
+        const size_t kept = mls__states_at(net) - net->parameters;
+        memset(mls__floats(net, 0) + net->parameters, 0, kept * sizeof(float));
     }
-    mls__get_floats(at + head.numbers - 4 * net->states, mls__states(net), net->states);
+    if (!net->desc.inference && mls__content_of(&head) == MLS_CONTENT_TRAINING) {
+        mls__get_training(net, at);
+    } else {
+        mls__get_model(net, at, &head);
+    }
     return MLS_OK;
 }
 
@@ -5114,7 +5413,9 @@ MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node
     memset(&d.formats, 0, sizeof d.formats);
     d.quantize_first = d.quantize_last = 0;
     d.seed = head.seed;
-    if (head.content == MLS_CONTENT_PACKED) d.inference = 1;
+    if (mls__content_of(&head) == MLS_CONTENT_PACKED) d.inference = 1;
+    if (!d.optimizer) d.optimizer = (mls_optimizer)(mls__kept_of(&head) & MLS_ADAMW);
+    if (!d.average) d.average = mls__kept_of(&head) & MLS__KEPT_AVERAGE ? 1 : 0;
     if (!d.batch) d.batch = (int32_t)head.batch;
     if (d.bn_momentum == 0) d.bn_momentum = mls__float((uint32_t)head.bn_momentum);
     if (d.bn_epsilon == 0) d.bn_epsilon = mls__float((uint32_t)head.bn_epsilon);
@@ -6266,6 +6567,45 @@ static MLS__TARGET void MLS__FN(mls__sgd)(float *w, float *g, float *v, size_t c
         if (s->nesterov) vv = MLS__FMA(MLS__SET(s->momentum), vv, gv);
         MLS__STORE(w + i, MLS__FMA(MLS__SET(-s->rate), vv, wv));
         MLS__STORE(g + i, zero);
+    }
+}
+
+/* sqrt(x) + more, x >= 0, within a few units in the last place: Newton's steps towards 1 / sqrt(x), from a
+   first guess that halves the exponent. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__root_plus)(MLS__F x, MLS__F more)
+{
+    const MLS__F half = x * MLS__SET(-0.5f);
+    MLS__F y = MLS__FLOAT(MLS__SETI(0x5f3759df) - (MLS__BITS(x) >> MLS__SETI(1)));
+    for (int i = 0; i < 3; i++) y = y * MLS__FMA(half * y, y, MLS__SET(1.5f));
+    return MLS__FMA(x, y, more);
+}
+
+/* Clears the gradient on the way. Both corrections of the moments are in the rate and in epsilon. */
+static MLS__TARGET void MLS__FN(mls__adamw)(float *w, float *g, float *m, float *v, size_t count,
+                                            const mls__update *u)
+{
+    const MLS__F decay = MLS__SET(-(u->sgd.rate * u->sgd.decay)), zero = MLS__SET(0);
+    const MLS__F rate = MLS__SET(-(u->sgd.rate * (u->second / u->first)));
+    const MLS__F epsilon = MLS__SET(u->epsilon * u->second);
+    for (size_t i = 0; i < count; i += MLS__LANES) { /* counts are multiples of 16 */
+        const MLS__F gv = MLS__LOAD(g + i) * MLS__SET(u->share), wv = MLS__LOAD(w + i);
+        const MLS__F fresh = gv * MLS__SET(1 - u->sgd.momentum);
+        const MLS__F square = (gv * gv) * MLS__SET(1 - u->beta2);
+        const MLS__F mv = MLS__FMA(MLS__SET(u->sgd.momentum), MLS__LOAD(m + i), fresh);
+        const MLS__F vv = MLS__FMA(MLS__SET(u->beta2), MLS__LOAD(v + i), square);
+        const MLS__F move = mv / MLS__FN(mls__root_plus)(vv, epsilon);
+        MLS__STORE(m + i, mv);
+        MLS__STORE(v + i, vv);
+        MLS__STORE(w + i, MLS__FMA(rate, move, MLS__FMA(decay, wv, wv)));
+        MLS__STORE(g + i, zero);
+    }
+}
+
+static MLS__TARGET void MLS__FN(mls__average)(float *a, const float *x, size_t count, float fresh)
+{
+    for (size_t i = 0; i < count; i += MLS__LANES) { /* counts are multiples of 16 */
+        const MLS__F av = MLS__LOAD(a + i);
+        MLS__STORE(a + i, MLS__FMA(MLS__SET(fresh), MLS__LOAD(x + i) - av, av));
     }
 }
 

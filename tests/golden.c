@@ -30,25 +30,28 @@ enum {
 typedef struct training {
     const char *name, *weight, *data, *error;
     int32_t option_b, width, shrink, batch; /* shrink: of the 32 x 32 pictures */
-    uint64_t digest, logits;                /* after the last step; of an evaluation, 0: none */
+    int32_t adamw;           /* 1: by AdamW, with a clipped gradient and an average */
+    uint64_t digest, logits; /* after the last step; of an evaluation, 0: none */
 } training;
 
 /* clang-format off */
 static const training trainings[] = {
 #ifndef GOLDEN_SMALL
-    {"fp32",         "fp32", "fp32", "fp32",     0, 8, 2, 3,
+    {"fp32",         "fp32", "fp32", "fp32",     0, 8, 2, 3, 0,
      0xe695ed33d31aa541u, 0},
-    {"2,1:nc:3,1",   LOW31,  LOW31,  LOW31 UP,   0, 8, 2, 3,
+    {"2,1:nc:3,1",   LOW31,  LOW31,  LOW31 UP,   0, 8, 2, 3, 0,
      0x514c29d65f943f33u, 0x37f35dd0116dfe8du},
-    {"2,4:nc:8,1",   LOW81,  LOW81,  LOW81 UP,   0, 8, 2, 3,
+    {"2,4:nc:8,1",   LOW81,  LOW81,  LOW81 UP,   0, 8, 2, 3, 0,
      0x7962bc79c6cf6d70u, 0},
-    {"0,4:none",     NONE4,  NONE4,  NONE4 UP,   0, 8, 2, 3,
+    {"0,4:none",     NONE4,  NONE4,  NONE4 UP,   0, 8, 2, 3, 0,
      0xb8cfb216284a6116u, 0},
-    {"2,1 option B", LOW20,  LOW20,  LOW20 UP,   1, 8, 2, 3,
+    {"2,1 option B", LOW20,  LOW20,  LOW20 UP,   1, 8, 2, 3, 0,
      0x3b8fe091f11f721eu, 0},
 #endif
-    {"small",        LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3,
+    {"small",        LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 0,
      0xccdb6295ec2ed057u, 0x55c7e8cf918d56beu},
+    {"small AdamW",  LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 1,
+     0x80af734d5e31241du, 0x5aad3775632cf27du},
 };
 static const uint64_t augmented = 0x531847564d104f98u;
 /* clang-format on */
@@ -116,7 +119,7 @@ static mls_status batch(int evaluation, int64_t first, int32_t count)
 
 static mls_status train(mls_net *net, const training *t)
 {
-    mls_sgd sgd = {0.1f, 0.9f, 5e-4f, 0};
+    const mls_sgd sgd = {t->adamw ? 0.01f : 0.1f, 0.9f, 5e-4f, 0};
     mls_status status = MLS_OK;
     for (int64_t step = 0; step < STEPS && status == MLS_OK; step++) {
         status = batch(0, step * t->batch, t->batch);
@@ -134,6 +137,7 @@ static void check(const training *t)
     void *arena = NULL;
     memset(&desc, 0, sizeof desc);
     desc.batch = t->batch, desc.seed = 7;
+    if (t->adamw) desc.optimizer = MLS_ADAMW, desc.clip = 1, desc.average = 1;
     mls_format_parse(&desc.formats.weight, t->weight);
     mls_format_parse(&desc.formats.activation, t->data);
     mls_format_parse(&desc.formats.error, t->error);
@@ -150,6 +154,7 @@ static void check(const training *t)
         expect(t->name, "training", mls_net_digest(&net), t->digest);
         if (t->logits) {
             mls_status status = batch(1, 0, t->batch);
+            if (t->adamw && status == MLS_OK) status = mls_net_use_average(&net, 1);
             if (status == MLS_OK) status = mls_net_evaluate(&net, images, labels, t->batch, NULL);
             if (status != MLS_OK) printf("%s\n", net.text);
             expect(t->name, "evaluation",

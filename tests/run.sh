@@ -38,6 +38,7 @@ run 'mls' tests/mls.sh
 run 'data' tests/data.sh
 run 'report' tests/report.sh
 run 'resume' tests/resume.sh
+run 'optimizers' tests/optimizer.sh
 run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
 run 'export and import' tests/export.sh

@@ -31,6 +31,7 @@ static void test_free(void *memory);
 #include "train/gradients.c"
 #include "train/inference.c"
 #include "train/nonfinite.c"
+#include "train/optimizer.c"
 #include "train/plan.c"
 #include "train/refused.c"
 #include "train/step.c"
@@ -54,4 +55,4 @@ T_MAIN(FUSED_TESTS, GRADIENTS_TESTS, GOLDEN_TESTS, CUSTOM_TESTS, EVALUATE_TESTS,
        PLAN_TESTS, INFERENCE_TESTS, REFUSED_TESTS, NONFINITE_TESTS, DEPTHWISE_TESTS, NORM_TESTS,
        FLOATS_TESTS, CHECKPOINT_TESTS, FILES_TESTS FOLDERS_TESTS DATA_TESTS, TEXTS_TESTS,
        PRODUCTS_TESTS, INSPECT_TESTS, SHIFTQUANT_TESTS, CHANGE_TESTS, MISUSE_TESTS, TENSORS_TESTS,
-       OPEN_TESTS, PREDICT_TESTS, FROZEN_TESTS)
+       OPEN_TESTS, OPTIMIZER_TESTS, PREDICT_TESTS, FROZEN_TESTS)

@@ -181,6 +181,10 @@ static bool prepare(job *j, failure *f)
         return fail(f, 2, "--model %s: not one of %s", o->model, MODEL_NAMES);
     }
     o->width = j->model.width;
+    if (strcmp(o->optimizer, "sgd") != 0 && !is_adamw(o)) {
+        return fail(f, 2, "--optimizer %s: not sgd or adamw", o->optimizer);
+    }
+    if (is_adamw(o) && !j->from.count && !given(o, option_of("lr"))) o->rate = 0.001;
     if (!check_fit(o, f)) return false;
     if (!prepare_data(j, f)) {
         size_t length = strlen(f->text);

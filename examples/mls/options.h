@@ -14,7 +14,7 @@ typedef struct sides {
 
 typedef struct options {
     const char *data, *model, *format, *formats, *layer_formats, *layer_rates, *init, *beside,
-        *test_format, *schedule;
+        *test_format, *schedule, *optimizer;
     const char *kernel, *out, *resume, *fit;
     const char *safetensors, *npz, *npy, *onnx, *onnx_int8, *c_header, *slim,
         *packed;                  /* of mls export */
@@ -25,9 +25,10 @@ typedef struct options {
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     int64_t top;                                                            /* of mls predict, */
     double rate, warmup, split, validation;
+    double decay, clip, ema; /* below their least: not given */
     uint64_t seed;
     sides size; /* of the pictures that the network gets */
-    bool coarse, resize, grey, no_flip, balance, skip_bad, json, help;
+    bool coarse, resize, grey, no_flip, balance, skip_bad, no_decay_norms, json, help;
     uint64_t given; /* a bit for each row of option_table */
     char **file;    /* of mls predict, */
     int files;      /* so many */
@@ -158,6 +159,17 @@ static const option option_table[] = {
      OPTION(schedule), 0, 0, "schedule", RESUME | EVAL},
     {"--warmup", ALL, "EPOCHS", "rise linearly to the rate first (0)", REAL, OPTION(warmup), 0, 1e6,
      "warmup", RESUME | EVAL},
+    {"--optimizer", TRAIN | PLAN, "NAME", "sgd (with momentum 0.9), or adamw (its --lr is 0.001)",
+     TEXT, OPTION(optimizer), 0, 0, "optimizer", RESUME},
+    {"--decay", TRAIN | PLAN, "X", "weight decay (0.0005; adamw 0.01)", REAL, OPTION(decay), 0, 10,
+     "decay", RESUME},
+    {"--no-decay-norms", TRAIN | PLAN, "", "none for norms and biases", FLAG,
+     OPTION(no_decay_norms), 0, 0, "no_decay_norms", RESUME},
+    {"--clip", TRAIN | PLAN, "NORM", "the longest that the gradient of a step may be", REAL,
+     OPTION(clip), 1e-30, 1e30, "clip", RESUME},
+    {"--ema", TRAIN | PLAN, "DECAY",
+     "average the weights over the steps, 0.999 say; tests and\nexports take the average", REAL,
+     OPTION(ema), 0.001, 0.999999, "ema", RESUME},
     {"--seed", ALL, "N", "of weights, order, crops and rounding (1)", SEED, OPTION(seed), 0, 0,
      "seed", RESUME | EVAL},
     {"--seeds", TRAIN, "N", "runs with N seeds from --seed on, and their mean (1)", COUNT,
@@ -356,8 +368,8 @@ static const char *option_text(const options *from, const option *o, char room[3
         memcpy(&flag, at, sizeof flag);
         return flag ? "yes" : NULL;
     }
-    return (o->kind == COUNT && (double)n < o->low) || (o->kind == SHARE && x < o->low) ? NULL
-                                                                                        : room;
+    const bool real = o->kind == REAL || o->kind == SHARE;
+    return (o->kind == COUNT && (double)n < o->low) || (real && x < o->low) ? NULL : room;
 }
 
 static void copy_option(options *to, const options *from, const option *o)
@@ -394,6 +406,7 @@ static void default_options(options *o)
     o->top = 1;
     o->epochs = 10, o->batch = 128, o->seeds = 1, o->seed = 1, o->every = 1;
     o->rate = 0.1, o->crop = 4;
+    o->optimizer = "sgd", o->decay = -1;
 }
 
 static bool is_built_in(const options *o)

@@ -100,6 +100,19 @@ static mls_schedule make_schedule(const options *o, int64_t batches)
     return s;
 }
 
+static bool is_adamw(const options *o)
+{
+    return strcmp(o->optimizer, "adamw") == 0;
+}
+
+static void set_optimizer(const options *o, mls_net_desc *desc)
+{
+    desc->optimizer = is_adamw(o) ? MLS_ADAMW : MLS_SGD;
+    desc->clip = (float)o->clip;
+    desc->no_decay_norms = o->no_decay_norms;
+    desc->average = o->ema > 0, desc->average_decay = (float)o->ema;
+}
+
 /* close_run also after a failure. */
 static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, failure *f)
 {
@@ -124,6 +137,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     desc.batch = batch, desc.seed = seed;
     desc.inference = j->content == MLS_CONTENT_PACKED;
     desc.formats = r->formats;
+    set_optimizer(&j->o, &desc);
     mls_net_begin(&r->net, &desc, r->nodes, capacity);
     m.build(&r->net, &m);
     if (j->o.layer_formats && mls_net_formats(&r->net, j->o.layer_formats) != MLS_OK) {

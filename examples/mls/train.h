@@ -30,16 +30,26 @@ static bool stopped(const run *r, const char *when, mls_status status, failure *
                 status == MLS_OK ? "the loss is not finite" : r->net.text, rate);
 }
 
+/* The numbers of the next step. */
+static mls_sgd next_step(const run *r)
+{
+    const options *o = &r->job->o;
+    const progress *p = &r->at;
+    mls_sgd sgd = {0, 0.9f, is_adamw(o) ? 0.01f : 5e-4f, 0};
+    sgd.rate = mls_schedule_rate(&r->schedule, p->epoch * r->batches + p->batch);
+    if (o->decay >= 0) sgd.decay = (float)o->decay;
+    return sgd;
+}
+
 static bool train_batch(run *r, failure *f)
 {
     const job *j = r->job;
     progress *p = &r->at;
     int64_t first = p->batch * j->o.batch, left = j->train.count - first;
     int32_t count = (int32_t)(left < j->o.batch ? left : j->o.batch);
-    mls_sgd sgd = {0, 0.9f, 5e-4f, 0};
+    const mls_sgd sgd = next_step(r);
     mls_result result;
     double start = now();
-    sgd.rate = mls_schedule_rate(&r->schedule, p->epoch * r->batches + p->batch);
     mls_status status = mls_data_batch(&j->train, &j->augment, r->seed, p->epoch, first, count,
                                        r->images, r->labels);
     if (status != MLS_OK) return fail(f, 1, "batch: %s", mls_status_string(status));
@@ -64,6 +74,7 @@ static bool test_net(run *r, const mls_data *test, double *loss, int64_t *correc
         plain.mean[c] = (float)r->at.mean[c], plain.scale[c] = (float)r->at.scale[c];
     }
     *correct = 0, *loss = 0;
+    if (r->job->o.ema > 0) mls_net_use_average(&r->net, 1); /* training does not mind */
     for (int64_t first = 0; first < test->count; first += r->job->o.batch) {
         int64_t left = test->count - first;
         int32_t count = (int32_t)(left < r->job->o.batch ? left : r->job->o.batch);

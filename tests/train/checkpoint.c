@@ -201,7 +201,7 @@ static void checkpoint_foreign(void)
     if (!rig_make(&r, &desc, tiny_net)) return;
     size = mls_net_checkpoint_size(&r.net, 0);
     T_EQ_INT(mls_net_checkpoint_write(&r.net, NULL, 0, checkpoint, size), MLS_OK);
-    checkpoint[8] = 4;
+    checkpoint[8] = 5;
     T_EQ_INT(mls_net_checkpoint_read(&r.net, checkpoint, size, NULL, 0), MLS_ERROR_DATA);
     T_CHECK(strstr(r.net.text, "version") != NULL);
     memcpy(checkpoint, "\x89PNG\r\n\x1a\n", 8);

@@ -1,17 +1,19 @@
 /* Frozen nodes stay what they are, and cost nothing: a network trains as if their numbers were copied back
    after each update, in less memory. */
 
-/* Sets the numbers of a node to those of another network, and its momentum to 0. */
+/* Sets the numbers of a node, and their average, to those of another network, and its moments to 0. */
 static void copy_back(rig *to, const rig *from, int i)
 {
     const mls_node *node = &to->nodes[i];
-    for (int part = 0; part < 2; part++) {
+    for (int part = 0; part < MLS__PARTS; part++) {
+        const int weights = part == MLS__PART_WEIGHTS || part == MLS__PART_AVERAGE;
         size_t count, from_count;
         float *x = mls__piece(&to->net, part * to->net.count + i, &count);
         const float *kept = mls__piece(&from->net, part * to->net.count + i, &from_count);
         T_EQ_INT(count, from_count);
-        if (!x) continue; /* frozen here, too */
-        T_CHECK((part == 0 || node->trained) && (part == 0) == (kept != NULL));
+        if (part == MLS__PART_STATES || part == MLS__PART_AVERAGE_STATES) continue;
+        if (!x || !count) continue; /* frozen here, too, or there is no such part */
+        T_CHECK((weights || node->trained) && weights == (kept != NULL));
         if (kept) memcpy(x, kept, count * sizeof(float));
         if (!kept) memset(x, 0, count * sizeof(float));
     }
@@ -66,6 +68,9 @@ static void frozen_is_copying_back(void)
         mls_net_desc desc = desc_fp32(5);
         desc.formats = formats_of(formats[f]);
         same_as_copying(&desc, small_net, 0x1b6);
+        desc.optimizer = MLS_ADAMW, desc.average = 1;
+        same_as_copying(&desc, small_net, 0x1b6);
+        desc.optimizer = MLS_SGD, desc.average = 0;
         same_as_copying(&desc, small_net, 0x006);
         same_as_copying(&desc, small_net, 0x030);
         same_as_copying(&desc, small_net, 0x184);
@@ -92,7 +97,7 @@ static void frozen_stays(void)
     train(&b, 0, 2, 4, SMALL_IMAGE, 10);
     for (int i = 0; i < a.net.count; i++) {
         const int frozen = i == 1 || i == 2 || i == 4 || i == 5; /* with their norms */
-        for (int part = 0; part < MLS__PARTS; part += 2) {
+        for (int part = MLS__PART_WEIGHTS; part <= MLS__PART_STATES; part += 2) {
             size_t count;
             const float *x = mls__piece(&a.net, part * a.net.count + i, &count);
             const float *y = mls__piece(&b.net, part * a.net.count + i, &count);
