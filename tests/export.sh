@@ -67,11 +67,17 @@ numpy.savez_compressed("deflated.npz", **npz)
 numpy.savez("double.npz", **{n: a.astype("f8") for n, a in npz.items()}, **{"bn1.num_batches_tracked": 7})
 numpy.savez("fortran.npz", **{n: numpy.asfortranarray(a) for n, a in npz.items()})
 numpy.savez("half.npz", **{n: a.astype("f2") for n, a in npz.items()})
+numpy.savez("one.npz", a=npz["fc.weight"])
+one = open("one.npz", "rb").read()
+files, end = one.index(b"PK\1\2"), one.index(b"PK\5\6")
+entries = 1000 * one[files:end]
+open("overlap.npz", "wb").write(one[:files] + entries + b"PK\5\6" + struct.pack("<4H2IH", 0, 0, 1000, 1000, len(entries), files, 0))
 END
     ok $? 'NumPy reads the same in all of them'
     mls import double.npz $tiny --out double.mlsck >out 2>err && digest | cmp -s - npz.digest
     ok $? 'doubles, and what PyTorch counts'
     refused 'a compressed NPZ file' 'is compressed' import deflated.npz $tiny --out no.mlsck
+    refused 'files that are one' 'its files overlap' import overlap.npz $tiny --out no.mlsck
     refused "Fortran's order" "Fortran's order" import fortran.npz $tiny --out no.mlsck
     refused 'half precision' 'of type <f2' import half.npz $tiny --out no.mlsck
 fi

@@ -19,7 +19,7 @@ net="--model $model --limit 2000 --test-limit 500 --batch 50"
 [ -x "$work/parity" ] || ${CC:-cc} -std=c11 -O2 -fopenmp -I. tests/parity.c -o "$work/parity" -lm || exit 1
 # shellcheck disable=SC2086 # lists of options
 [ -f "$dir/run/last.mlsck" ] ||
-    "$build/mls" train $net --format "$format" --lr 0.05 --epochs 3 --out "$dir/run" || exit 1
+    "$build/mls" train $net --format "$format" --schedule cosine --epochs 8 --out "$dir/run" || exit 1
 "$build/mls" export "$dir/run/last.mlsck" --onnx "$dir/net.onnx" --npz "$dir/net.npz" \
     --safetensors "$dir/net.safetensors" >"$dir/log" &&
     "$work/parity" "$dir/run/last.mlsck" "$count" 0 "$dir" || exit 1

@@ -169,7 +169,7 @@ static bool read_npz(foreign_list *list, const uint8_t *zip, size_t size, const 
     const size_t end = zip_end(zip, size);
     if (!end) return fail(f, 2, "%s: truncated, or not an NPZ file", path);
     const uint64_t count = little(zip + end + 10, 2);
-    uint64_t at = little(zip + end + 16, 4);
+    uint64_t at = little(zip + end + 16, 4), all = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (at + 46 > end || memcmp(zip + at, "PK\1\2", 4) != 0) {
             return fail(f, 2, "%s: damaged: its directory has %llu of %llu files", path,
@@ -178,6 +178,8 @@ static bool read_npz(foreign_list *list, const uint8_t *zip, size_t size, const 
         const uint64_t name = little(zip + at + 28, 2);
         const uint64_t next = at + 46 + name + little(zip + at + 30, 2) + little(zip + at + 32, 2);
         if (next > end) return fail(f, 2, "%s: damaged: its directory is truncated", path);
+        all += little(zip + at + 20, 4); /* a byte that counts often would be summed as often */
+        if (all > size) return fail(f, 2, "%s: damaged: its files overlap", path);
         const char *text = (const char *)zip + at + 46;
         bool npy = name > 4 && memcmp(text + name - 4, ".npy", 4) == 0;
         foreign *t = add_foreign(list, text, (size_t)(npy ? name - 4 : name));
