@@ -86,6 +86,7 @@ typedef struct mls_node {
     mls_format format[6];      /* of the operands, in the order of mls_formats; all zero: fp32 */
     int32_t size, stride, pad; /* pools, subsample */
     int32_t bias;
+    float amount; /* of an activation, of dropout, of a loss: see their prototypes */
     size_t weights, seconds, states, constants; /* numbers, see mls_layer_sizes */
     size_t weights_at, states_at, constants_at; /* their places among those of the network */
     size_t keep, sums;                          /* bytes and doubles of an image */
@@ -151,7 +152,7 @@ typedef struct mls_net_desc {
 
 typedef struct mls_result {
     double loss;     /* mean over the images */
-    int32_t correct; /* images whose largest logit is the label's */
+    int32_t correct; /* images whose largest logit is the label's; with targets 0 */
     int32_t images;
 } mls_result;
 
@@ -180,6 +181,7 @@ typedef struct mls_net {
     mls_conv_call *calls[2]; /* one that writes images, one for the gradient of weights */
     const float *x;          /* of the call in progress, as all that follows */
     const int32_t *labels;
+    const float *targets, *next_targets; /* of mls_net_targets: of this call, of the next */
     int32_t images, training;
     mls_see *see; /* of mls_net_inspect, with see_user */
     void *see_user;
@@ -217,6 +219,17 @@ MLS_DEF int32_t mls_net_batch_norm(mls_net *net, int32_t x);
    ("Towards Accurate and Efficient Sub-8-Bit Integer Training", as this library understands it; fp32). */
 MLS_DEF int32_t mls_net_l1_norm(mls_net *net, int32_t x);
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x);
+/* slope x where x is not above 0; slope from 0 to less than 1 (ARGUMENT). */
+MLS_DEF int32_t mls_net_leaky_relu(mls_net *net, int32_t x, float slope);
+/* 1 / (1 + e^-x), with an exponential of our own: within 1e-7 of it, as measured at all x. */
+MLS_DEF int32_t mls_net_sigmoid(mls_net *net, int32_t x);
+/* x P(x), P the share of a normal distribution below x, by Abramowitz and Stegun's 7.1.26 for erf: within
+   2.8e-7 |x| of it, and its slope within 3e-7, as measured at all x. */
+MLS_DEF int32_t mls_net_gelu(mls_net *net, int32_t x);
+/* In training an element is 0 with probability p, rounded down to a multiple of 2^-16, and else divided by
+   1 - p: by mls_random16 of seed, step, node, image and element, the same everywhere. In evaluation, and in
+   inference, it is x. p from 0 to less than 1 (ARGUMENT). */
+MLS_DEF int32_t mls_net_dropout(mls_net *net, int32_t x, float p);
 MLS_DEF int32_t mls_net_add(mls_net *net, int32_t x, int32_t y); /* same shapes */
 /* The channels of x, then those of y; same height and width. */
 MLS_DEF int32_t mls_net_concat(mls_net *net, int32_t x, int32_t y);
@@ -231,6 +244,12 @@ MLS_DEF int32_t mls_net_subsample(mls_net *net, int32_t x, int32_t stride, int32
 MLS_DEF int32_t mls_net_linear(mls_net *net, int32_t x, int32_t outputs); /* with a bias */
 /* Softmax cross-entropy, averaged over the images of an update. Last node of a network. */
 MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
+/* The same, and in training what is wanted is 1 - smoothing of the label and smoothing / classes of every
+   class; smoothing from 0 to less than 1 (ARGUMENT). Evaluation has the loss of the label. */
+MLS_DEF int32_t mls_net_smooth_loss(mls_net *net, int32_t x, float smoothing);
+/* Mean squared error: the mean of (x - target)^2 over the outputs of an image, averaged as above. For
+   numbers, not classes: it takes mls_net_targets, and no labels. */
+MLS_DEF int32_t mls_net_mse_loss(mls_net *net, int32_t x);
 
 /* A layer of your own, or a loss: a row like those of the layers here, see mls_layer_kind. x, and y if
    it is not -1, are its inputs. kind and parameters stay the caller's, and must stay where they are; a
@@ -268,6 +287,7 @@ typedef struct mls_work {
     float *state;        /* set by init and settle, read by steps */
     float *constants;    /* what a serial step derives for the steps that follow */
     const int32_t *labels; /* of all images; null: there are none */
+    const float *targets;  /* the same, of a loss with MLS_TARGETS */
     mls_result *result;    /* of a loss: a serial step adds the sum of losses and what is correct */
 } mls_work;
 
@@ -284,7 +304,7 @@ typedef struct mls_layer_sizes {
 enum {
     MLS_IF_TRAINING = 1,
     MLS_IF_EVALUATION = 2,
-    MLS_IF_LABELS = 4,
+    MLS_IF_LABELS = 4, /* or targets are there */
     MLS_IF_WANTED = 8, /* the gradient of an input is */
     MLS_IF_TRAINED =
         16, /* the layer has trained numbers, which are not frozen: of steps that add to */
@@ -321,10 +341,11 @@ typedef struct mls_step {
 
 /* Flags of a layer. In place: y may lie where x[0] does, and dx[0] where dy does, as an element of the
    one depends on that element of the other only. Loss: the last layer, whose forward steps write dx,
-   the gradient of the sum of the losses. */
+   the gradient of the sum of the losses. Targets: of a loss, which takes mls_net_targets for labels. */
 enum {
     MLS_IN_PLACE = 1,
-    MLS_LOSS = 2
+    MLS_LOSS = 2,
+    MLS_TARGETS = 4
 };
 typedef struct mls_layer_kind {
     const char *name;
@@ -391,6 +412,7 @@ typedef struct mls_layer {
        channels of zeros that come first. */
     mls_conv window;
     float epsilon; /* of norms */
+    float amount;  /* slope of a leaky relu, p of dropout, smoothing of a loss */
 } mls_layer;
 MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t node, mls_layer *layer);
 
@@ -464,6 +486,11 @@ typedef struct mls_sgd {
    backward pass also drops the gradient accumulated so far. */
 MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int32_t *labels,
                                     int32_t count, mls_result *result);
+
+/* Targets [images][outputs] for the next call that takes labels, which are null then, and for no other. They
+   must stay until it returns. Errors of that call: ARGUMENT (a loss of classes, which wants labels, or one of
+   targets that got labels), NONFINITE (one of the targets is not finite). */
+MLS_DEF mls_status mls_net_targets(mls_net *net, const float *targets);
 
 /* Applies the mean gradient since the last update, and clears it. Errors: ARGUMENT (a number of the
    optimizer is not finite or out of range), FLOATS, STATE (there is none). */
@@ -603,8 +630,8 @@ MLS_DEF mls_status mls_checkpoint_formats(const void *from, size_t size, int32_t
 MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node *nodes,
                                 int32_t capacity, const void *from, size_t size);
 
-/* Pictures in memory, [count][h][w][c] bytes, and their labels. A view: fill it yourself, or with
-   a loader below and give it back to mls_data_free. */
+/* Pictures in memory, [count][h][w][c] bytes, and their labels; null: they have others, see
+   mls_data_targets. A view: fill it yourself, or with a loader below and give it back to mls_data_free. */
 typedef struct mls_data {
     int32_t count, h, w, c, classes;
     uint8_t *pixels;
@@ -626,10 +653,20 @@ typedef struct mls_augment {
 MLS_DEF mls_status mls_data_normalise(const mls_data *data, mls_augment *augment);
 
 /* Pictures first .. first + count - 1 of an epoch, a pure function of its arguments: images
-   [count][h][w][c], labels [count]. Errors: ARGUMENT, FLOATS. */
+   [count][h][w][c], labels [count], which are null where data->labels is. Errors: ARGUMENT, FLOATS. */
 MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augment, uint64_t seed,
                                   int64_t epoch, int64_t first, int32_t count, float *images,
                                   int32_t *labels);
+
+/* Of the same pictures, which are found by augment->shuffle, seed and epoch: targets [count][outputs] out of
+   those of all pictures, of = [data->count][outputs]; or labels out of those of up to 65536 classes, of =
+   [data->count]. Errors: ARGUMENT. */
+MLS_DEF mls_status mls_data_targets(const mls_data *data, const mls_augment *augment, uint64_t seed,
+                                    int64_t epoch, int64_t first, int32_t count, const float *of,
+                                    int32_t outputs, float *targets);
+MLS_DEF mls_status mls_data_labels_16(const mls_data *data, const mls_augment *augment,
+                                      uint64_t seed, int64_t epoch, int64_t first, int32_t count,
+                                      const uint16_t *of, int32_t *labels);
 
 /* Picture index of a position 0 .. count - 1 in the shuffled order of an epoch; -1 for others. */
 MLS_DEF int32_t mls_data_order(int32_t count, uint64_t seed, int64_t epoch, int32_t position);
@@ -731,7 +768,8 @@ MLS_DEF mls_status mls_data_folder(mls_data *data, const char *folder, int32_t h
 #endif
 
 /* ----------------------------------------------------------------------------------- >>math
-   Own functions, so that every machine has the same: fused multiply-adds in a fixed order. */
+   Own functions, so that every machine has the same: fused multiply-adds in a fixed order. The
+   exponential is one for vectors, in >>template. */
 
 /* Correctly rounded square root of x >= 0, by integers. */
 static float mls__sqrt(float x)
@@ -756,24 +794,6 @@ static float mls__sqrt(float x)
     root = root << 1 | (root * root != m); /* a sticky bit rounds the conversion right */
     e = e / 2 - 1;
     return (float)root * mls__pow2(e);
-}
-
-/* e^x for x <= 0; about one unit in the last place. */
-static float mls__exp(float x)
-{
-    float n, r, p = 1.0f / 5040;
-    if (!(x > -87.0f)) return x <= -87.0f ? 0.0f : x;
-    n = mls__fma(x, 1.44269504f, 12582912.0f) - 12582912.0f;
-    r = mls__fma(n, -0.693359375f, x); /* ln 2 in two parts */
-    r = mls__fma(n, 2.12194440e-4f, r);
-    p = mls__fma(p, r, 1.0f / 720);
-    p = mls__fma(p, r, 1.0f / 120);
-    p = mls__fma(p, r, 1.0f / 24);
-    p = mls__fma(p, r, 1.0f / 6);
-    p = mls__fma(p, r, 0.5f);
-    p = mls__fma(p, r, 1.0f);
-    p = mls__fma(p, r, 1.0f);
-    return p * mls__pow2((int)n);
 }
 
 /* Natural logarithm of a normal x > 0; infinity and NaN stay. */
@@ -1019,6 +1039,17 @@ static int32_t mls__layer(mls_net *net, const mls_layer_kind *kind, int inputs, 
     return mls__node_done(net, mls__node_new(net, kind, inputs, x, y));
 }
 
+/* A layer with an amount. */
+static int32_t mls__layer_of(mls_net *net, const mls_layer_kind *kind, int32_t x, float amount)
+{
+    mls_node *node = mls__node_new(net, kind, 1, x, -1);
+    if (!node) return -1;
+    node->amount = amount;
+    if (amount >= 0 && amount < 1) return mls__node_done(net, node);
+    mls__fail(net, MLS_ERROR_ARGUMENT, net->count, "its amount is not from 0 to less than 1");
+    return -1;
+}
+
 /* Whether a node is a convolution or a linear layer. */
 static int mls__convolves(const mls_node *node)
 {
@@ -1036,7 +1067,7 @@ MLS_DEF mls_status mls_net_layer(const mls_net *net, int32_t index, mls_layer *l
     layer->inputs[0] = node->in[0], layer->inputs[1] = node->in[1];
     layer->weights = (int64_t)(node->weights + node->seconds);
     layer->name = node->name, layer->epsilon = net->desc.bn_epsilon;
-    layer->window = node->conv;
+    layer->window = node->conv, layer->amount = node->amount;
     if (mls__convolves(node)) {
         layer->macs = (int64_t)(node->weights * (uint64_t)node->shape.h * (uint64_t)node->shape.w);
         layer->formats = mls__formats_gather(node->format);
@@ -1098,6 +1129,14 @@ typedef struct mls__update {
     float fresh;                         /* share of the new weights in their average */
 } mls__update;
 
+/* Activations: rows of mls__activations, and of the kernels. */
+enum {
+    MLS__LEAKY_RELU,
+    MLS__SIGMOID,
+    MLS__GELU,
+    MLS__ACTIVATIONS
+};
+
 typedef struct mls__layers {
     /* sum[ch], square[ch]: sums over the pixels, in double; a product of floats is exact there */
     void (*stats)(const float *x, size_t pixels, size_t c, double *sum, double *square);
@@ -1116,6 +1155,13 @@ typedef struct mls__layers {
     void (*relu)(const float *x, size_t count, float *y, uint8_t *mask);
     void (*relu_back)(const float *dy, size_t count, const uint8_t *mask, float *dx);
     void (*add)(const float *a, const float *b, size_t count, float *y);
+    void (*activate[MLS__ACTIVATIONS])(const float *x, size_t count, float amount, float *y);
+    /* dx = dy * slope; from: y, or x where y does not tell the slope */
+    void (*activate_back[MLS__ACTIVATIONS])(const float *dy, const float *from, size_t count,
+                                            float amount, float *dx);
+    /* y = x * scale, or 0 where the random bits of an element, which keys choose, are below dropped */
+    void (*dropout)(const float *x, size_t count, mls__keys keys, int32_t dropped, float scale,
+                    float *y);
     void (*sgd)(float *w, float *g, float *v, size_t count, float share, const mls_sgd *s);
     void (*adamw)(float *w, float *g, float *m, float *v, size_t count, const mls__update *u);
     /* a = a + fresh * (x - a) */
@@ -1126,11 +1172,21 @@ typedef struct mls__layers {
 #include MLS_HEADER
 #undef MLS__EACH
 
-#define MLS__ROW(unit, vectors)                                                 \
-    {mls__bn_stats_##vectors,  mls__bn_ends_##vectors, mls__bn_scale_##vectors, \
-     mls__bn_reduce_##vectors, mls__bn_back_##vectors, mls__relu_##vectors,     \
-     mls__relu_back_##vectors, mls__add_##vectors,     mls__sgd_##vectors,      \
-     mls__adamw_##vectors,     mls__average_##vectors},
+#define MLS__ROW(unit, vectors)                                                               \
+    {mls__bn_stats_##vectors,                                                                 \
+     mls__bn_ends_##vectors,                                                                  \
+     mls__bn_scale_##vectors,                                                                 \
+     mls__bn_reduce_##vectors,                                                                \
+     mls__bn_back_##vectors,                                                                  \
+     mls__relu_##vectors,                                                                     \
+     mls__relu_back_##vectors,                                                                \
+     mls__add_##vectors,                                                                      \
+     {mls__leaky_relu_##vectors, mls__sigmoid_##vectors, mls__gelu_##vectors},                \
+     {mls__leaky_relu_back_##vectors, mls__sigmoid_back_##vectors, mls__gelu_back_##vectors}, \
+     mls__dropout_##vectors,                                                                  \
+     mls__sgd_##vectors,                                                                      \
+     mls__adamw_##vectors,                                                                    \
+     mls__average_##vectors},
 static const mls__layers mls__layer_kernels[] = {MLS__UNITS(MLS__ROW)};
 #undef MLS__ROW
 
@@ -1316,7 +1372,7 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
     mls__work_of(&w, net, i);
     mls__work_numbers(&w);
     w.uses = uses, w.image = n, w.thread = thread;
-    w.labels = net->labels;
+    w.labels = net->labels, w.targets = net->targets;
     for (int j = 0; j < 2 && node->in[j] >= 0; j++) {
         if (uses & MLS_X) w.x[j] = mls__value(net, node->in[j], n);
         if (uses & MLS_DX && net->training) w.dx[j] = mls__give(&w, j);
@@ -1341,6 +1397,11 @@ static void mls__step_run(mls_net *net, const mls_step *step, int32_t i, int32_t
 /* --------------------------------------------------------------------------------- >>layers
    Each layer: its shape, first numbers, forward, backward, its row, and how it is built. To add one,
    write such a section and a prototype. */
+
+static float mls__amount(const mls_work *w)
+{
+    return w->net->nodes[w->node].amount;
+}
 
 /* Pixels of an image, and where one of them starts. */
 static size_t mls__pixels(mls_shape s)
@@ -1420,6 +1481,93 @@ MLS__OF_IMAGES(relu, "relu", MLS_IN_PLACE, MLS_KEEP);
 MLS_DEF int32_t mls_net_relu(mls_net *net, int32_t x)
 {
     return mls__layer(net, &mls__relu, 1, x, -1);
+}
+
+/* ---- activations: one formula each, in the kernels. Backward takes the slope from y where y tells it, so
+   that y may lie where x does. */
+
+static int mls__activation_of(const mls_work *w);
+
+static void mls__activation_forward(const mls_work *w)
+{
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    k->activate[mls__activation_of(w)](w->x[0], mls__image(w->out), mls__amount(w), w->y);
+}
+
+static void mls__activation_backward(const mls_work *w)
+{
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    k->activate_back[mls__activation_of(w)](w->dy, w->y ? w->y : w->x[0], mls__image(w->out),
+                                            mls__amount(w), w->dx[0]);
+}
+
+static const mls_step mls__activation_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__activation_forward}, MLS_STEPS_END};
+static const mls_step mls__activation_steps_by_y[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_Y, MLS_DX, mls__activation_backward}, MLS_STEPS_END};
+static const mls_step mls__activation_steps_by_x[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY | MLS_X, MLS_DX, mls__activation_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__activations[MLS__ACTIVATIONS] = {
+    {"leaky relu", MLS_IN_PLACE, 0, 0, mls__activation_steps, mls__activation_steps_by_y, 0, 0},
+    {"sigmoid", MLS_IN_PLACE, 0, 0, mls__activation_steps, mls__activation_steps_by_y, 0, 0},
+    {"gelu", MLS__DX_IN_PLACE, 0, 0, mls__activation_steps, mls__activation_steps_by_x, 0, 0}};
+
+static int mls__activation_of(const mls_work *w)
+{
+    return (int)(w->net->nodes[w->node].kind - mls__activations);
+}
+
+MLS_DEF int32_t mls_net_leaky_relu(mls_net *net, int32_t x, float slope)
+{
+    return mls__layer_of(net, &mls__activations[MLS__LEAKY_RELU], x, slope);
+}
+
+MLS_DEF int32_t mls_net_sigmoid(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__activations[MLS__SIGMOID], 1, x, -1);
+}
+
+MLS_DEF int32_t mls_net_gelu(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__activations[MLS__GELU], 1, x, -1);
+}
+
+/* ---- dropout: backward asks for the same random bits again */
+
+static void mls__dropout_run(const mls_work *w, const float *from, float *to)
+{
+    const mls_net *net = w->net;
+    const uint64_t step = mls_seed(net->desc.seed, (uint64_t)net->step);
+    const uint64_t node = mls_seed(step, (uint64_t)w->node * 4 + MLS__ROLES); /* see mls__seed_of */
+    const mls__keys keys = mls__random_keys(mls_seed(node, (uint64_t)w->image), 0);
+    const int32_t dropped = (int32_t)(mls__amount(w) * 65536);
+    mls__layer_kernels[mls__unit()].dropout(from, mls__image(w->out), keys, dropped,
+                                            65536 / (float)(65536 - dropped), to);
+}
+
+static void mls__dropout_forward(const mls_work *w)
+{
+    if (w->training)
+        mls__dropout_run(w, w->x[0], w->y);
+    else if (w->y != w->x[0])
+        memcpy(w->y, w->x[0], mls__image(w->out) * sizeof(float));
+}
+
+static void mls__dropout_backward(const mls_work *w)
+{
+    mls__dropout_run(w, w->dy, w->dx[0]);
+}
+
+static const mls_step mls__dropout_forward_steps[] = {
+    {0, MLS_EACH, MLS_X, MLS_Y, mls__dropout_forward}, MLS_STEPS_END};
+static const mls_step mls__dropout_backward_steps[] = {
+    {MLS_IF_WANTED, MLS_EACH, MLS_DY, MLS_DX, mls__dropout_backward}, MLS_STEPS_END};
+static const mls_layer_kind mls__dropout = {
+    "dropout", MLS_IN_PLACE, 0, 0, mls__dropout_forward_steps, mls__dropout_backward_steps, 0, 0};
+
+MLS_DEF int32_t mls_net_dropout(mls_net *net, int32_t x, float p)
+{
+    return mls__layer_of(net, &mls__dropout, x, p);
 }
 
 /* ---- add */
@@ -2074,6 +2222,7 @@ static const char *mls__loss_shape(const mls_work *w, mls_layer_sizes *s)
         return "it needs one pixel of class scores: a linear layer or a global pool comes before "
                "it";
     }
+    if (w->net->nodes[w->node].kind->flags & MLS_TARGETS) return 0;
     return s->shape.c < 2 ? "it needs at least two classes" : 0;
 }
 
@@ -2087,7 +2236,7 @@ static int32_t mls__softmax(const float *z, int32_t classes, float *p, float *su
     }
     *sum = 0;
     for (int32_t i = 0; i < classes; i++) {
-        float e = mls__exp(z[i] - z[best]);
+        float e = mls__exp_scalar(z[i] - z[best]);
         if (p) p[i] = e;
         *sum += e;
     }
@@ -2095,16 +2244,24 @@ static int32_t mls__softmax(const float *z, int32_t classes, float *p, float *su
     return best;
 }
 
-/* Loss of one image, and its gradient p - [label] if wanted. */
+/* Loss of one image, and its gradient if wanted: p less what is wanted, which is [label] and, smoothed, a
+   share of every class. */
 static void mls__loss_forward(const mls_work *w)
 {
     const int32_t classes = w->out.c, label = w->labels[w->image];
+    const float smoothing = w->training ? mls__amount(w) : 0, share = smoothing / (float)classes;
     const float *z = w->x[0];
     mls__loss_kept *kept = (mls__loss_kept *)w->keep;
-    float sum, *grad = w->dx[0];
+    float sum, *grad = w->dx[0], wanted;
     const int32_t best = mls__softmax(z, classes, grad, &sum);
-    if (grad) grad[label] -= 1;
-    kept->loss = mls__log(sum) - (z[label] - z[best]);
+    wanted = z[label] - z[best];
+    if (grad) grad[label] -= 1 - smoothing;
+    if (smoothing > 0) wanted *= 1 - smoothing;
+    for (int32_t i = 0; smoothing > 0 && i < classes; i++) {
+        wanted = mls__fma(share, z[i] - z[best], wanted);
+        if (grad) grad[i] -= share;
+    }
+    kept->loss = mls__log(sum) - wanted;
     kept->correct = best == label;
 }
 
@@ -2127,6 +2284,41 @@ static const mls_layer_kind mls__loss = {
 MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x)
 {
     return mls__layer(net, &mls__loss, 1, x, -1);
+}
+
+MLS_DEF int32_t mls_net_smooth_loss(mls_net *net, int32_t x, float smoothing)
+{
+    return mls__layer_of(net, &mls__loss, x, smoothing);
+}
+
+/* ---- loss: mean squared error */
+
+static void mls__mse_forward(const mls_work *w)
+{
+    const size_t outputs = (size_t)w->out.c;
+    const float *z = w->x[0], *target = w->targets + (size_t)w->image * outputs;
+    const float twice = 2 / (float)outputs;
+    mls__loss_kept *kept = (mls__loss_kept *)w->keep;
+    double sum = 0;
+    for (size_t i = 0; i < outputs; i++) {
+        const float d = z[i] - target[i];
+        sum += (double)d * (double)d; /* an exact product */
+        if (w->dx[0]) w->dx[0][i] = twice * d;
+    }
+    kept->loss = (float)(sum / (double)outputs);
+    kept->correct = 0;
+}
+
+static const mls_step mls__mse_forward_steps[] = {
+    {MLS_IF_LABELS, MLS_EACH, MLS_X, MLS_DX | MLS_KEEP, mls__mse_forward},
+    {MLS_IF_LABELS, MLS_AFTER, MLS_KEEP, 0, mls__loss_sum},
+    MLS_STEPS_END};
+static const mls_layer_kind mls__mse = {
+    "mse loss", MLS_LOSS | MLS_TARGETS, mls__loss_shape, 0, mls__mse_forward_steps, 0, 0, 0};
+
+MLS_DEF int32_t mls_net_mse_loss(mls_net *net, int32_t x)
+{
+    return mls__layer(net, &mls__mse, 1, x, -1);
 }
 
 /* ---- custom */
@@ -2162,7 +2354,7 @@ MLS_DEF int32_t mls_net_custom(mls_net *net, const mls_layer_kind *kind, int32_t
     if (!net || net->status != MLS_OK) return -1;
     if (!kind || !kind->name || !kind->forward || !kind->forward->run) {
         wrong = "mls_net_custom without a row, its name or its forward steps";
-    } else if (kind->plan || kind->flags & ~(uint32_t)(MLS_IN_PLACE | MLS_LOSS)) {
+    } else if (kind->plan || kind->flags & ~(uint32_t)(MLS_IN_PLACE | MLS_LOSS | MLS_TARGETS)) {
         wrong = "mls_net_custom with a row whose plan is not null, or with unknown flags";
     } else {
         const int in_place = (kind->flags & MLS_IN_PLACE) != 0;
@@ -3375,14 +3567,22 @@ static int mls__is_norm(const mls_node *node)
     return node->kind == &mls__batch_norm || node->kind == &mls__l1_norm;
 }
 
-/* Which outputs are computed in place: nothing reads what they overwrite any more, as of a norm that is not
-   trained. */
+/* Whether backward does not read the input: of a norm that is not trained, of a gelu with nothing to learn
+   below. */
+static int mls__leaves_x(const mls_node *node)
+{
+    if (mls__is_norm(node)) return !node->trained;
+    return node->kind->flags & MLS_IN_PLACE ||
+           (node->kind->flags & MLS__DX_IN_PLACE && !node->learns);
+}
+
+/* Which outputs are computed in place: nothing reads what they overwrite any more. */
 static void mls__plan_values(mls_net *net)
 {
     for (int32_t i = 0; i < net->count; i++) {
         mls_node *node = &net->nodes[i];
         node->value_of = i;
-        if (node->kind->flags & MLS_IN_PLACE || (mls__is_norm(node) && !node->trained)) {
+        if (mls__leaves_x(node)) {
             const mls_node *x = &net->nodes[node->in[0]];
             if (x->consumers == 1 && x->in[0] >= 0 && !mls__reads_late(x)) {
                 node->value_of = x->value_of;
@@ -4093,28 +4293,69 @@ static mls_status mls__trains(mls_net *net)
                      "the network is for inference: it cannot be trained");
 }
 
+MLS_DEF mls_status mls_net_targets(mls_net *net, const float *targets)
+{
+    if (!net) return MLS_ERROR_ARGUMENT;
+    net->next_targets = targets;
+    return MLS_OK;
+}
+
+/* "WHAT n WHY" of an image of the call. */
+static mls_status mls__fail_image(mls_net *net, mls_status status, const char *what, int32_t n,
+                                  const char *why)
+{
+    mls__fail(net, status, -1, what);
+    mls__say_int(net->text, sizeof net->text, n);
+    mls__say(net->text, sizeof net->text, why);
+    return status;
+}
+
+/* Checks what the images are to give, of which there may be none. */
+static mls_status mls__call_wanted(mls_net *net, const int32_t *labels, int32_t count)
+{
+    const mls_node *loss = &net->nodes[net->count - 1];
+    const int takes_targets = (loss->kind->flags & MLS_TARGETS) != 0;
+    const size_t outputs = mls__image(loss->shape);
+    if (takes_targets ? labels != 0 : net->targets != 0) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, net->count - 1,
+                         takes_targets ? "it takes mls_net_targets, not labels"
+                                       : "it takes labels, not mls_net_targets");
+    }
+    for (int32_t n = 0; net->targets && n < count; n++) {
+        if (mls__finite(net->targets + (size_t)n * outputs, outputs)) continue;
+        return mls__fail_image(net, MLS_ERROR_NONFINITE, "the targets of image ", n,
+                               " are not finite");
+    }
+    for (int32_t n = 0; labels && n < count; n++) {
+        if (labels[n] >= 0 && labels[n] < loss->shape.c) continue;
+        mls__fail(net, MLS_ERROR_ARGUMENT, -1, "label ");
+        mls__say_int(net->text, sizeof net->text, labels[n]);
+        mls__say(net->text, sizeof net->text, " of image ");
+        mls__say_int(net->text, sizeof net->text, n);
+        mls__say(net->text, sizeof net->text, " is out of range");
+        return net->status;
+    }
+    return MLS_OK;
+}
+
+/* Whether the call has labels or targets. */
+static int mls__wanted(const mls_net *net)
+{
+    return net->labels || net->targets;
+}
+
 /* Starts a call: arguments, and a clean status. */
 static mls_status mls__call(mls_net *net, const float *images, const int32_t *labels, int32_t count)
 {
     mls_status status;
-    int32_t classes;
     if (!net) return MLS_ERROR_ARGUMENT;
+    net->targets = net->next_targets, net->next_targets = 0;
     status = mls__bound(net);
     if (status != MLS_OK) return status;
     if (!images || count < 1 || count > net->desc.batch) {
         return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "no images, or more than the batch");
     }
-    classes = net->nodes[net->count - 1].shape.c;
-    for (int32_t n = 0; labels && n < count; n++) {
-        if (labels[n] < 0 || labels[n] >= classes) {
-            mls__fail(net, MLS_ERROR_ARGUMENT, -1, "label ");
-            mls__say_int(net->text, sizeof net->text, labels[n]);
-            mls__say(net->text, sizeof net->text, " of image ");
-            mls__say_int(net->text, sizeof net->text, n);
-            mls__say(net->text, sizeof net->text, " is out of range");
-            return net->status;
-        }
-    }
+    if (mls__call_wanted(net, labels, count) != MLS_OK) return net->status;
     if (mls__net_floats(net) != MLS_OK) return net->status;
     net->x = images, net->labels = labels, net->images = count;
     net->result.loss = 0, net->result.correct = 0, net->result.images = count;
@@ -4138,9 +4379,7 @@ static void mls__blame_images(mls_net *net)
 {
     for (int32_t n = 0; n < net->images; n++) {
         if (mls__finite(mls__value(net, 0, n), mls__image(net->nodes[0].shape))) continue;
-        mls__fail(net, MLS_ERROR_NONFINITE, -1, "image ");
-        mls__say_int(net->text, sizeof net->text, n);
-        mls__say(net->text, sizeof net->text, " of the input is not finite");
+        mls__fail_image(net, MLS_ERROR_NONFINITE, "image ", n, " of the input is not finite");
         return;
     }
 }
@@ -4170,13 +4409,13 @@ static mls_status mls__forward(mls_net *net, int training, mls_result *result)
     const size_t logits = (size_t)net->images * mls__image(scores->shape);
     uint32_t facts = training ? MLS_IF_TRAINING : MLS_IF_EVALUATION;
     double loss;
-    if (net->labels) facts |= MLS_IF_LABELS;
+    if (mls__wanted(net)) facts |= MLS_IF_LABELS;
     net->training = training;
     if (mls__stale(net)) mls__pack(net);
     mls__pass_run(net, facts, 0);
     loss = net->result.loss;
     if (net->status == MLS_OK &&
-        (!(loss - loss == 0) || (!net->labels && !mls__finite(mls_net_logits(net), logits)))) {
+        (!(loss - loss == 0) || (!mls__wanted(net) && !mls__finite(mls_net_logits(net), logits)))) {
         mls__blame_layer(net, facts);
     }
     if (net->status != MLS_OK) {
@@ -4201,7 +4440,9 @@ MLS_DEF mls_status mls_net_gradient(mls_net *net, const float *images, const int
     mls_status status = mls__call(net, images, labels, count);
     if (status == MLS_OK) status = mls__trains(net);
     if (status != MLS_OK) return status;
-    if (!labels) return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "training needs labels");
+    if (!mls__wanted(net)) {
+        return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "training needs labels or targets");
+    }
     status = mls__forward(net, 1, 0);
     if (status != MLS_OK) return status; /* nothing has been added to the gradient */
     mls__pass_run(net, MLS_IF_TRAINING | MLS_IF_LABELS, 1);
@@ -4262,7 +4503,7 @@ MLS_DEF mls_status mls_net_inspect(mls_net *net, const float *images, const int3
     mls_status status = mls__call(net, images, labels, count);
     if (status == MLS_OK) status = mls__trains(net);
     if (status != MLS_OK) return status;
-    if (!labels || !see) {
+    if (!mls__wanted(net) || !see) {
         return mls__fail(net, MLS_ERROR_ARGUMENT, -1, "mls_net_inspect without labels or see");
     }
     if (net->images_pending) {
@@ -4524,7 +4765,8 @@ MLS_DEF uint64_t mls_net_digest(const mls_net *net)
 /* ----------------------------------------------------------------------------- >>checkpoint
    All little-endian: magic of 8 bytes, head, nodes, note, weights, momentum, states as fp32, checksum of
    8. A node: 14 facts of 4 bytes, see below, three formats of 8, and what may be missing: more facts, the
-   formats of the second products, a name and the name of a custom layer's kind, of 48 bytes that zeros fill.
+   formats of the second products, a name and the name of a custom layer's kind, of 48 bytes that zeros
+   fill, and a last fact.
    Format 1 has the first part of the head and no nodes. Format 3, a model, has no momentum; its head says
    what the numbers are, and their bytes. Format 4 is format 2 with more parts after the states: AdamW's
    second moments, the average of weights and that of states, where "content" (the optimizer, and 256 for an
@@ -4551,13 +4793,15 @@ enum {
     MLS__KEPT_AVERAGE = 256,
     MLS__CHECKPOINT_HEAD_1 = 64, /* with the magic */
     MLS__CHECKPOINT_HEAD = 96,
-    MLS__FACTS_FIRST = 14, /* before the formats */
-    MLS__FACTS = 21,
+    MLS__FACTS_FIRST = 14,  /* before the formats */
+    MLS__FACTS_SECOND = 21, /* before those of the second products */
+    MLS__FACTS = 22,
     MLS__NODE_LEAST = 4 * MLS__FACTS_FIRST + 3 * 8,
-    MLS__NODE_FACTS = 4 * MLS__FACTS + 3 * 8,
+    MLS__NODE_FACTS = 4 * MLS__FACTS_SECOND + 3 * 8,
     MLS__NODE_FORMATS = MLS__NODE_FACTS + 3 * 8,
     MLS__NODE_NAMED = MLS__NODE_FORMATS + MLS__NAME,
-    MLS__NODE_CUSTOM = MLS__NODE_NAMED + MLS__NAME
+    MLS__NODE_CUSTOM = MLS__NODE_NAMED + MLS__NAME,
+    MLS__NODE_AMOUNT = MLS__NODE_CUSTOM + 4
 };
 
 static uint8_t *mls__put(uint8_t *p, uint64_t value, int bytes)
@@ -4575,10 +4819,24 @@ static uint64_t mls__get(const uint8_t *p, int bytes)
 
 /* The layers here. A checkpoint knows the first ones by their place, which is part of the format, and the
    others, those of mls_net_custom too, by a negative number made of their name. */
-static const mls_layer_kind *const mls__kinds[] = {
-    &mls__input,    &mls__convolution,  &mls__batch_norm,  &mls__relu,      &mls__add,
-    &mls__max_pool, &mls__average_pool, &mls__global_pool, &mls__subsample, &mls__linear,
-    &mls__loss,     &mls__concat,       &mls__l1_norm};
+static const mls_layer_kind *const mls__kinds[] = {&mls__input,
+                                                   &mls__convolution,
+                                                   &mls__batch_norm,
+                                                   &mls__relu,
+                                                   &mls__add,
+                                                   &mls__max_pool,
+                                                   &mls__average_pool,
+                                                   &mls__global_pool,
+                                                   &mls__subsample,
+                                                   &mls__linear,
+                                                   &mls__loss,
+                                                   &mls__concat,
+                                                   &mls__l1_norm,
+                                                   &mls__dropout,
+                                                   &mls__activations[MLS__LEAKY_RELU],
+                                                   &mls__activations[MLS__SIGMOID],
+                                                   &mls__activations[MLS__GELU],
+                                                   &mls__mse};
 enum {
     MLS__KINDS = sizeof mls__kinds / sizeof *mls__kinds,
     MLS__KINDS_PLACED = 11
@@ -4640,6 +4898,7 @@ static void mls__node_facts(const mls_node *node, mls__fact *to)
         {"padding left", c->pad + c->pad_left, top},
         {"padding at the bottom", c->pad + c->pad_bottom, top},
         {"padding right", c->pad + c->pad_right, top},
+        {"bits of its amount", (int32_t)mls__bits(node->amount), 0},
     };
     memcpy(to, facts, sizeof facts);
 }
@@ -4647,7 +4906,9 @@ static void mls__node_facts(const mls_node *node, mls__fact *to)
 /* Fact j of a node in a checkpoint, of which so many bytes are there. */
 static int32_t mls__fact_there(const uint8_t *there, size_t bytes, int j, int32_t missing)
 {
-    const size_t at = (size_t)(j < MLS__FACTS_FIRST ? 4 * j : 4 * j + 3 * 8);
+    const size_t at = (size_t)(j < MLS__FACTS_FIRST    ? 4 * j
+                               : j < MLS__FACTS_SECOND ? 4 * j + 3 * 8
+                                                       : (int)MLS__NODE_CUSTOM);
     return at + 4 <= bytes ? (int32_t)mls__get(there + at, 4) : missing;
 }
 
@@ -4660,7 +4921,7 @@ static size_t mls__node_bytes(const mls_net *net)
         mls__fact facts[MLS__FACTS];
         size_t more = MLS__NODE_LEAST;
         mls__node_facts(node, facts);
-        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS; j++) {
+        for (int j = MLS__FACTS_FIRST; j < MLS__FACTS_SECOND; j++) {
             if (facts[j].value != facts[j].missing) more = MLS__NODE_FACTS;
         }
         for (int o = MLS__ROLES; o < MLS__OPERANDS; o++) {
@@ -4668,6 +4929,7 @@ static size_t mls__node_bytes(const mls_net *net)
         }
         if (node->name[0]) more = MLS__NODE_NAMED;
         if (node->custom) more = MLS__NODE_CUSTOM;
+        if (facts[MLS__FACTS_SECOND].value) more = MLS__NODE_AMOUNT;
         if (more > bytes) bytes = more;
     }
     return bytes;
@@ -4813,13 +5075,13 @@ static uint8_t *mls__put_node(uint8_t *p, const mls_node *node, size_t bytes)
     mls__node_facts(node, facts);
     for (int j = 0; j < MLS__FACTS_FIRST; j++) p = mls__put(p, (uint32_t)facts[j].value, 4);
     p = mls__put_formats(p, node->format);
-    for (int j = MLS__FACTS_FIRST; j < MLS__FACTS && bytes > MLS__NODE_LEAST; j++) {
+    for (int j = MLS__FACTS_FIRST; j < MLS__FACTS_SECOND && bytes > MLS__NODE_LEAST; j++) {
         p = mls__put(p, (uint32_t)facts[j].value, 4);
     }
     if (bytes >= MLS__NODE_FORMATS) p = mls__put_formats(p, node->format + MLS__ROLES);
     if (bytes >= MLS__NODE_NAMED) p = mls__put_name(p, node->name);
     if (bytes >= MLS__NODE_CUSTOM) p = mls__put_name(p, node->custom ? node->kind->name : "");
-    return p;
+    return bytes >= MLS__NODE_AMOUNT ? mls__put(p, mls__bits(node->amount), 4) : p;
 }
 
 /* Null: zeros. */
@@ -5306,7 +5568,7 @@ MLS_DEF mls_status mls_net_checkpoint_read(mls_net *net, const void *from, size_
 /* The facts of a node, field by field, in the order of mls__node_facts. */
 typedef struct mls__node_there {
     int32_t kind, in[2], h, w, c, kh, kw, conv_stride, top, size, stride, pad, bias;
-    int32_t groups, dilation_h, dilation_w, stride_w, left, bottom, right;
+    int32_t groups, dilation_h, dilation_w, stride_w, left, bottom, right, amount;
 } mls__node_there;
 
 static mls__node_there mls__node_get(const uint8_t *there, size_t bytes)
@@ -5337,6 +5599,7 @@ static int32_t mls__open_conv(mls_net *net, const mls__node_there *f)
 static int32_t mls__open_layer(mls_net *net, const mls_layer_kind *kind, const mls__node_there *f)
 {
     const int32_t x = f->in[0];
+    const float amount = mls__float((uint32_t)f->amount);
     if (kind == &mls__input) return mls_net_input(net, f->h, f->w, f->c);
     if (kind == &mls__convolution) return mls__open_conv(net, f);
     if (kind == &mls__linear) return mls_net_linear(net, x, f->c);
@@ -5344,7 +5607,8 @@ static int32_t mls__open_layer(mls_net *net, const mls_layer_kind *kind, const m
     if (kind == &mls__max_pool || kind == &mls__average_pool) {
         return mls__pool(net, kind, x, f->size, f->stride, f->pad);
     }
-    return mls__layer(net, kind, kind == &mls__add || kind == &mls__concat ? 2 : 1, x, f->in[1]);
+    if (kind == &mls__add || kind == &mls__concat) return mls__layer(net, kind, 2, x, f->in[1]);
+    return mls__layer_of(net, kind, x, amount);
 }
 
 /* Whether any of them is not fp32. */
@@ -5433,8 +5697,7 @@ MLS_DEF mls_status mls_net_open(mls_net *net, const mls_net_desc *desc, mls_node
 
 static int mls__data_ok(const mls_data *d)
 {
-    return d && d->pixels && d->labels && d->count > 0 && d->h > 0 && d->w > 0 && d->c > 0 &&
-           d->c <= 4;
+    return d && d->pixels && d->count > 0 && d->h > 0 && d->w > 0 && d->c > 0 && d->c <= 4;
 }
 
 MLS_DEF mls_status mls_data_normalise(const mls_data *data, mls_augment *augment)
@@ -5478,6 +5741,47 @@ MLS_DEF int32_t mls_data_order(int32_t count, uint64_t seed, int64_t epoch, int3
     return (int32_t)x;
 }
 
+/* Whether the data have pictures first .. first + count - 1. */
+static int mls__data_has(const mls_data *d, int64_t first, int32_t count)
+{
+    return mls__data_ok(d) && first >= 0 && count > 0 && count <= d->count &&
+           first <= d->count - count;
+}
+
+/* The picture at a position of an epoch. */
+static int32_t mls__data_index(const mls_data *data, const mls_augment *augment, uint64_t seed,
+                               int64_t epoch, int32_t position)
+{
+    if (!augment || !augment->shuffle) return position;
+    return mls_data_order(data->count, seed, epoch, position);
+}
+
+MLS_DEF mls_status mls_data_targets(const mls_data *data, const mls_augment *augment, uint64_t seed,
+                                    int64_t epoch, int64_t first, int32_t count, const float *of,
+                                    int32_t outputs, float *targets)
+{
+    const size_t each = (size_t)outputs;
+    if (!mls__data_has(data, first, count) || !of || outputs < 1 || !targets) {
+        return MLS_ERROR_ARGUMENT;
+    }
+    for (int32_t n = 0; n < count; n++) {
+        const int32_t index = mls__data_index(data, augment, seed, epoch, (int32_t)first + n);
+        memcpy(targets + (size_t)n * each, of + (size_t)index * each, each * sizeof(float));
+    }
+    return MLS_OK;
+}
+
+MLS_DEF mls_status mls_data_labels_16(const mls_data *data, const mls_augment *augment,
+                                      uint64_t seed, int64_t epoch, int64_t first, int32_t count,
+                                      const uint16_t *of, int32_t *labels)
+{
+    if (!mls__data_has(data, first, count) || !of || !labels) return MLS_ERROR_ARGUMENT;
+    for (int32_t n = 0; n < count; n++) {
+        labels[n] = of[mls__data_index(data, augment, seed, epoch, (int32_t)first + n)];
+    }
+    return MLS_OK;
+}
+
 MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augment, uint64_t seed,
                                   int64_t epoch, int64_t first, int32_t count, float *images,
                                   int32_t *labels)
@@ -5486,10 +5790,10 @@ MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augme
     uint64_t key = mls_seed(mls_seed(seed, 0xa139), (uint64_t)epoch);
     memset(&a, 0, sizeof a);
     if (augment) a = *augment;
-    if (!mls__data_ok(data) || !images || !labels || first < 0 || count < 1 || a.crop < 0 ||
-        a.crop > 1 << 20 || count > data->count || first > data->count - count) {
+    if (!mls__data_has(data, first, count) || !images || a.crop < 0 || a.crop > 1 << 20) {
         return MLS_ERROR_ARGUMENT;
     }
+    if (!labels != !data->labels) return MLS_ERROR_ARGUMENT;
     if (!mls__floats_good(count > 16 ? MLS__THREADS() : 1)) return MLS_ERROR_FLOATS;
     for (int ch = 0; ch < 4; ch++) {
         if (a.scale[ch] == 0) a.mean[ch] = 128, a.scale[ch] = 1.0f / 128;
@@ -5497,7 +5801,7 @@ MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augme
     MLS__OMP(omp parallel for schedule(static) if (count > 16))
     for (int32_t n = 0; n < count; n++) {
         int32_t at = (int32_t)first + n, h = data->h, w = data->w, c = data->c;
-        int32_t index = a.shuffle ? mls_data_order(data->count, seed, epoch, at) : at;
+        int32_t index = mls__data_index(data, &a, seed, epoch, at);
         uint64_t random = mls_seed(key, (uint64_t)index);
         uint32_t span = 2 * (uint32_t)a.crop + 1;
         int32_t dy = (int32_t)((uint32_t)(random & 0xffffff) % span) - a.crop;
@@ -5505,7 +5809,7 @@ MLS_DEF mls_status mls_data_batch(const mls_data *data, const mls_augment *augme
         int mirror = a.flip && random >> 63;
         const uint8_t *from = data->pixels + (size_t)index * (size_t)h * (size_t)w * (size_t)c;
         float *to = images + (size_t)n * (size_t)h * (size_t)w * (size_t)c;
-        labels[n] = data->labels[index];
+        if (labels) labels[n] = data->labels[index];
         for (int32_t y = 0; y < h; y++) {
             for (int32_t x = 0; x < w; x++, to += c) {
                 int32_t sy = y + dy, sx = (mirror ? w - 1 - x : x) + dx;
@@ -6551,6 +6855,126 @@ static MLS__TARGET void MLS__FN(mls__add)(const float *a, const float *b, size_t
     for (; i + MLS__LANES <= count; i += MLS__LANES)
         MLS__STORE(y + i, MLS__LOAD(a + i) + MLS__LOAD(b + i));
     for (; i < count; i++) y[i] = a[i] + b[i];
+}
+
+/* e^x for x <= 0; about one unit in the last place. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__exp)(MLS__F x)
+{
+    const MLS__I size = MLS__BITS(x) & 0x7fffffff;
+    const MLS__I inside = MLS__SETI(0x42ae0000) - size; /* x is above -87; below it is 0 */
+    const MLS__F t = MLS__FLOAT(MLS__WHERE(inside, MLS__BITS(x), MLS__SETI(0)));
+    const MLS__F large = MLS__SET(12582912.0f), one = MLS__SET(1);
+    const MLS__F n = MLS__FMA(t, MLS__SET(1.44269504f), large) - large;
+    MLS__F r = MLS__FMA(n, MLS__SET(-0.693359375f), t), p = MLS__SET(1.0f / 5040);
+    r = MLS__FMA(n, MLS__SET(2.12194440e-4f), r); /* ln 2 in two parts */
+    p = MLS__FMA(p, r, MLS__SET(1.0f / 720));
+    p = MLS__FMA(p, r, MLS__SET(1.0f / 120));
+    p = MLS__FMA(p, r, MLS__SET(1.0f / 24));
+    p = MLS__FMA(p, r, MLS__SET(1.0f / 6));
+    p = MLS__FMA(p, r, MLS__SET(0.5f));
+    p = MLS__FMA(MLS__FMA(p, r, one), r, one);
+    p = p * MLS__FLOAT((MLS__TO_INT(n) + 127) << 23);
+    /* what is not a number stays that */
+    x = MLS__FLOAT(MLS__WHERE(size - 0x7f800000, MLS__BITS(x), MLS__SETI(0)));
+    return MLS__FLOAT(MLS__WHERE(inside, MLS__BITS(p), MLS__BITS(x)));
+}
+
+/* if_yes where x > 0, else if_no. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__if_positive)(MLS__F x, MLS__F if_yes, MLS__F if_no)
+{
+    return MLS__FLOAT(MLS__WHERE(MLS__BITS(x), MLS__BITS(if_yes), MLS__BITS(if_no)));
+}
+
+/* Each activation: y of x, and its slope. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__leaky_relu_y)(MLS__F x, float amount)
+{
+    return MLS__FN(mls__if_positive)(x, x, x * MLS__SET(amount));
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__leaky_relu_slope)(MLS__F y, float amount)
+{
+    return MLS__FN(mls__if_positive)(y, MLS__SET(1), MLS__SET(amount));
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__sigmoid_y)(MLS__F x, float amount)
+{
+    const MLS__F e = MLS__FN(mls__exp)(MLS__FLOAT(MLS__BITS(x) | INT32_MIN)), one = MLS__SET(1);
+    (void)amount;
+    return MLS__FN(mls__if_positive)(x, one, e) / (one + e);
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__sigmoid_slope)(MLS__F y, float amount)
+{
+    (void)amount;
+    return MLS__FMA(-y, y, y);
+}
+
+/* The share of a normal distribution below x; e: e^(-x^2 / 2). Abramowitz and Stegun 7.1.26, of the tail,
+   which is a product. */
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__normal_below)(MLS__F x, MLS__F *e)
+{
+    const MLS__F size = MLS__FLOAT(MLS__BITS(x) & 0x7fffffff), one = MLS__SET(1);
+    const MLS__F t = one / MLS__FMA(size, MLS__SET(0.3275911f * 0.70710678f), one);
+    MLS__F p = MLS__SET(0.5f * 1.061405429f);
+    p = MLS__FMA(p, t, MLS__SET(0.5f * -1.453152027f));
+    p = MLS__FMA(p, t, MLS__SET(0.5f * 1.421413741f));
+    p = MLS__FMA(p, t, MLS__SET(0.5f * -0.284496736f));
+    p = MLS__FMA(p, t, MLS__SET(0.5f * 0.254829592f)) * t;
+    *e = MLS__FN(mls__exp)(x * x * MLS__SET(-0.5f));
+    return MLS__FN(mls__if_positive)(x, MLS__FMA(-p, *e, one), p * *e);
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__gelu_y)(MLS__F x, float amount)
+{
+    MLS__F e;
+    (void)amount;
+    return x * MLS__FN(mls__normal_below)(x, &e);
+}
+
+MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__gelu_slope)(MLS__F x, float amount)
+{
+    MLS__F e, below = MLS__FN(mls__normal_below)(x, &e);
+    (void)amount;
+    return MLS__FMA(x * MLS__SET(0.39894228f), e, below);
+}
+
+#define MLS__ACTIVATION(name)                                                                      \
+    static MLS__TARGET void MLS__FN(name)(const float *x, size_t count, float amount, float *y)    \
+    {                                                                                              \
+        for (size_t i = 0; i < count; i += MLS__LANES) {                                           \
+            MLS__F v = MLS__FN(mls__load_some)(x + i, count - i);                                  \
+            MLS__FN(mls__store_some)(y + i, MLS__FN(name##_y)(v, amount), count - i);              \
+        }                                                                                          \
+    }                                                                                              \
+    static MLS__TARGET void MLS__FN(name##_back)(const float *dy, const float *from, size_t count, \
+                                                 float amount, float *dx)                          \
+    {                                                                                              \
+        for (size_t i = 0; i < count; i += MLS__LANES) {                                           \
+            MLS__F v = MLS__FN(mls__load_some)(from + i, count - i);                               \
+            v = MLS__FN(name##_slope)(v, amount) * MLS__FN(mls__load_some)(dy + i, count - i);     \
+            MLS__FN(mls__store_some)(dx + i, v, count - i);                                        \
+        }                                                                                          \
+    }
+MLS__ACTIVATION(mls__leaky_relu)
+MLS__ACTIVATION(mls__sigmoid)
+MLS__ACTIVATION(mls__gelu)
+#undef MLS__ACTIVATION
+
+static MLS__TARGET void MLS__FN(mls__dropout)(const float *x, size_t count, mls__keys keys,
+                                              int32_t dropped, float scale, float *y)
+{
+    for (size_t i = 0; i < count; i += MLS__LANES) {
+        MLS__F v = MLS__FN(mls__load_some)(x + i, count - i) * MLS__SET(scale);
+        int32_t kept[MLS__LANES];
+        MLS__I where;
+        for (size_t j = 0; j < MLS__LANES; j++) { /* mls_random16 */
+            const uint32_t both = mls__random32(keys, (uint32_t)((i + j) / 2));
+            kept[j] = (int32_t)((i + j) % 2 ? both >> 16 : both & 0xffffu) - dropped + 1;
+        }
+        memcpy(&where, kept, sizeof where);
+        v = MLS__FLOAT(MLS__WHERE(where, MLS__BITS(v), MLS__SETI(0)));
+        MLS__FN(mls__store_some)(y + i, v, count - i);
+    }
 }
 
 /* Clears the gradient on the way. */

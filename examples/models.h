@@ -21,6 +21,7 @@ typedef struct model {
     bool option_b; /* shortcuts: 1x1 convolutions, not pixels with channels of zeros */
 
     int32_t h, w, c, classes; /* of pictures, and what they show */
+    float dropout, smoothing; /* before the last layer, of the labels */
 } model;
 
 /* ---- parts */
@@ -61,8 +62,10 @@ static inline int32_t model_conv_relu(mls_net *net, int32_t x, const mls_conv_de
 /* The mean over h and w, a linear layer, the loss. */
 static inline void model_head(mls_net *net, const model *m, int32_t x, const char *name)
 {
-    x = mls_net_linear(net, mls_net_global_pool(net, x), m->classes);
-    mls_net_loss(net, mls_net_name(net, x, name));
+    x = mls_net_global_pool(net, x);
+    if (m->dropout > 0) x = mls_net_dropout(net, x, m->dropout);
+    x = mls_net_name(net, mls_net_linear(net, x, m->classes), name);
+    mls_net_smooth_loss(net, x, m->smoothing);
 }
 
 /* ---- ResNet: "Deep Residual Learning for Image Recognition" (He et al. 2015) */
@@ -239,12 +242,13 @@ static inline bool model_find(model *m, const char *name, int32_t width)
     static const struct {
         const char *name;
         model model;
-    } rows[] = {{"resnet18", {model_resnet_imagenet, 80, 64, {2, 2, 2, 2}, true, 0, 0, 0, 0}},
-                {"resnet34", {model_resnet_imagenet, 144, 64, {3, 4, 6, 3}, true, 0, 0, 0, 0}},
-                {"vgg16", {model_vgg16, 64, 64, {0, 0, 0, 0}, false, 0, 0, 0, 0}},
-                {"googlenet", {model_googlenet, 240, 64, {0, 0, 0, 0}, false, 0, 0, 0, 0}},
-                {"mobilenet2", {model_mobilenet2, 180, 32, {0, 0, 0, 0}, false, 0, 0, 0, 0}}};
-    const model cifar = {model_resnet_cifar, 0, 16, {0, 0, 0, 0}, false, 0, 0, 0, 0};
+    } rows[] = {
+        {"resnet18", {model_resnet_imagenet, 80, 64, {2, 2, 2, 2}, true, 0, 0, 0, 0, 0, 0}},
+        {"resnet34", {model_resnet_imagenet, 144, 64, {3, 4, 6, 3}, true, 0, 0, 0, 0, 0, 0}},
+        {"vgg16", {model_vgg16, 64, 64, {0, 0, 0, 0}, false, 0, 0, 0, 0, 0, 0}},
+        {"googlenet", {model_googlenet, 240, 64, {0, 0, 0, 0}, false, 0, 0, 0, 0, 0, 0}},
+        {"mobilenet2", {model_mobilenet2, 180, 32, {0, 0, 0, 0}, false, 0, 0, 0, 0, 0, 0}}};
+    const model cifar = {model_resnet_cifar, 0, 16, {0, 0, 0, 0}, false, 0, 0, 0, 0, 0, 0};
     char *end = NULL;
     bool good = false;
     long depth;

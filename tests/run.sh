@@ -43,6 +43,7 @@ run 'signals and locks' tests/signals.sh
 run 'terminal' tests/terminal.sh
 run 'export and import' tests/export.sh
 run 'predict' tests/predict.sh
+run 'dropout' tests/dropout.sh
 if [ -z "${SANITIZED:-}" ]; then
     run 'examples' tests/examples.sh
     run 'names' tests/names.sh

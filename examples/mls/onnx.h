@@ -79,8 +79,16 @@ typedef struct onnx {
     int32_t node; /* at hand, and what it is */
     mls_layer layer;
     char input[32], output[32]; /* names of its first input and its output */
+    int before;                 /* nodes before its own */
     const char *first, *behind; /* name of the network's input; what names of outputs end in */
 } onnx;
+
+static const char *onnx_name(const onnx *o, int32_t node, char name[32])
+{
+    if (!node) snprintf(name, 32, "%s", o->first);
+    if (node) snprintf(name, 32, "node%d", (int)node);
+    return name;
+}
 
 /* Starts a node of the graph. */
 static growing onnx_node(const char *op, const char *input)
@@ -117,6 +125,19 @@ static void onnx_constant(onnx *o, growing *node, const char *name, const int32_
     snprintf(whole, sizeof whole, "%s.%s", o->output, name);
     for (int i = 0; i < count; i++) append_little(&raw, (uint64_t)values[i], 8);
     onnx_stored(o, whole, ONNX_INT64, dims, 1, &raw);
+    put_text(node, 1, whole);
+}
+
+/* A float, the next input of a node. */
+static void onnx_number(onnx *o, growing *node, const char *name, float value)
+{
+    growing raw = {0};
+    char whole[64];
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    snprintf(whole, sizeof whole, "%s.%s", o->output, name);
+    append_little(&raw, bits, 4);
+    onnx_stored(o, whole, ONNX_FLOAT, NULL, 0, &raw);
     put_text(node, 1, whole);
 }
 
@@ -168,7 +189,7 @@ static void onnx_linear(onnx *o, growing *node)
 static void onnx_before(onnx *o, growing *node)
 {
     char name[32];
-    snprintf(name, sizeof name, "%.24s.before", o->output);
+    snprintf(name, sizeof name, "%.16s.before%d", o->output, o->before++);
     onnx_end(o, node, name);
     memcpy(o->input, name, sizeof name);
 }
@@ -198,6 +219,32 @@ static void onnx_pad(onnx *o, growing *node)
     onnx_constant(o, node, "pads", pads, 8);
 }
 
+static void onnx_slope(onnx *o, growing *node)
+{
+    put_one_float(node, "alpha", o->layer.amount);
+}
+
+/* x times (1 + erf(x / sqrt(2))) / 2: this opset has no Gelu. */
+static void onnx_gelu(onnx *o)
+{
+    static const struct {
+        const char *op, *name;
+        float value;
+    } before[] = {
+        {"Mul", "root", 0.70710678f}, {"Erf", NULL, 0}, {"Add", "one", 1}, {"Mul", "half", 0.5f}};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        growing node = onnx_node(before[i].op, o->input);
+        if (before[i].name) onnx_number(o, &node, before[i].name, before[i].value);
+        onnx_before(o, &node);
+    }
+}
+
+static void onnx_times_input(onnx *o, growing *node)
+{
+    char name[32];
+    put_text(node, 1, onnx_name(o, o->layer.inputs[0], name));
+}
+
 /* A kind of layer: what stands for it, what comes before, what is said of it. */
 static const struct onnx_row {
     const char *kind, *op;
@@ -208,6 +255,10 @@ static const struct onnx_row {
     {"batch norm", "BatchNormalization", NULL, onnx_norm},
     {"l1 norm", "BatchNormalization", NULL, onnx_norm},
     {"relu", "Relu", NULL, NULL},
+    {"leaky relu", "LeakyRelu", NULL, onnx_slope},
+    {"sigmoid", "Sigmoid", NULL, NULL},
+    {"gelu", "Mul", onnx_gelu, onnx_times_input},
+    {"dropout", "Identity", NULL, NULL},
     {"add", "Add", NULL, NULL},
     {"concat", "Concat", NULL, onnx_concat},
     {"max pool", "MaxPool", NULL, onnx_pool},
@@ -216,6 +267,7 @@ static const struct onnx_row {
     {"subsample", "Pad", onnx_slice, onnx_pad},
     {"linear", "Gemm", onnx_flatten, onnx_linear},
     {"loss", "Flatten", NULL, NULL},
+    {"mse loss", "Flatten", NULL, NULL},
 };
 
 static const struct onnx_row *onnx_row_of(const char *kind)
@@ -226,20 +278,14 @@ static const struct onnx_row *onnx_row_of(const char *kind)
     return NULL;
 }
 
-static const char *onnx_name(const onnx *o, int32_t node, char name[32])
-{
-    if (!node) snprintf(name, 32, "%s", o->first);
-    if (node) snprintf(name, 32, "node%d", (int)node);
-    return name;
-}
-
 /* Its weights and running statistics follow the first input, in the order that ONNX wants, too. */
 static void onnx_layer(onnx *o, const struct onnx_row *row)
 {
     char second[32];
     onnx_name(o, o->layer.inputs[0], o->input);
     snprintf(o->output, sizeof o->output, "node%d%s", (int)o->node, o->behind);
-    if (strcmp(row->kind, "loss") == 0) snprintf(o->output, sizeof o->output, "logits");
+    if (strstr(row->kind, "loss")) snprintf(o->output, sizeof o->output, "logits");
+    o->before = 0;
     if (row->before) row->before(o);
     growing node = onnx_node(row->op, o->input);
     if (o->layer.inputs[1] >= 0) put_text(&node, 1, onnx_name(o, o->layer.inputs[1], second));

@@ -179,6 +179,7 @@ static void int8_ends(int8_file *x)
         }
     }
     if (strcmp(layer->kind, "relu") == 0) r->low = 0;
+    if (strcmp(layer->kind, "sigmoid") == 0) r->low = 0, r->high = 1;
 }
 
 /* The layer at hand. What one relu alone reads waits for it; the last layers are floats. */
@@ -187,7 +188,7 @@ static bool int8_layer(int8_file *x, const struct onnx_row *row, failure *f)
     onnx *o = &x->o;
     int8_range *r = &x->of[o->node];
     const bool norm = strcmp(row->kind, "batch norm") == 0;
-    const bool last = strcmp(row->kind, "linear") == 0 || strcmp(row->kind, "loss") == 0;
+    const bool last = strcmp(row->kind, "linear") == 0 || strstr(row->kind, "loss");
     char name[32], raw[40];
     if (strcmp(row->kind, "convolution") == 0) return true; /* with its norm */
     if (norm && !x->of[o->layer.inputs[0]].folded) {

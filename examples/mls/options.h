@@ -24,7 +24,7 @@ typedef struct options {
     int64_t crop, patience;       /* 0: none */
     int64_t epochs, batch, width, seeds, limit, test_limit, threads, every; /* 0: not given */
     int64_t top;                                                            /* of mls predict, */
-    double rate, warmup, split, validation;
+    double rate, warmup, split, validation, dropout, smoothing;
     double decay, clip, ema; /* below their least: not given */
     uint64_t seed;
     sides size; /* of the pictures that the network gets */
@@ -141,6 +141,12 @@ static const option option_table[] = {
      "shares of the learning rate that some layers get; 0 freezes\n"
      "them, with their norms: \"conv=0; linear=2\"",
      TEXT, OPTION(layer_rates), 0, 0, "layer_rates", RESUME},
+    {"--dropout", TRAIN | PLAN, "P",
+     "drop numbers before the last layer with this probability, in\ntraining (0)", REAL,
+     OPTION(dropout), 0, 0.99, "dropout", RESUME | EVAL},
+    {"--label-smoothing", TRAIN | PLAN, "X",
+     "so much of each label goes to all classes alike, in training\n(0)", REAL, OPTION(smoothing),
+     0, 0.99, "label_smoothing", RESUME | EVAL},
     {"--init", TRAIN, "FILE", "first weights from a checkpoint: what fits by name and shape", TEXT,
      OPTION(init), 0, 0, "init", RESUME},
     {"--test-format", TEST, "SPEC", "not in the format that it was trained in", SPEC,

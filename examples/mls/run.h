@@ -120,6 +120,7 @@ static bool open_run(run *r, const job *j, const char *spec, uint64_t seed, fail
     const int32_t capacity = j->model.nodes, batch = (int32_t)j->o.batch;
     model m = j->model;
     m.h = j->o.size.h, m.w = j->o.size.w, m.c = channels_of(&j->o), m.classes = j->test.classes;
+    m.dropout = (float)j->o.dropout, m.smoothing = (float)j->o.smoothing;
     memset(r, 0, sizeof *r);
     r->job = j, r->spec = spec, r->seed = seed;
     r->batches = (j->train.count + j->o.batch - 1) / j->o.batch;

@@ -99,7 +99,7 @@ static void custom_layers_refused(void)
         {{NULL, 0, NULL, NULL, f, b, NULL, NULL}, "its name", MLS_ERROR_ARGUMENT},
         {{"a", 0, NULL, NULL, NULL, b, NULL, NULL}, "forward steps", MLS_ERROR_ARGUMENT},
         {{"a", 0, NULL, NULL, nothing, b, NULL, NULL}, "forward steps", MLS_ERROR_ARGUMENT},
-        {{"a", 4, NULL, NULL, f, b, NULL, NULL}, "unknown flags", MLS_ERROR_ARGUMENT},
+        {{"a", 8, NULL, NULL, f, b, NULL, NULL}, "unknown flags", MLS_ERROR_ARGUMENT},
         {{"a", 0, NULL, NULL, f, serial_dx, NULL, NULL}, "serial step", MLS_ERROR_ARGUMENT},
         {{"a", 0, NULL, NULL, unknown, b, NULL, NULL}, "neither of images", MLS_ERROR_ARGUMENT},
         {{"a", 0, NULL, NULL, stranger, b, NULL, NULL}, "uses what is not", MLS_ERROR_ARGUMENT},

@@ -139,7 +139,7 @@ static void batch_refused(void)
         if (i == 4) bad.h = 0;
         if (i == 5) bad.w = -1;
         T_EQ_INT(mls_data_batch(&bad, &a, 0, 0, 0, 1, images, labels), MLS_ERROR_ARGUMENT);
-        T_EQ_INT(mls_data_normalise(&bad, &a), MLS_ERROR_ARGUMENT);
+        T_EQ_INT(mls_data_normalise(&bad, &a), i == 1 ? MLS_OK : MLS_ERROR_ARGUMENT);
     }
     T_EQ_INT(mls_data_normalise(&data, NULL), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_data_normalise(NULL, &a), MLS_ERROR_ARGUMENT);

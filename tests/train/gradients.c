@@ -1,10 +1,13 @@
 /* The gradient of every layer is the slope of the loss that finite differences find, alone and in
    random graphs; pools and losses are those of their definitions. */
 
+/* Always of the same step, in which the same elements are dropped. */
 static double loss_now(rig *r, int batch)
 {
     mls_result result = {0, 0, 0};
-    mls_status status = mls_net_gradient(&r->net, some_images, some_labels, batch, &result);
+    mls_status status;
+    r->net.step = 3;
+    status = mls_net_gradient(&r->net, some_images, wanted(r), batch, &result);
     T_EQ_INT(status, MLS_OK);
     return result.loss;
 }
@@ -156,6 +159,20 @@ static void gradients_of_layers(void)
         "i6 7 2|c0 6 3 1 1 1|d1 4 3 2 1 1 1 1 2 1 0 1 1|n2|l3 4|z4", /* groups */
         "i6 9 2|c0 3 3 1 1 1|d1 4 3 3 1 2 2 3 1 2 3 1 2|d2 3 1 3 2 1|l3 4|z4",
         "i7 6 2|c0 6 3 1 1 1|d1 9 2 3 3 1 2 1 3 0 1 2 0|r2|l3 4|z4",
+        "i5 5 2|c0 4 3 1 1 1|L1 20|l2 4|z3", /* activations, one in the place of another or not */
+        "i5 5 2|c0 4 3 1 1|n1|L2 10|c3 5 3 1 1|L4 30|r5|l6 3|z7",
+        "i5 5 2|c0 4 3 1 1 1|S1|l2 4|z3",
+        "i5 5 2|c0 4 3 1 1 1|G1|l2 4|z3",
+        "i5 5 2|c0 4 3 1 1 1|L1 25|S2|G3|L4 50|G5|l6 4|z7",
+        "i5 5 2|c0 4 3 1 1|n1|G2|c3 4 3 1 1|a4 3|S5|a6 3|l7 3|z8",
+        "i5 5 2|c0 4 3 1 1 1|D1 30|l2 4|z3", /* dropout: before, behind and beside others */
+        "i3 3 4|D0 40|l1 3|z2",
+        "i5 5 2|c0 4 3 1 1|n1|D2 50|G3|D4 25|a5 2|S6|D7 10|l8 3|z9",
+        "i5 5 2|c0 4 3 1 1|n1|G2|c3 4 3 1 1|L4 10|D5 50|a6 3|l7 3|z8|w1 0|w0 0",
+        "i5 4 2|c0 3 3 1 1 1|r1|l2 4|Z3 20", /* losses */
+        "i1 1 6|l0 5|Z1 90",
+        "i5 4 2|c0 3 3 1 1 1|S1|l2 4|Q3",
+        "i1 1 6|l0 1|Q1",
         /* expand, depthwise, project, add */
         ("i6 6 2|c0 4 1 1 0|n1|r2|c3 12 1 1 0|n4|r5|d6 12 3 3 1 1 1 1 12 1 1 1 1|n7|r8|c9 4 1 1 0|"
          "n10|a3 11|g12|l13 4|z14"),
@@ -181,7 +198,19 @@ static void gradients_of_random_graphs(void)
             while (wide[y]) y--;
             used[x] = 1;
             n += snprintf(text + n, sizeof text - (size_t)n, "|");
-            switch (t_below(&rng, 15)) {
+            switch (t_below(&rng, 19)) {
+            case 15:
+                n += snprintf(text + n, sizeof text - (size_t)n, "L%d 30", x);
+                break;
+            case 16:
+                n += snprintf(text + n, sizeof text - (size_t)n, "S%d", x);
+                break;
+            case 17:
+                n += snprintf(text + n, sizeof text - (size_t)n, "G%d", x);
+                break;
+            case 18:
+                n += snprintf(text + n, sizeof text - (size_t)n, "D%d 25", x);
+                break;
             case 13:
                 n += snprintf(text + n, sizeof text - (size_t)n, "d%d 4 3 3 1 1 1 1 4 1 1 1 1", x);
                 break;

@@ -12,6 +12,11 @@ static const char pools_net[] =
 static const char wide_net[] =
     "i7 9 4|c0 6 3 1 1|n1|d2 6 3 3 2 1 1 2 6 1 2 0 1|y3|r4|d5 4 1 3 1 2 1 1 2 0 1 0 0|l6 5|z7";
 
+/* Layers with an amount, and those that stand beside them. */
+static const char amounts_net[] =
+    "i8 8 3|c0 6 3 1 1|n1|G2|D3 20|c4 5 3 1 1|L5 1|D6 50|c7 6 3 2 1|S8|l9 8|Z10 10";
+static const char targets_net[] = "i8 8 3|c0 6 3 1 1|L1 20|c2 4 3 1 1|D3 75|l4 6|Q5";
+
 /* Writes r to checkpoint[], with a note. */
 static size_t open_save(rig *r)
 {
@@ -77,11 +82,11 @@ static void check_opened(const char *text, const mls_net_desc *desc, const char 
 
 static void open_is_the_same(void)
 {
-    static const char *const nets[] = {resnet8_net, pools_net, wide_net};
+    static const char *const nets[] = {resnet8_net, pools_net, wide_net, amounts_net, targets_net};
     mls_net_desc low = desc_low(4), fp32 = desc_fp32(4), other = desc_low(4);
     low.quantize_first = low.quantize_last = 1;
     other.bn_momentum = 0.25f, other.bn_epsilon = 0.5f; /* so that it can be seen */
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         check_opened(nets[i], &low, "");
         check_opened(nets[i], &fp32, "");
         check_opened(nets[i], &other, "conv2=w=2,4 a=2,1; conv1=shiftquant-4; linear=0,7");

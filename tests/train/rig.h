@@ -11,7 +11,9 @@
 /* i h w c; c x c_out k stride pad bias fp32; d x c_out, then kernel, strides, dilation, each h and w,
    groups and pads at the top, left, bottom, right (a convolution, too); n x (batch norm); y x (L1 norm); r x (relu); a x y (add);
    m x size stride pad (max pool); v x size stride pad (average); g x (global pool);
-   s x stride c (subsample); k x y (concat); l x outputs (linear); z x (loss); and the rows above:
+   s x stride c (subsample); k x y (concat); l x outputs (linear); z x (loss); L x percent (leaky relu);
+   S x (sigmoid); G x (gelu); D x percent (dropout); Z x percent (smooth loss); Q x (mean squared error);
+   and the rows above:
    w x rate (of node x, once it is there);
    p x (prelu); o x (softsign); f x (turn); t x (tally); x x y (product); e x (squares). */
 static void build(mls_net *net, const char *text)
@@ -96,6 +98,24 @@ static void build(mls_net *net, const char *text)
         case 'z':
             mls_net_loss(net, a[0]);
             break;
+        case 'L':
+            mls_net_leaky_relu(net, a[0], (float)a[1] / 100);
+            break;
+        case 'S':
+            mls_net_sigmoid(net, a[0]);
+            break;
+        case 'G':
+            mls_net_gelu(net, a[0]);
+            break;
+        case 'D':
+            mls_net_dropout(net, a[0], (float)a[1] / 100);
+            break;
+        case 'Z':
+            mls_net_smooth_loss(net, a[0], (float)a[1] / 100);
+            break;
+        case 'Q':
+            mls_net_mse_loss(net, a[0]);
+            break;
         case 'w':
             mls_net_rate(net, a[0], (float)a[1]);
             break;
@@ -172,15 +192,25 @@ static size_t rig_weights(rig *r, float *to)
     return total;
 }
 
-/* Images and labels for small networks. */
+/* Images, labels and targets for small networks. */
 static float some_images[16 * 32 * 32 * 3];
 static int32_t some_labels[16];
+static float some_targets[16 * 16];
 
 static void make_images(int count, size_t each, int classes, uint64_t seed)
 {
     uint64_t rng = seed;
     for (size_t i = 0; i < (size_t)count * each; i++) some_images[i] = t_uniform(&rng);
     for (int i = 0; i < count; i++) some_labels[i] = t_below(&rng, classes);
+    for (int i = 0; i < count * classes && i < 16 * 16; i++) some_targets[i] = t_uniform(&rng);
+}
+
+/* The labels of the next call, or none where the loss takes targets, which it then has. */
+static const int32_t *wanted(rig *r)
+{
+    if (!(r->nodes[r->net.count - 1].kind->flags & MLS_TARGETS)) return some_labels;
+    T_EQ_INT(mls_net_targets(&r->net, some_targets), MLS_OK);
+    return NULL;
 }
 
 static const mls_sgd plain_sgd = {0.1f, 0.9f, 5e-4f, 0};
@@ -199,8 +229,10 @@ enum {
 static void train(rig *r, int first, int steps, int count, size_t image, int classes)
 {
     for (int i = first; i < first + steps; i++) {
+        const int32_t *labels;
         make_images(count, image, classes, (uint64_t)i * 77 + 5);
-        if (mls_net_step(&r->net, some_images, some_labels, count, &plain_sgd, NULL) != MLS_OK) {
+        labels = wanted(r);
+        if (mls_net_step(&r->net, some_images, labels, count, &plain_sgd, NULL) != MLS_OK) {
             t_fail(__FILE__, __LINE__, "step %d: %s", i, r->net.text);
             return;
         }
