@@ -240,10 +240,22 @@ here=$(cd "$(dirname "$0")" && pwd)
     best=$(sed 's/.*"epoch":\([0-9]*\).*"validation_accuracy":\([0-9.]*\),.*/\2 \1/' valid/log.jsonl | sort -k1,1nr -k2,2n | head -n 1)
     grep -q "best by validation: epoch ${best#* } " out
     ok $? 'validation: the best epoch is the best of it'
+    tail -n 1 out | grep -q " best_by=validation best_epoch=${best#* } best_validation_accuracy=$(printf %.2f "${best% *}") "
+    ok $? 'validation: the result line has the best epoch'
+    tested=$(tail -n 1 out | sed 's/.* best_test_accuracy=//')
     runs 'test of what was validated' test valid/best.mlsck
+    tail -n 1 out | grep -q "^result test_accuracy=$tested "
+    ok $? 'validation: and the test accuracy of best.mlsck'
     runs 'validation of built-in pictures' $net --epochs 1 --validation 25 --out built
     [ "$(parts train_count built)" != 48 ] && [ "$(($(parts train_count built) + $(parts validation_count built)))" = 48 ]
     ok $? 'validation of built-in pictures: some of them'
+    runs 'a sweep with validation' $net --epochs 2 --validation 25 --formats '2,1; fp32' --seeds 2 --out vsweep
+    grep -q '^seeds .* validation and test ' out && [ "$(grep -v '^result' out | awk 'length > 80' | wc -l)" = 0 ]
+    ok $? 'a sweep with validation: its table has it'
+    means=$(awk -F, '/^"2,1"/ { epoch += $(NF - 2); test += $(NF - 1); validation += $NF }
+        END { printf "best_epoch=%g best_validation_accuracy=%.2f best_test_accuracy=%.2f", epoch / 2, validation / 2, test / 2 }' vsweep/runs.csv)
+    tail -n 1 out | grep -q "seed=1 best_by=validation $means\$"
+    ok $? "a sweep with validation: its result has the means of runs.csv ($means)"
     refused 'another validation than there' 'was made with --validation 20%, not 30%' --resume valid --validation 30%
 
     # What is done with pictures

@@ -13,7 +13,7 @@ reports() {
     shift 2
     mls report "$@" >out 2>err </dev/null
     code=$?
-    [ "$code" = 0 ] && tail -n 1 out | grep -q "^result accuracy=${accuracy}[0-9.]* report=.*/report.html\$"
+    [ "$code" = 0 ] && tail -n 1 out | grep -Eq "^result accuracy=${accuracy}[0-9.]* (best_by=.* )?report=.*/report.html\$"
     ok $? "$name (exit $code)"
 }
 
@@ -89,6 +89,24 @@ sums_up() {
     reports 'the report of a checkpoint' "" run/last.mlsck
     grep -q 'last.mlsck, after 3 of 3' run/report.html
     ok $? 'which checkpoint it is'
+    # Which pictures chose the epoch
+    epoch=$(sed -n 's/.*best.mlsck, after \([0-9]*\) of 3.*/\1/p' first/report.html)
+    [ "$epoch" = 1 ] || grep -q 'The test pictures chose this epoch' first/report.html
+    ok $? 'it says that the test pictures chose'
+    runs 'a run with validation' $net --epochs 3 --seed 5 --validation 25 --out valid
+    best=$(tail -n 1 out | sed 's/.* \(best_by=.*\)/\1/')
+    reports 'a report of it' "" valid
+    page 'with validation' valid
+    tail -n 1 out | grep -q " $best report=" && grep -q ' is the best by validation: ' valid/report.html
+    ok $? 'it says what the validation pictures chose'
+    [ "$(grep -o '>validation</text>' valid/report.html | grep -c .)" = 2 ] &&
+        [ "$(sed '/<h2>Classes/q' valid/report.html | grep -o 'class="d2"' | grep -c .)" = 6 ]
+    ok $? 'curves of validation'
+    [ "$(awk -F, 'NR > 1 && $7 != "" && $8 != "" { n++ } END { print n }' valid/curves.csv)" = 3 ] &&
+        [ "$(awk -F, 'NR > 1 && NF == 8 && $7 == "" && $8 == "" { n++ } END { print n }' run/curves.csv)" = 3 ]
+    ok $? 'validation in curves.csv, where there is any'
+    [ "$(awk 'length > 80' out | grep -cv '^result')" = 0 ] && grep -q '^epoch .* validation .* validation ' out
+    ok $? 'validation in 80 columns'
     mkdir alone
     cp run/best.mlsck alone
     reports 'a checkpoint without its log' "$accuracy" alone

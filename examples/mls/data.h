@@ -350,20 +350,19 @@ static bool load_parts(const options *o, picture_set part[PARTS], left_out *left
    learnt. */
 static bool check_parts(const options *o, const picture_set part[PARTS], failure *f)
 {
-    static const char *const names[] = {"training", "validation", "test"};
     const bool divided = o->split > 0 || o->validation > 0;
     for (int i = 0; i < PARTS; i++) {
         const mls_data *data = &part[i].data;
         const char *lost =
             divided && data->pixels && !o->limit && !o->test_limit ? lost_class(data) : NULL;
         if (data->pixels && data->count == 0) {
-            return fail(f, 2, "--data %s: no %s pictures are left", o->data, names[i]);
+            return fail(f, 2, "--data %s: no %s pictures are left", o->data, part_names[i]);
         }
         if (lost && i == TRAIN_PART) {
             return fail(f, 2, "--data %s: no training picture is left of the class %s", o->data,
                         lost);
         }
-        if (lost) say(stderr, "note: no %s picture is of the class %s", names[i], lost);
+        if (lost) say(stderr, "note: no %s picture is of the class %s", part_names[i], lost);
     }
     return true;
 }

@@ -42,7 +42,8 @@ static const command commands[] = {
     {"train", "[OPTION ...]", "trains a network, or several, and compares them", TRAIN, train,
      "The last line of the output is for programs. Its images_per_second counts\n"
      "training steps with their batches, over this whole process. Accuracies are in\n"
-     "percent, those of the last epoch. With --seeds it has means and a digest of the\n"
+     "percent, those of the last epoch; best_... are of the epoch that the validation\n"
+     "pictures chose, best.mlsck. With --seeds it has means and a digest of the\n"
      "digests. It is about the first format.\n"
      "Exit status: 0 done, 1 stopped (not a finite number, signal), 2 not started, or\n"
      "a file could not be written (full disk); then the last checkpoint is whole:\n"

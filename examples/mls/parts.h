@@ -11,6 +11,8 @@ enum {
     PARTS
 };
 
+static const char *const part_names[PARTS] = {"training", "validation", "test"};
+
 /* Pictures, each with a key that no other picture changes: parts are chosen by it. */
 typedef struct picture_set {
     mls_data data;

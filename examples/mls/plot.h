@@ -19,25 +19,29 @@ typedef struct entry {
     uint64_t seed;
     char name[32], folder[PATH_SIZE]; /* "" in DIR for a single run, else DIR/name */
     double accuracy, loss, speed;     /* speed 0: not known, nothing was trained here */
+    double best_epoch, best_accuracy, best_validation; /* of pictures for the test and validation */
     uint64_t digest;
 } entry;
 
-/* What a line of log.jsonl says. */
+/* What a line of log.jsonl says; NAN: nothing, as of a part that there is not. */
 typedef struct point {
     long long epoch;
-    double rate, loss, train, test, test_loss; /* the last is NAN in early logs */
+    double rate, loss[PARTS], right[PARTS];
 } point;
 
 /* The next line of a log; false: there is none that is whole. */
 static bool next_point(FILE *log, point *p)
 {
     char line[512];
-    p->test_loss = NAN;
+    for (int i = 0; i < PARTS; i++) p->loss[i] = p->right[i] = NAN;
     return fgets(line, sizeof line, log) && strchr(line, '\n') &&
            sscanf(line,
                   "{\"epoch\":%lld,\"rate\":%lg,\"train_loss\":%lg,\"train_accuracy\":%lg,"
-                  "\"test_accuracy\":%lg,\"test_loss\":%lg",
-                  &p->epoch, &p->rate, &p->loss, &p->train, &p->test, &p->test_loss) >= 5;
+                  "\"test_accuracy\":%lg,\"test_loss\":%lg,\"images_per_second\":%*g,"
+                  "\"validation_accuracy\":%lg,\"validation_loss\":%lg",
+                  &p->epoch, &p->rate, &p->loss[TRAIN_PART], &p->right[TRAIN_PART],
+                  &p->right[TEST_PART], &p->loss[TEST_PART], &p->right[VALIDATION_PART],
+                  &p->loss[VALIDATION_PART]) >= 5;
 }
 
 static FILE *open_a_log(const entry *e)
@@ -56,13 +60,18 @@ static void write_curves(FILE *to, const entry *e, int64_t seeds, int64_t epochs
         FILE *log = open_a_log(&e[i]);
         fprintf(to, "\"%s seed %llu\"\n", e[i].spec, (unsigned long long)e[i].seed);
         while (log && sum && low && high && next_point(log, &p)) {
-            fprintf(to, "%lld %g %g %g\n", p.epoch, p.loss, p.train, p.test);
+            fprintf(to, "%lld %g %g %g\n", p.epoch, p.loss[TRAIN_PART], p.right[TRAIN_PART],
+                    p.right[TEST_PART]);
             if (p.epoch < 1 || p.epoch > epochs) continue;
             point *s = &sum[p.epoch - 1], *l = &low[p.epoch - 1], *h = &high[p.epoch - 1];
             if (s->epoch++ == 0) *l = *h = p;
-            s->loss += p.loss, s->train += p.train, s->test += p.test;
-            l->loss = fmin(l->loss, p.loss), h->loss = fmax(h->loss, p.loss);
-            l->test = fmin(l->test, p.test), h->test = fmax(h->test, p.test);
+            for (int k = 0; k < PARTS; k++) {
+                s->loss[k] += p.loss[k], s->right[k] += p.right[k];
+                l->loss[k] = fmin(l->loss[k], p.loss[k]);
+                h->loss[k] = fmax(h->loss[k], p.loss[k]);
+                l->right[k] = fmin(l->right[k], p.right[k]);
+                h->right[k] = fmax(h->right[k], p.right[k]);
+            }
         }
         fprintf(to, "\n\n");
         if (log) fclose(log);
@@ -71,9 +80,9 @@ static void write_curves(FILE *to, const entry *e, int64_t seeds, int64_t epochs
     for (int64_t i = 0; sum && low && high && i < epochs; i++) {
         double n = (double)sum[i].epoch;
         if (sum[i].epoch < seeds) continue; /* not in all of them */
-        fprintf(to, "%lld %g %g %g %g %g %g %g\n", (long long)i + 1, sum[i].loss / n,
-                sum[i].train / n, sum[i].test / n, low[i].loss, high[i].loss, low[i].test,
-                high[i].test);
+        fprintf(to, "%lld %g %g %g %g %g %g %g\n", (long long)i + 1, sum[i].loss[TRAIN_PART] / n,
+                sum[i].right[TRAIN_PART] / n, sum[i].right[TEST_PART] / n, low[i].loss[TRAIN_PART],
+                high[i].loss[TRAIN_PART], low[i].right[TEST_PART], high[i].right[TEST_PART]);
     }
     fprintf(to, "\n\n");
     free(sum), free(low), free(high);

@@ -50,7 +50,7 @@ static void page_head(const findings *known, const char *file, growing *t)
     add(t, "</title><style>%s</style></head><body>\n", page_style);
     add(t, "<h1>%.2f %% of the test pictures are right</h1><p>",
         percent(known->right, known->pictures));
-    say_accuracy(known, &words);
+    say_accuracy(known, &words), say_choice(known, &words);
     add_html(t, words.at ? words.at : "");
     free(words.at);
     words = (growing){0};
@@ -62,46 +62,43 @@ static void page_head(const findings *known, const char *file, growing *t)
         (unsigned long long)mls_net_digest(&known->r.net));
 }
 
-static double *curve_of(const findings *known, size_t offset)
+/* The loss or the right answers of each part, over the epochs; loss: what is not finite is left out. */
+static void page_curve(const findings *known, bool loss, growing *t)
 {
-    double *y = malloc((size_t)known->points * sizeof *y);
-    for (int64_t i = 0; y && i < known->points; i++) {
-        memcpy(&y[i], (const char *)&known->curve[i] + offset, sizeof *y);
-        if (y[i] == DBL_MAX) y[i] = NAN; /* a loss that is not finite */
+    const size_t n = (size_t)known->points;
+    double *room = malloc((PARTS + 1) * n * sizeof *room);
+    chart c = {.title = loss ? "Loss" : "Right answers", .x_name = "epoch"};
+    int of[PARTS];
+    t->no_memory |= !room;
+    c.unit = loss ? "" : " %", c.count = n, c.x = room, c.lines = list_parts(known, of);
+    c.cut = loss ? 4 * guessing_loss(&known->r) : 0, c.mark = (double)known->r.at.epoch;
+    for (size_t i = 0; room && i < n; i++) room[i] = (double)known->curve[i].epoch;
+    for (int k = 0; room && k < c.lines; k++) {
+        double *y = room + (size_t)(k + 1) * n;
+        c.names[k] = part_names[of[k]], c.y[k] = y;
+        for (size_t i = 0; i < n; i++) {
+            const point *p = &known->curve[i];
+            y[i] = loss ? p->loss[of[k]] : p->right[of[k]];
+            if (y[i] > 1e300) y[i] = NAN; /* what the log says of such a loss */
+        }
     }
-    return y;
+    if (room) add_chart(t, &c);
+    free(room);
 }
 
 static void page_curves(const findings *known, growing *t)
 {
-    static const size_t at[4] = {offsetof(point, loss), offsetof(point, test_loss),
-                                 offsetof(point, train), offsetof(point, test)};
-    double *y[4], *x = malloc((size_t)known->points * sizeof *x);
     add(t, "<h2>Curves</h2>");
     if (!known->points) {
         add(t, "<p>None: "), add_html(t, known->no_curve), add(t, ".</p>\n");
+        return;
     }
-    for (int i = 0; i < 4; i++) y[i] = curve_of(known, at[i]);
-    bool good = x && y[0] && y[1] && y[2] && y[3];
-    for (int64_t i = 0; good && i < known->points; i++) x[i] = (double)known->curve[i].epoch;
-    if (good && known->points) {
-        const size_t n = (size_t)known->points;
-        double mark = (double)known->r.at.epoch, cut = 4 * guessing_loss(&known->r);
-        chart loss = {"Loss", "epoch", "", {"training", "test"}, 2, n, x, {y[0], y[1]}, cut, mark};
-        chart right = {"Right answers", "epoch", " %", {"training", "test"}, 2, n, x,
-                       {y[2], y[3]},    0,       mark};
-        add(t, "<div class=\"row\">");
-        add_chart(t, &loss), add_chart(t, &right);
-        add(t,
-            "</div><p class=\"soft\">The dashed line is the epoch of this checkpoint, %lld. "
-            "Training "
-            "figures are of an epoch's batches as they are trained on, test figures of its "
-            "end.</p>\n",
-            (long long)known->r.at.epoch);
-    }
-    t->no_memory |= !good && known->points;
-    free(x);
-    for (int i = 0; i < 4; i++) free(y[i]);
+    add(t, "<div class=\"row\">");
+    page_curve(known, true, t), page_curve(known, false, t);
+    add(t,
+        "</div><p class=\"soft\">The dashed line is the epoch of this checkpoint, %lld. Training "
+        "figures are of an epoch's batches as they are trained on, the others of its end.</p>\n",
+        (long long)known->r.at.epoch);
 }
 
 static void page_classes(const findings *known, growing *t)
@@ -365,8 +362,9 @@ static bool report(const job *j, failure *f)
     good = good && save_tables(&known, j->out, f) && save_page(&known, j->out, o->checkpoint, f);
     if (good) {
         print_findings(&known, o->checkpoint);
-        printf("result accuracy=%.2f report=%s/report.html\n", percent(known.right, known.pictures),
-               j->out);
+        printf("result accuracy=%.2f ", percent(known.right, known.pictures));
+        print_choice(&known);
+        printf("report=%s/report.html\n", j->out);
     }
     free_findings(&known);
     return good;

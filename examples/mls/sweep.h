@@ -71,41 +71,55 @@ static bool run_entry(const job *j, entry *e, failure *f)
         show_best(&r);
         e->accuracy = percent(r.at.last_correct, j->test.count), e->loss = r.at.last_loss;
         e->speed = ratio((double)r.trained, r.seconds), e->digest = mls_net_digest(&r.net);
+        e->best_epoch = (double)r.at.best_epoch;
+        e->best_accuracy = percent(r.at.best_correct, j->test.count);
+        e->best_validation = percent(r.at.best, j->validation.count);
     }
     close_run(&r);
     return good;
 }
 
 /* The last line of the output, for programs. */
-static void print_result(const entry *e)
+static void print_result(const job *j, const entry *e)
 {
     char word[256];
     printf("result test_accuracy=%.2f train_loss=%.6f images_per_second=%.1f digest=%016llx "
-           "format=%s seed=%llu\n",
+           "format=%s seed=%llu",
            e->accuracy, e->loss, e->speed, (unsigned long long)e->digest,
            one_word(e->spec, word, sizeof word), (unsigned long long)e->seed);
+    if (j->validation.count) {
+        printf(" best_by=validation best_epoch=%g best_validation_accuracy=%.2f "
+               "best_test_accuracy=%.2f",
+               e->best_epoch, e->best_validation, e->best_accuracy);
+    }
+    printf("\n");
     fflush(stdout);
 }
 
 /* Means over the seeds of one format, printed as a row of the table. */
-static entry print_row(const entry *e, int64_t seeds)
+static entry print_row(const entry *e, int64_t seeds, bool validated)
 {
+    const int room = validated ? 12 : 32; /* for the format in a line of 80 columns */
     entry mean = e[0];
     double n = (double)seeds, timed = e->speed > 0, squares = 0;
     char deviation[32] = "-";
     for (int64_t i = 1; i < seeds; i++) {
         mean.accuracy += e[i].accuracy, mean.loss += e[i].loss, mean.speed += e[i].speed;
+        mean.best_epoch += e[i].best_epoch, mean.best_accuracy += e[i].best_accuracy;
+        mean.best_validation += e[i].best_validation;
         mean.digest = mls_seed(mean.digest, e[i].digest);
         timed += e[i].speed > 0;
     }
     mean.accuracy /= n, mean.loss /= n, mean.speed = ratio(mean.speed, timed);
+    mean.best_epoch /= n, mean.best_accuracy /= n, mean.best_validation /= n;
     for (int64_t i = 0; i < seeds; i++) {
         squares += (e[i].accuracy - mean.accuracy) * (e[i].accuracy - mean.accuracy);
     }
     if (seeds > 1) snprintf(deviation, sizeof deviation, "%.2f", sqrt(squares / (n - 1)));
-    if (strlen(e->spec) > 27) printf("%s\n", e->spec);
-    printf("%5lld %9.2f %9s %9.4f %5.3g %9.1f  %s\n", (long long)seeds, mean.accuracy, deviation,
-           mean.loss, mean.bits, mean.speed, strlen(e->spec) > 27 ? "" : e->spec);
+    if ((int)strlen(e->spec) > room) printf("%s\n", e->spec);
+    printf("%5lld %8.2f %9s %7.4f ", (long long)seeds, mean.accuracy, deviation, mean.loss);
+    if (validated) printf("%10.2f %8.2f ", mean.best_validation, mean.best_accuracy);
+    printf("%4.3g %8.1f  %s\n", mean.bits, mean.speed, (int)strlen(e->spec) > room ? "" : e->spec);
     return mean;
 }
 
@@ -141,11 +155,18 @@ static void compare_formats(const entry *a, const entry *b, int64_t seeds)
 static entry print_table(const job *j, const entry *entries)
 {
     const int64_t seeds = j->o.seeds;
+    const bool validated = j->validation.count > 0;
     entry mean[SPECS];
-    printf("\n%5s %9s %9s %9s %5s %9s  %s\n", "seeds", "accuracy", "deviation", "loss", "bits",
-           "images/s", "format");
-    for (int i = 0; i < j->formats.count; i++) mean[i] = print_row(entries + i * seeds, seeds);
+    printf("\n%5s %8s %9s %7s%s %4s %8s  %s\n", "seeds", "accuracy", "deviation", "loss",
+           validated ? " validation and test" : "", "bits", "images/s", "format");
+    for (int i = 0; i < j->formats.count; i++) {
+        mean[i] = print_row(entries + i * seeds, seeds, validated);
+    }
     printf("\n");
+    if (validated) {
+        say(stdout, "accuracy is of the test pictures after the last epoch; validation and test "
+                    "are of the epoch that the validation pictures chose (best.mlsck).\n");
+    }
     for (int i = 1; i < j->formats.count; i++) compare_formats(&mean[0], &mean[i], seeds);
     if (j->formats.count > 1) printf("\n");
     return mean[0];
@@ -154,17 +175,21 @@ static entry print_table(const job *j, const entry *entries)
 /* DIR/runs.csv: a line for each run. */
 static bool write_csv(const job *j, const entry *entries, failure *f)
 {
-    char path[PATH_SIZE + 16], line[MLS_FORMATS_TEXT + 256], speed[32];
+    char path[PATH_SIZE + 16], line[MLS_FORMATS_TEXT + 256], speed[32], validation[32] = "";
     growing t = {0};
     const char *head =
-        "format,seed,folder,test_accuracy,train_loss,bits,images_per_second,digest\n";
+        "format,seed,folder,test_accuracy,train_loss,bits,images_per_second,digest,best_epoch,"
+        "best_test_accuracy,best_validation_accuracy\n";
     append(&t, head, strlen(head));
     for (int64_t i = 0; i < entries_of(j); i++) {
         const entry *e = &entries[i];
         snprintf(speed, sizeof speed, "%.1f", e->speed);
-        snprintf(line, sizeof line, "\"%s\",%llu,%s,%.4f,%.9g,%.4g,%s,%016llx\n", e->spec,
-                 (unsigned long long)e->seed, entries_of(j) > 1 ? e->name : ".", e->accuracy,
-                 e->loss, e->bits, e->speed > 0 ? speed : "", (unsigned long long)e->digest);
+        if (j->validation.count)
+            snprintf(validation, sizeof validation, "%.4f", e->best_validation);
+        snprintf(line, sizeof line, "\"%s\",%llu,%s,%.4f,%.9g,%.4g,%s,%016llx,%g,%.4f,%s\n",
+                 e->spec, (unsigned long long)e->seed, entries_of(j) > 1 ? e->name : ".",
+                 e->accuracy, e->loss, e->bits, e->speed > 0 ? speed : "",
+                 (unsigned long long)e->digest, e->best_epoch, e->best_accuracy, validation);
         append(&t, line, strlen(line));
     }
     snprintf(path, sizeof path, "%s/runs.csv", j->o.out);
@@ -207,7 +232,7 @@ static bool train(const job *j, failure *f)
     if (good && o->out) plot(j, entries);
     if (good) {
         entry result = count > 1 ? print_table(j, entries) : entries[0];
-        print_result(&result);
+        print_result(j, &result);
     }
     free(entries);
     return good;

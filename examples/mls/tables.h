@@ -129,21 +129,61 @@ static void say_training(const findings *known, const char *file, growing *t)
         (long long)known->r.at.epoch, (long long)o->epochs);
 }
 
+/* Which pictures say that an epoch is the best, and which it is. */
+static void say_choice(const findings *known, growing *t)
+{
+    const progress *p = &known->r.at;
+    const char *pictures = get(&known->r.job->from, "validation_count");
+    if (!get(&known->r.job->from, "best_epoch") || !p->epoch) return;
+    if (pictures) {
+        add(t, " Epoch %lld is the best by validation: %.2f %% of %s pictures are right.",
+            (long long)p->best_epoch, percent(p->best, atoll(pictures)), pictures);
+    } else if (p->epoch == p->best_epoch && p->epoch > 1) {
+        add(t, " The test pictures chose this epoch, so that its accuracy is a little too good; "
+               "--validation leaves that to others.");
+    }
+}
+
+/* The same for programs, as mls train has it; nothing without validation pictures. */
+static void print_choice(const findings *known)
+{
+    const progress *p = &known->r.at;
+    const char *pictures = get(&known->r.job->from, "validation_count");
+    if (!pictures) return;
+    printf("best_by=validation best_epoch=%lld best_validation_accuracy=%.2f "
+           "best_test_accuracy=%.2f ",
+           (long long)p->best_epoch, percent(p->best, atoll(pictures)),
+           percent(p->best_correct, known->pictures));
+}
+
+/* The parts that the curves are of. */
+static int list_parts(const findings *known, int of[PARTS])
+{
+    int count = 0;
+    for (int i = 0; i < PARTS; i++) {
+        if (known->points && !isnan(known->curve[known->points - 1].right[i])) of[count++] = i;
+    }
+    return count;
+}
+
 /* At most TEXT_LINES epochs, evenly chosen, the last one included. */
 static void print_curve(const findings *known)
 {
     const int64_t n = known->points, lines = n < TEXT_LINES ? n : TEXT_LINES;
+    int of[PARTS], count = list_parts(known, of);
     if (!n) {
         say(stdout, "\nNo curves: %s.", known->no_curve);
         return;
     }
-    printf("\n%6s %10s %14s %14s %15s %15s\n", "epoch", "rate", "training loss", "test loss",
-           "training right", "test right");
+    printf("\n%14s %10s%*s\n%5s %8s", "", "loss", 11 * count, "right, %", "epoch", "rate");
+    for (int k = 0; k < 2 * count; k++) printf(" %10s", part_names[of[k % count]]);
     for (int64_t i = 1; i <= lines; i++) {
         const point *p = &known->curve[i * n / lines - 1];
-        printf("%6lld %10g %14.4f %14.4f %13.2f %% %13.2f %%\n", p->epoch, p->rate, p->loss,
-               p->test_loss, p->train, p->test);
+        printf("\n%5lld %8.3g", p->epoch, p->rate);
+        for (int k = 0; k < count; k++) printf(" %10.4f", p->loss[of[k]]);
+        for (int k = 0; k < count; k++) printf(" %10.2f", p->right[of[k]]);
     }
+    printf("\n");
 }
 
 static void print_classes(const findings *known)
@@ -260,7 +300,7 @@ static void print_findings(const findings *known, const char *file)
     if (t.at) say(stdout, "%s", t.at);
     free(t.at);
     t = (growing){0};
-    say_accuracy(known, &t);
+    say_accuracy(known, &t), say_choice(known, &t);
     if (t.at) say(stdout, "%s", t.at);
     free(t.at);
     print_curve(known);
@@ -287,12 +327,16 @@ static void add_number(growing *t, const char *before, double x)
 
 static void curves_csv(const findings *known, growing *t)
 {
-    add(t, "epoch,rate,train_loss,test_loss,train_accuracy,test_accuracy\n");
+    add(t, "epoch,rate,train_loss,test_loss,train_accuracy,test_accuracy,validation_loss,"
+           "validation_accuracy\n");
     for (int64_t i = 0; i < known->points; i++) {
         const point *p = &known->curve[i];
         add(t, "%lld", p->epoch);
-        add_number(t, ",", p->rate), add_number(t, ",", p->loss), add_number(t, ",", p->test_loss);
-        add_number(t, ",", p->train), add_number(t, ",", p->test), add(t, "\n");
+        add_number(t, ",", p->rate);
+        add_number(t, ",", p->loss[TRAIN_PART]), add_number(t, ",", p->loss[TEST_PART]);
+        add_number(t, ",", p->right[TRAIN_PART]), add_number(t, ",", p->right[TEST_PART]);
+        add_number(t, ",", p->loss[VALIDATION_PART]);
+        add_number(t, ",", p->right[VALIDATION_PART]), add(t, "\n");
     }
 }
 
