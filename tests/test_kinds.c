@@ -12,7 +12,8 @@ typedef enum kind {
     HALF,       /* half transparent, on white */
     GREY_HALF,  /* the same, grey */
     LEFT_CLEAR, /* red and blue are transparent */
-    YELLOW_CLEAR
+    YELLOW_CLEAR,
+    GREY_CLEAR /* the same, grey */
 } kind;
 
 static const int quarters[4][3] = {{200, 40, 40}, {40, 180, 60}, {50, 60, 200}, {220, 210, 60}};
@@ -36,48 +37,76 @@ static int wanted(kind k, int quarter, int c)
         return quarter % 2 ? colour : 255;
     case YELLOW_CLEAR:
         return quarter == 3 ? 255 : colour;
+    case GREY_CLEAR:
+        return quarter == 3 ? 255 : grey;
     }
     return -1;
 }
 
+/* page: what docs/PICTURES.md calls it */
 static const struct {
     const char *name;
     kind kind;
-} kinds[] = {{"rgb.jpg", COLOUR},
-             {"sampled.jpg", COLOUR},
-             {"progressive.jpg", COLOUR},
-             {"odd.jpg", COLOUR},
-             {"cmyk.jpg", COLOUR},
-             {"grey.jpg", GREY},
-             {"turned2.jpg", COLOUR},
-             {"turned3.jpg", COLOUR},
-             {"turned4.jpg", COLOUR},
-             {"turned5.jpg", COLOUR},
-             {"turned6.jpg", COLOUR},
-             {"turned7.jpg", COLOUR},
-             {"turned8.jpg", COLOUR},
-             {"rgb.png", COLOUR},
-             {"interlaced.png", COLOUR},
-             {"palette.png", COLOUR},
-             {"deep.png", COLOUR},
-             {"grey.png", GREY},
-             {"deep-grey.png", GREY},
-             {"bits.png", BITS},
-             {"half.png", HALF},
-             {"deep-half.png", HALF},
-             {"grey-half.png", GREY_HALF},
-             {"clear.png", LEFT_CLEAR},
-             {"palette-clear.png", YELLOW_CLEAR}};
+    const char *page;
+} kinds[] = {{"rgb.jpg", COLOUR, "JPEG"},
+             {"sampled.jpg", COLOUR, "colours at half the size"},
+             {"progressive.jpg", COLOUR, "progressive"},
+             {"restarts.jpg", COLOUR, "restart markers"},
+             {"odd.jpg", COLOUR, "JPEG"},
+             {"stored-rgb.jpg", COLOUR, "JPEG in RGB"},
+             {"profile.jpg", COLOUR, "with a colour profile"},
+             {"cmyk.jpg", COLOUR, "CMYK JPEG"},
+             {"grey.jpg", GREY, "grey"},
+             {"turned2.jpg", COLOUR, "EXIF's orientation"},
+             {"turned3.jpg", COLOUR, "EXIF's orientation"},
+             {"turned4.jpg", COLOUR, "EXIF's orientation"},
+             {"turned5.jpg", COLOUR, "EXIF's orientation"},
+             {"turned6.jpg", COLOUR, "EXIF's orientation"},
+             {"turned7.jpg", COLOUR, "EXIF's orientation"},
+             {"turned8.jpg", COLOUR, "EXIF's orientation"},
+             {"png.jpg", COLOUR, "PNG called .jpg"},
+             {"rgb.png", COLOUR, "PNG"},
+             {"turned.png", COLOUR, "that of a PNG"},
+             {"interlaced.png", COLOUR, "interlaced"},
+             {"animated.png", COLOUR, "animated PNG"},
+             {"gamma.png", COLOUR, "gamma"},
+             {"palette.png", COLOUR, "palette"},
+             {"few.png", COLOUR, "palette"},
+             {"deep.png", COLOUR, "16 bits"},
+             {"grey.png", GREY, "grey"},
+             {"deep-grey.png", GREY, "16 bits"},
+             {"bits.png", BITS, "black and white"},
+             {"half.png", HALF, "transparent"},
+             {"deep-half.png", HALF, "transparent"},
+             {"grey-half.png", GREY_HALF, "transparent"},
+             {"clear.png", LEFT_CLEAR, "transparent"},
+             {"palette-clear.png", YELLOW_CLEAR, "transparent"},
+             {"key.png", YELLOW_CLEAR, "transparent"},
+             {"deep-key.png", YELLOW_CLEAR, "transparent"},
+             {"grey-key.png", GREY_CLEAR, "transparent"}};
+enum {
+    KINDS = sizeof kinds / sizeof kinds[0]
+};
+
+/* What nobody decodes here is refused by a word of its own. */
+static const struct {
+    const char *name, *fault, *page;
+} rare[] = {{"arithmetic.jpg", "rare kind, arithmetic or lossless", "arithmetic or lossless JPEG"},
+            {"deep.jpg", "has not 8 bits a colour", "JPEG of 12 bits"}};
+enum {
+    RARE = sizeof rare / sizeof rare[0]
+};
 
 /* JPEG is not exact, nor is the way of others to CMYK and grey. */
 static void kinds_of_pictures(void)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    for (int i = 0; i < KINDS; i++) {
         picture_fit fit = PICTURE_STRETCH;
         int32_t h = 16, w = 24;
         uint8_t pixels[16 * 24 * 3];
         char path[100], text[160] = "";
-        const int off = strstr(kinds[i].name, ".png") && kinds[i].kind != GREY_HALF ? 1 : 12;
+        const int exact = kinds[i].kind != GREY_HALF && kinds[i].kind != GREY_CLEAR;
+        const int off = strstr(kinds[i].name, ".png") && exact ? 1 : 12;
         snprintf(path, sizeof path, "tests/pictures/kinds/%s", kinds[i].name);
         T_EQ_INT(decode_picture(&fit, path, &h, &w, 3, pixels, text, sizeof text), 0);
         for (int k = 0; k < 12; k++) {
@@ -91,4 +120,35 @@ static void kinds_of_pictures(void)
     }
 }
 
-T_MAIN(T_TEST(kinds_of_pictures))
+static void rare_kinds_are_refused(void)
+{
+    for (int i = 0; i < RARE; i++) {
+        picture_fit fit = PICTURE_STRETCH;
+        int32_t h = 16, w = 24;
+        uint8_t pixels[16 * 24 * 3];
+        char path[100], text[160] = "";
+        snprintf(path, sizeof path, "tests/pictures/kinds/%s", rare[i].name);
+        T_CHECK(decode_picture(&fit, path, &h, &w, 3, pixels, text, sizeof text) != 0);
+        t_note("%s: %s", rare[i].name, text);
+        T_CHECK(strstr(text, rare[i].fault) != NULL);
+    }
+}
+
+/* From its heading on, the page has a word for each of them. */
+static void the_page_names_them(void)
+{
+    static char page[20000];
+    FILE *f = fopen("docs/PICTURES.md", "rb");
+    T_REQUIRE(f);
+    page[fread(page, 1, sizeof page - 1, f)] = 0;
+    fclose(f);
+    const char *list = strstr(page, "## What becomes of a picture");
+    T_REQUIRE(list);
+    for (int i = 0; i < KINDS + RARE; i++) {
+        const char *name = i < KINDS ? kinds[i].page : rare[i - KINDS].page;
+        t_note("%s", name);
+        T_CHECK(strstr(list, name) != NULL);
+    }
+}
+
+T_MAIN(T_TEST(kinds_of_pictures), T_TEST(rare_kinds_are_refused), T_TEST(the_page_names_them))
