@@ -29,6 +29,7 @@ help:
 	@echo 'make test       all tests; the last line counts them (also: make check)'
 	@echo 'make bench      kernels, quantizer and training speed on this machine'
 	@echo 'make bench-conv the convolutions beside oneDNN and the processor (8 minutes)'
+	@echo 'make user-path  a newcomer'"'"'s path in a fresh clone, timed (docs/PICTURES.md)'
 	@echo 'make cifar10    fetch CIFAR-10 to data/, check it, and say how to train on it'
 	@echo 'make sanitize   the tests with the address and undefined behaviour sanitizers'
 	@echo 'make matrix     one answer: golden digests by compilers, options, machines (10 minutes)'
@@ -93,13 +94,17 @@ bench: setup bench-conv
 	$(BUILD)/bench_train
 	$(BUILD)/bench_infer
 
-# oneDNN and gnuplot are optional; what can be had is installed. BENCH= adds options.
+# oneDNN is optional; it is installed where it can be had. BENCH= adds options.
 bench-conv: setup
-	@scripts/need.sh dnnl.h gnuplot || true
+	@scripts/need.sh dnnl.h || true
 	@$(MAKE) --no-print-directory $(BUILD)/bench_conv
 	$(BUILD)/bench_conv --set all --json $(BUILD)/conv.json --plot $(BUILD)/conv.txt $(BENCH)
-	@! command -v gnuplot >/dev/null || \
-	    gnuplot -e "table='$(BUILD)/conv.txt'; out='$(BUILD)/conv.svg'" bench/conv.gp
+	awk -v machine="$$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" -f bench/conv.awk \
+	    $(BUILD)/conv.txt >$(BUILD)/conv.svg
+
+.PHONY: user-path
+user-path: setup
+	@scripts/user_path.sh
 
 .PHONY: cifar10
 cifar10: setup

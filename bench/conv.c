@@ -316,7 +316,7 @@ static void read_options(options *o, int count, char **words)
         {"--peer yes|no", "measure oneDNN, too, if it was built in (yes)"},
         {"--cold", "the first call after others, not one of many"},
         {"--json [FILE]", "also as lines of JSON (to standard output)"},
-        {"--plot FILE", "also as a table for bench/conv.gp"},
+        {"--plot FILE", "also as a table for bench/conv.awk"},
         {0, 0}};
     static const char *const answers[] = {"no", "yes"};
     int set, which, peers, only_shapes;
@@ -1054,29 +1054,50 @@ static void print_comparisons(const options *o)
     fprintf(o->text, "\n");
 }
 
-/* One block for a direction, for bench/conv.gp. */
+enum {
+    COLUMNS = 6
+};
+
+/* A direction's line for each layer that the ratios are of, and one of their geometric means. */
+static void plot_direction(const options *o, int d, const side columns[COLUMNS])
+{
+    double logs[COLUMNS] = {0};
+    int count = 0;
+    for (int i = 0; i < o->shape_count; i++) {
+        char name[64];
+        if (!is_inner(&o->shapes[i])) continue;
+        shape_name(&o->shapes[i], name, sizeof name);
+        fprintf(o->plot, "%s %s", directions[d], name);
+        for (int j = 0; j < COLUMNS; j++) {
+            double gmacs = side_speed(o, &columns[j], i, d, 0);
+            fprintf(o->plot, " %.1f", gmacs);
+            logs[j] += log(gmacs);
+        }
+        fprintf(o->plot, "\n");
+        count++;
+    }
+    if (count) fprintf(o->plot, "%s mean", directions[d]);
+    for (int j = 0; j < COLUMNS && count; j++) fprintf(o->plot, " %.1f", exp(logs[j] / count));
+    if (count) fprintf(o->plot, "\n");
+}
+
+/* For bench/conv.awk. */
 static void write_plot(const options *o)
 {
     const char *kernel = o->series[0].kernel;
-    int t = o->threads;
-    side columns[] = {of_series(find_series(o, kernel, INT8, t), -1),
-                      of_series(find_series(o, kernel, INT16, t), -1),
-                      of_series(find_series(o, kernel, FP32, t), -1),
-                      of_series(find_series(o, 0, PEER_S8, t), find_series(o, 0, PEER_U8, t)),
-                      of_series(find_series(o, 0, PEER_BF16, t), -1),
-                      of_series(find_series(o, 0, PEER_F32, t), -1)};
+    const int t = o->threads, int8 = find_series(o, kernel, INT8, t);
+    const int fp32 = find_series(o, kernel, FP32, t);
+    const int s8 = find_series(o, 0, PEER_S8, t), u8 = find_series(o, 0, PEER_U8, t);
+    const int bf16 = find_series(o, 0, PEER_BF16, t), f32 = find_series(o, 0, PEER_F32, t);
+    fprintf(o->plot, "direction shape int8 fp32 onednn_low onednn_fp32 peak_int8 peak_fp32\n");
     for (int d = 0; d < DIRECTIONS; d++) {
-        fprintf(o->plot, "shape int8 int16 fp32 \"oneDNN int8\" \"oneDNN bf16\" \"oneDNN fp32\"\n");
-        for (int i = 0; i < o->shape_count; i++) {
-            char name[64];
-            shape_name(&o->shapes[i], name, sizeof name);
-            fprintf(o->plot, "%s", name);
-            for (size_t j = 0; j < sizeof columns / sizeof columns[0]; j++) {
-                fprintf(o->plot, " %.1f", side_speed(o, &columns[j], i, d, 0));
-            }
-            fprintf(o->plot, "\n");
-        }
-        fprintf(o->plot, "\n\n");
+        const side columns[COLUMNS] = {of_series(int8, -1),
+                                       of_series(fp32, -1),
+                                       d ? of_series(bf16, -1) : of_series(s8, u8),
+                                       of_series(f32, -1),
+                                       of_peak(int8 < 0 ? "" : o->series[int8].peak),
+                                       of_peak(fp32 < 0 ? "" : o->series[fp32].peak)};
+        plot_direction(o, d, columns);
     }
 }
 
