@@ -2,7 +2,7 @@
 # user_path.sh [N] - a newcomer's path, timed: clones the repository as it was committed, puts four classes of N (60)
 # pictures beside it, JPEG and PNG of odd sizes with spaces in their names, and runs the commands of docs/PICTURES.md,
 # "The whole way", as they stand there. Prints the seconds of each, and whether the exported and reloaded classifier
-# is the trained one; the last line has the sum.
+# is the trained one; the last line has the sum, and the processor's part of it.
 set -eu
 cd "$(dirname "$0")/.."
 export OMP_WAIT_POLICY=passive
@@ -21,6 +21,7 @@ awk '/^## / { here = $0 == "## The whole way" }
     here && $0 == "```sh" { inside = 1 }' docs/PICTURES.md >"$work/commands"
 
 now() { date +%s.%N; }
+times >"$work/before" # not in a shell of its own, which has no children
 first=$(now) commands=0
 while read -r line; do
     start=$(now)
@@ -34,10 +35,14 @@ while read -r line; do
     echo "$start $(now) $line" | awk '{ s = $2 - $1; sub(/^[^ ]* [^ ]* /, ""); printf "%6.1f s  %s\n", s, $0 }'
 done <"$work/commands"
 last=$(now)
+times >"$work/after"
+processor=$(cat "$work/before" "$work/after" | tr 'ms' '  ' |
+    awk 'NR % 2 == 0 { t = 60 * $1 + $2 + 60 * $3 + $4; sum = NR == 2 ? -t : sum + t } END { printf "%.1f", sum }')
 if [ "$(wc -l <"$work/tests")" != 2 ] || [ "$(sort -u "$work/tests" | wc -l)" != 1 ]; then
     cat "$work/tests"
     echo 'the reloaded classifier has another test result than the trained one' >&2
     exit 1
 fi
-echo "$first $last $commands $(head -n 1 "$work/tests")" |
-    awk '{ sub(/.*=/, "", $4); printf "result seconds=%.1f commands=%d accuracy=%s\n", $2 - $1, $3, $4 }'
+echo "$first $last $commands $(head -n 1 "$work/tests")" | awk -v processor="$processor" '{
+    sub(/.*=/, "", $4)
+    printf "result seconds=%.1f processor_seconds=%s commands=%d accuracy=%s\n", $2 - $1, processor, $3, $4 }'
