@@ -32,7 +32,7 @@ while read -r line; do
     fi
     commands=$((commands + 1))
     grep -o 'test_accuracy=[0-9.]* test_loss=[0-9.]*' "$work/out" >>"$work/tests" || true
-    echo "$start $(now) $line" | awk '{ s = $2 - $1; sub(/^[^ ]* [^ ]* /, ""); printf "%6.1f s  %s\n", s, $0 }'
+    echo "$start $(now) $line" | awk '{ s = $2 - $1; sub(/^[^ ]* [^ ]* /, ""); gsub(/ +/, " "); printf "%6.1f s  %s\n", s, $0 }'
 done <"$work/commands"
 last=$(now)
 times >"$work/after"
