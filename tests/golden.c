@@ -31,27 +31,30 @@ typedef struct training {
     const char *name, *weight, *data, *error;
     int32_t option_b, width, shrink, batch; /* shrink: of the 32 x 32 pictures */
     int32_t adamw;           /* 1: by AdamW, with a clipped gradient and an average */
+    int32_t active;          /* 1: activations, dropout, a smoothed loss for relu and loss */
     uint64_t digest, logits; /* after the last step; of an evaluation, 0: none */
 } training;
 
 /* clang-format off */
 static const training trainings[] = {
 #ifndef GOLDEN_SMALL
-    {"fp32",         "fp32", "fp32", "fp32",     0, 8, 2, 3, 0,
+    {"fp32",         "fp32", "fp32", "fp32",     0, 8, 2, 3, 0, 0,
      0xe695ed33d31aa541u, 0},
-    {"2,1:nc:3,1",   LOW31,  LOW31,  LOW31 UP,   0, 8, 2, 3, 0,
+    {"2,1:nc:3,1",   LOW31,  LOW31,  LOW31 UP,   0, 8, 2, 3, 0, 0,
      0x514c29d65f943f33u, 0x37f35dd0116dfe8du},
-    {"2,4:nc:8,1",   LOW81,  LOW81,  LOW81 UP,   0, 8, 2, 3, 0,
+    {"2,4:nc:8,1",   LOW81,  LOW81,  LOW81 UP,   0, 8, 2, 3, 0, 0,
      0x7962bc79c6cf6d70u, 0},
-    {"0,4:none",     NONE4,  NONE4,  NONE4 UP,   0, 8, 2, 3, 0,
+    {"0,4:none",     NONE4,  NONE4,  NONE4 UP,   0, 8, 2, 3, 0, 0,
      0xb8cfb216284a6116u, 0},
-    {"2,1 option B", LOW20,  LOW20,  LOW20 UP,   1, 8, 2, 3, 0,
+    {"2,1 option B", LOW20,  LOW20,  LOW20 UP,   1, 8, 2, 3, 0, 0,
      0x3b8fe091f11f721eu, 0},
 #endif
-    {"small",        LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 0,
+    {"small",        LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 0, 0,
      0xccdb6295ec2ed057u, 0x55c7e8cf918d56beu},
-    {"small AdamW",  LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 1,
+    {"small AdamW",  LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 1, 0,
      0x80af734d5e31241du, 0x5aad3775632cf27du},
+    {"small active", LOW20,  LOW20,  LOW20 UP,   1, 4,  4, 3, 0, 1,
+     0xb041ab7d9d8e3895u, 0x8907f00816218509u},
 };
 static const uint64_t augmented = 0x531847564d104f98u;
 /* clang-format on */
@@ -91,20 +94,30 @@ static int32_t conv_norm(mls_net *net, int32_t x, int32_t c, int32_t k, int32_t 
     return mls_net_batch_norm(net, mls_net_conv(net, x, &conv));
 }
 
+/* Another one in each stage. */
+static int32_t activate(mls_net *net, int32_t x, const training *t, int stage)
+{
+    if (!t->active) return mls_net_relu(net, x);
+    if (stage == 0) return mls_net_gelu(net, x);
+    return stage == 1 ? mls_net_leaky_relu(net, x, 0.1f) : mls_net_sigmoid(net, x);
+}
+
 static void build(mls_net *net, const training *t)
 {
     int32_t x = mls_net_input(net, 32, 32, 3);
     if (t->shrink > 1) x = mls_net_subsample(net, x, t->shrink, 3);
-    x = mls_net_relu(net, conv_norm(net, x, t->width, 3, 1));
+    x = activate(net, conv_norm(net, x, t->width, 3, 1), t, 0);
     for (int stage = 0; stage < 3; stage++) {
         int32_t c = t->width << stage, stride = stage ? 2 : 1;
-        int32_t y = mls_net_relu(net, conv_norm(net, x, c, 3, stride));
+        int32_t y = activate(net, conv_norm(net, x, c, 3, stride), t, stage);
         y = conv_norm(net, y, c, 3, 1);
         if (stage && t->option_b) x = conv_norm(net, x, c, 1, stride);
         if (stage && !t->option_b) x = mls_net_subsample(net, x, stride, c);
-        x = mls_net_relu(net, mls_net_add(net, y, x));
+        x = activate(net, mls_net_add(net, y, x), t, stage);
     }
-    mls_net_loss(net, mls_net_linear(net, mls_net_global_pool(net, x), 10));
+    x = mls_net_global_pool(net, x);
+    if (t->active) x = mls_net_dropout(net, x, 0.2f);
+    mls_net_smooth_loss(net, mls_net_linear(net, x, 10), t->active ? 0.1f : 0);
 }
 
 /* The next pictures: cropped and mirrored in training, as they are in evaluation. */
