@@ -30,6 +30,7 @@ help:
 	@echo 'make bench      kernels, quantizer and training speed on this machine'
 	@echo 'make bench-conv the convolutions beside oneDNN and the processor (8 minutes)'
 	@echo 'make user-path  a newcomer'"'"'s path in a fresh clone, timed (docs/PICTURES.md)'
+	@echo 'make bench-mcu  instructions per product on an emulated Cortex-M4'
 	@echo 'make cifar10    fetch CIFAR-10 to data/, check it, and say how to train on it'
 	@echo 'make sanitize   the tests with the address and undefined behaviour sanitizers'
 	@echo 'make matrix     one answer: golden digests by compilers, options, machines (10 minutes)'
@@ -105,6 +106,11 @@ bench-conv: setup
 .PHONY: user-path
 user-path: setup
 	@scripts/user_path.sh
+
+# Counted, not timed: the same on every machine.
+.PHONY: bench-mcu
+bench-mcu:
+	@BUILD=$(BUILD) scripts/mcu.sh
 
 .PHONY: cifar10
 cifar10: setup
