@@ -5337,42 +5337,59 @@ MLS__INLINE MLS__TARGET MLS__F MLS__FN(mls__join)(MLS__I high, MLS__I low, doubl
 }
 
 #if MLS__UNIT != MLS__ISA_AMX /* which has the functions of its vectors, and tiles */
-/* What becomes of row m of the tile. */
+/* What becomes of the sums of a row of a tile, in any way. */
+static MLS__APART MLS__TARGET void MLS__FN(mls__put_any)(int kind, int parts, const mls__dot *d,
+                                                         size_t m, const MLS__I *acc)
+{
+    for (int v = 0; v < parts; v++) {
+        const int32_t left = (int32_t)d->lanes - v * MLS__LANES;
+        const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + m * d->c_step : 0;
+        float *out = d->out + m * d->out_step + (size_t)(v * MLS__LANES);
+        MLS__F z = MLS__FLOAT(acc[v]);
+        if (d->put == MLS__PUT_WIDE && kind != MLS__F32) {
+            int64_t *wide = d->wide + m * d->wide_step + (size_t)(v * MLS__LANES);
+            MLS__FN(mls__i64) sum[2];
+            MLS__I k = MLS__BITS(MLS__LOAD(d->lane_k + v * MLS__LANES));
+            memcpy(sum, wide, sizeof sum);
+            MLS__FN(mls__add_wide)(sum, acc[v], d->row_shift[m] - k);
+            memcpy(wide, sum, sizeof sum);
+            continue;
+        }
+        if (kind == MLS__S16 && high) {
+            MLS__I up = MLS__BITS(MLS__LOAD(high + v * MLS__LANES));
+            z = MLS__FN(mls__join)(up, acc[v], d->power) * MLS__SET(d->scale);
+        } else if (kind != MLS__F32) {
+            z = MLS__TO_FLOAT(acc[v]) * MLS__SET(d->scale);
+        }
+        if (left >= MLS__LANES)
+            MLS__STORE(out, z);
+        else if (left > 0)
+            MLS__FN(mls__store_part)(out, z, left);
+    }
+}
+
+/* The same for the rows of a tile; what is common is written out in every instance. */
 MLS__INLINE MLS__TARGET void MLS__FN(mls__put)(int kind, int parts, const mls__dot *d, size_t m,
                                                const MLS__I *acc)
 {
+    MLS__I sums[3 * MLS__FN(mls__parts)];
     if (d->put == MLS__PUT_SUMS) {
         MLS__UNROLL
         for (int v = 0; v < parts; v++) {
             MLS__STORE(d->c + m * d->c_step + (size_t)(v * MLS__LANES), MLS__FLOAT(acc[v]));
         }
-    } else if (kind == MLS__F32 || d->put != MLS__PUT_WIDE) {
-        const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + m * d->c_step : 0;
+    } else if (d->put == MLS__PUT_FLOATS && (int32_t)d->lanes >= parts * MLS__LANES) {
         float *out = d->out + m * d->out_step;
         MLS__UNROLL
         for (int v = 0; v < parts; v++) {
-            int32_t left = (int32_t)d->lanes - v * MLS__LANES;
             MLS__F z = MLS__FLOAT(acc[v]);
-            if (kind == MLS__S16 && high) {
-                MLS__I up = MLS__BITS(MLS__LOAD(high + v * MLS__LANES));
-                z = MLS__FN(mls__join)(up, acc[v], d->power) * MLS__SET(d->scale);
-            } else if (kind != MLS__F32) {
-                z = MLS__TO_FLOAT(acc[v]) * MLS__SET(d->scale);
-            }
-            if (left >= MLS__LANES)
-                MLS__STORE(out + v * MLS__LANES, z);
-            else if (left > 0)
-                MLS__FN(mls__store_part)(out + v * MLS__LANES, z, left);
+            if (kind != MLS__F32) z = MLS__TO_FLOAT(acc[v]) * MLS__SET(d->scale);
+            MLS__STORE(out + v * MLS__LANES, z);
         }
     } else {
-        int64_t *wide = d->wide + m * d->wide_step;
-        for (int v = 0; v < parts; v++) {
-            MLS__FN(mls__i64) sum[2];
-            MLS__I k = MLS__BITS(MLS__LOAD(d->lane_k + v * MLS__LANES));
-            memcpy(sum, wide + v * MLS__LANES, sizeof sum);
-            MLS__FN(mls__add_wide)(sum, acc[v], d->row_shift[m] - k);
-            memcpy(wide + v * MLS__LANES, sum, sizeof sum);
-        }
+        MLS__UNROLL
+        for (int v = 0; v < parts; v++) sums[v] = acc[v];
+        MLS__FN(mls__put_any)(kind, parts, d, m, sums);
     }
 }
 
