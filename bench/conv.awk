@@ -29,7 +29,7 @@ function text(x, y, class, what) {
 
 function height(gmacs) { return gmacs / most * HIGH }
 
-function line(y, class) { printf "<path class=\"%s\" d=\"M%d %.1fH%d\"/>\n", class, LEFT, y, WIDTH - 14 }
+function line(y, class, to) { printf "<path class=\"%s\" d=\"M%d %.1fH%d\"/>\n", class, LEFT, y, to }
 
 function colours(paper, ink, soft, grid, b1, b2, b3, b4) {
     return ".paper{fill:" paper "}text{fill:" ink "}.peak{stroke:" ink "}.s{fill:" soft "}.grid{stroke:" grid \
@@ -72,12 +72,15 @@ function chart(d, top, bottom, step, v, each, i, k) {
     bottom = top + HIGH
     step = most > 2000 ? 1000 : most > 500 ? 200 : most > 100 ? 50 : 10
     for (v = 0; v <= most; v += step) {
-        line(bottom - height(v), "grid")
+        line(bottom - height(v), "grid", WIDTH - 14)
         text(LEFT - 6, bottom - height(v) + 4, "s e", v)
     }
     each = (WIDTH - 14 - LEFT) / layers[d]
     for (i = 1; i <= layers[d]; i++) bars(d, i, LEFT + (i - 0.9) * each, bottom, each / 5)
-    for (k = 5; k <= 6; k++) if (speed[d, layers[d], k] > 0) line(bottom - height(speed[d, layers[d], k]), "peak")
+    for (k = 5; k <= 6; k++) { # up to the mean, which has numbers there
+        v = height(speed[d, layers[d], k])
+        if (v > 0) line(bottom - v, "peak", WIDTH - 14 - each)
+    }
 }
 
 END {
@@ -87,7 +90,7 @@ END {
     title["backward-weight"] = "Backward: gradients of the weights"
     head(104 + charts * (HIGH + 66))
     for (c = 1; c <= charts; c++) chart(directions[c], 104 + (c - 1) * (HIGH + 66))
-    text(LEFT, 94 + charts * (HIGH + 66), "s", "A layer: height × width of its pictures, /2 where it takes every " \
-        "second pixel, channels before → after. The upper peak is that of 8-bit products, the lower of fp32.")
+    text(LEFT, 94 + charts * (HIGH + 66), "s", "A layer: height × width (/2: every second pixel), channels before → " \
+        "after. Peaks are those of 8-bit products and of fp32; a higher clock passes them.")
     print "</svg>"
 }

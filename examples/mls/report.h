@@ -229,7 +229,7 @@ static void page_mistakes(const findings *known, growing *t)
         add(t, "<figure>");
         add_picture(t, &known->r.job->test, m->picture, name_of(known, m->label));
         add(t, "<b>"), add_html(t, name_of(known, m->answer));
-        add(t, "</b> %.1f %%<br/>is ", 100 * m->sure), add_html(t, name_of(known, m->label));
+        add(t, "</b> %.1f&#160;%%<br/>is ", 100 * m->sure), add_html(t, name_of(known, m->label));
         add(t, "<br/><small>picture %lld</small></figure>\n", (long long)m->picture);
     }
     if (known->mistake_count) add(t, "</div>\n");
@@ -302,12 +302,14 @@ static void page_costs(const findings *known, growing *t)
         add(t, "<p>None: "), add_html(t, known->no_costs), add(t, ".</p>\n");
         return;
     }
-    add(t, "<p>What rounding to the format costs weights W, activations A and errors E in a "
-           "training step: "
-           "the mean of |quantized &#8722; x| / |x|, the ratio of signal and noise in dB, and the "
-           "share of "
-           "numbers that became 0. Layers are drawn at the number of their node.</p><div "
-           "class=\"chart\">");
+    add(t,
+        "<p>What rounding to the format costs weights W, activations A and errors E in a "
+        "training step: "
+        "the mean of |quantized &#8722; x| / |x|, the ratio of signal and noise in dB, and the "
+        "share of "
+        "numbers that became 0. Numbers that are rounded at random, as errors are by default, are "
+        "right in the mean: small ones become 0 or several times as large. Layers are drawn at the "
+        "number of their node.</p><div class=\"chart\">");
     cost_chart(known, t);
     add(t, "</div><div class=\"wide\"><table><thead><tr><th class=\"n\">node</th><th>layer</th>");
     for (int o = 0; o < 3; o++) {
