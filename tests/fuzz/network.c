@@ -97,6 +97,16 @@ static void add_node(source *s, mls_net *net)
     }
 }
 
+static void any_optimizer(source *s, mls_net_desc *desc)
+{
+    const uint32_t b = byte(s);
+    desc->optimizer = b & 1 ? MLS_ADAMW : MLS_SGD, desc->average = b >> 1 & 1;
+    desc->no_decay_norms = b >> 2 & 1;
+    if (b & 8) desc->clip = any_float(s);
+    if (b & 16) desc->beta2 = any_float(s), desc->epsilon = any_float(s);
+    if (b & 32) desc->average_decay = any_float(s);
+}
+
 /* Builds what the bytes say; false where it is refused, or too large for here. */
 static int build(rig *r, source *s)
 {
@@ -115,6 +125,7 @@ static int build(rig *r, source *s)
     left = byte(s);
     if (left >= 180) desc.widest = any_formats(s);
     if (left >= 216) desc.formats = any_formats(s);
+    if (left >= 236) any_optimizer(s, &desc);
     mls_net_begin(&r->net, &desc, r->nodes, NODES);
     mls_net_input(&r->net, h, w, c);
     for (left %= NODES; left; left--) add_node(s, &r->net);
@@ -174,6 +185,7 @@ static mls_status call(rig *r, source *s, mls_result *result)
         images = 0;
         CHECK(mls_net_digest(net) == before);
     } else if (kind % 8 == 2) {
+        if (net->desc.average) CHECK(mls_net_use_average(net, kind >> 4 & 1) == MLS_OK);
         status = mls_net_evaluate(net, x, kind & 8 ? labels : NULL, images, result);
         CHECK(mls_net_digest(net) == before);
     } else {
