@@ -237,8 +237,7 @@ typedef struct mls_source {
 
 /* Where the result goes. */
 typedef struct mls_sink {
-    float
-        *out; /* may be null in MLS_FORWARD and MLS_BACKWARD_DATA, if each image is told its own */
+    float *out; /* in MLS_FORWARD and MLS_BACKWARD_DATA null, if each image is told its place */
 } mls_sink;
 
 /* Bytes that mls_conv_begin needs, at any alignment, for operands of these formats (all-zero: fp32),
@@ -1425,8 +1424,7 @@ static const mls_tensor *mls__tensor_of(const mls_source *s, size_t *n)
 /* How sums become floats: by three factors, one after the other, or at once. */
 typedef struct mls__scale {
     float factors[3];
-    float
-        single; /* for sums of 32 bits: the product of all, where it gives the same bits; else 0 */
+    float single; /* for 32-bit sums: the product of all, where it gives the same bits, or 0 */
 } mls__scale;
 
 static mls__scale mls__scale_of(const mls_conv_call *k, size_t n)

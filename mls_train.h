@@ -361,17 +361,16 @@ typedef struct mls_layer_kind {
 
 /* What a network needs and does. */
 typedef struct mls_plan {
-    size_t arena; /* bytes for mls_net_bind, at any alignment */
-    size_t
-        parameters;   /* of these: weights, running statistics, gradients, optimizer state, average;
-                          of inference the packed weights, too */
-    size_t values;    /* activations, errors and their quantized copies */
-    size_t scratch;   /* workspace of the threads */
-    int64_t weights;  /* trained numbers */
-    int64_t frozen;   /* of these: by mls_net_rate */
-    int64_t macs;     /* multiply-accumulates of one image, forward */
-    int64_t macs_low; /* of these in low-bit integers */
-    int32_t threads;  /* that a step will use */
+    size_t arena;      /* bytes for mls_net_bind, at any alignment */
+    size_t parameters; /* of these: weights, statistics, gradients, optimizer state, average; of
+                          inference the packed weights, too */
+    size_t values;     /* activations, errors and their quantized copies */
+    size_t scratch;    /* workspace of the threads */
+    int64_t weights;   /* trained numbers */
+    int64_t frozen;    /* of these: by mls_net_rate */
+    int64_t macs;      /* multiply-accumulates of one image, forward */
+    int64_t macs_low;  /* of these in low-bit integers */
+    int32_t threads;   /* that a step will use */
 } mls_plan;
 
 /* Checks the network and lays it out for the current number of OpenMP threads, 64 at most. plan may
