@@ -121,6 +121,19 @@ for how in "${CC:-cc} -std=c11" "${CXX:-c++} -std=c++17 -x c++"; do
 done
 mls export packed.mlsck --c-header net2.h >out 2>err && sed 's/net2_/net_/g;s/net2 /net /' net2.h | cmp -s - net.h
 ok $? 'the same header of a model'
+cp -r "$here/pictures" odd
+for part in train test; do mv odd/$part/dark "odd/$part/$(printf 'a"b\\ ??( */\303' | tr -d /)"; done
+mls $net --epochs 1 --data odd --resize --out odd.run >out 2>err && mls export odd.run/last.mlsck --c-header odd.h >out 2>err
+ok $? 'classes of odd names'
+tail -c +2 "$here/fuzz/corpus/checkpoint/open" >all.mlsck
+mls export all.mlsck --c-header 2.all.h --weights other.mlsck >out 2>err && mls export other.mlsck --npz other.npz >out 2>err
+ok $? 'the network of another program'
+for header in odd 2.all; do
+    printf '#include "%s.h"\nint main(void) { return 0; }\n' $header | ${CC:-cc} -std=c11 $strict -I. -x c -fsyntax-only - >out 2>err
+    ok $? "$header.h compiles"
+done
+grep -q 'odd_class_names\[2\]' odd.h && ! grep -q class_names 2.all.h && grep -q 'net_2_model' 2.all.h
+ok $? 'what they know of classes'
 
 length=$(od -An -t u8 -N 8 a.safetensors | tr -d ' ')
 # put_length BYTES: as the file has it
@@ -132,7 +145,6 @@ put_length() {
 }
 
 # Every kind of layer that the library has, but one loss
-tail -c +2 "$here/fuzz/corpus/checkpoint/open" >all.mlsck
 tail -c +2 "$here/fuzz/corpus/checkpoint/amounts" >amounts.mlsck
 for name in all amounts run/last; do
     mls export $name.mlsck --onnx $name.onnx >out 2>err && made $name.onnx
