@@ -49,8 +49,11 @@ all='--optimizer adamw --decay 0.05 --no-decay-norms --clip 0.5 --ema 0.9'
     ok $? 'test: the accuracy of the log, the digest of the run'
     mls train $tiny --init whole/last.mlsck >out 2>err && grep -q 'tensors are from whole/last.mlsck' out
     ok $? 'another run begins with its weights'
-    mls export whole/last.mlsck --npz weights.npz >out 2>err
+    mls export whole/last.mlsck --weights model.mlsck --npz weights.npz >out 2>err
     ok $? 'export'
+    runs 'test of the model' test model.mlsck
+    grep -q "^result test_accuracy=$accuracy " out
+    ok $? 'the model has the same accuracy: it is of the average'
     mls plan $net >plain 2>err && mls plan $net --optimizer adamw --ema 0.9 >out 2>err
     ok $? 'plan'
     [ "$(sed -n 's/^ *parameters \([0-9]*\),.*/\1/p' out)" -gt "$(sed -n 's/^ *parameters \([0-9]*\),.*/\1/p' plain)" ]

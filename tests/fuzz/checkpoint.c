@@ -116,9 +116,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!next_digest) make();
     if (given) memcpy(bytes, data + 1, given);
     if (flags & MEND_HEAD && given >= MLS__CHECKPOINT_HEAD) {
-        uint8_t version = bytes[8];
-        memcpy(bytes, start[with], version == 1 || version == 3 ? 40 : 72);
-        if (version == 1 || version == 3) bytes[8] = version;
+        const uint8_t version = bytes[8];
+        const int other = version == 1 || version == 3 || version == 4;
+        memcpy(bytes, start[with], other ? 40 : 72);
+        if (other) bytes[8] = version;
     }
     if (flags & MEND_SUM && given >= MLS__CHECKPOINT_HEAD) {
         mls__put(bytes + given - 8, mls__mix(mls__hash_bytes(0, bytes, given - 8)), 8);
