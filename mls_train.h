@@ -248,7 +248,7 @@ MLS_DEF int32_t mls_net_loss(mls_net *net, int32_t x);
    class; smoothing from 0 to less than 1 (ARGUMENT). Evaluation has the loss of the label. */
 MLS_DEF int32_t mls_net_smooth_loss(mls_net *net, int32_t x, float smoothing);
 /* Mean squared error: the mean of (x - target)^2 over the outputs of an image, averaged as above. For
-   numbers, not classes: it takes mls_net_targets, and no labels. */
+   numbers, not classes: it takes mls_net_targets, and no labels; mls_net_logits has its outputs. */
 MLS_DEF int32_t mls_net_mse_loss(mls_net *net, int32_t x);
 
 /* A layer of your own, or a loss: a row like those of the layers here, see mls_layer_kind. x, and y if
