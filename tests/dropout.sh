@@ -35,6 +35,15 @@ here=$(cd "$(dirname "$0")" && pwd)
     runs 'more epochs' --resume run/last.mlsck --epochs 3 --out longer
     grep -q '"dropout": "0.5"' longer/config.json
     ok $? 'what goes on keeps them'
+    runs 'a whole run' $net --epochs 6 --dropout 0.5 --label-smoothing 0.1
+    whole=$(digest)
+    starts $net --epochs 6 --dropout 0.5 --label-smoothing 0.1 --out stopped
+    until_there stopped/log.jsonl
+    kill -s TERM "$pid"
+    ends
+    runs 'the rest of one that was stopped' --resume stopped
+    [ "$(digest)" = "$whole" ]
+    ok $? 'it ends as if it had never stopped'
     runs 'first weights from there' $tiny --init run/last.mlsck
     mls export run/last.mlsck --onnx a.onnx --onnx-int8 b.onnx >out 2>err
     grep -q Identity a.onnx && [ -s b.onnx ]
