@@ -1158,6 +1158,10 @@ typedef struct mls__layers {
     /* dx = dy * slope; from: y, or x where y does not tell the slope */
     void (*activate_back[MLS__ACTIVATIONS])(const float *dy, const float *from, size_t count,
                                             float amount, float *dx);
+    /* y[ch] = the largest x[ch] of a window of h x w pixels that begins at element first, with rows so many
+       elements apart; place[ch], if not null: where it is */
+    void (*max_pool)(const float *x, size_t first, size_t h, size_t w, size_t row, size_t c,
+                     float *y, uint32_t *place);
     /* y = x * scale, or 0 where the random bits of an element, which keys choose, are below dropped */
     void (*dropout)(const float *x, size_t count, mls__keys keys, int32_t dropped, float scale,
                     float *y);
@@ -1182,6 +1186,7 @@ typedef struct mls__layers {
      mls__add_##vectors,                                                                      \
      {mls__leaky_relu_##vectors, mls__sigmoid_##vectors, mls__gelu_##vectors},                \
      {mls__leaky_relu_back_##vectors, mls__sigmoid_back_##vectors, mls__gelu_back_##vectors}, \
+     mls__max_pool_##vectors,                                                                 \
      mls__dropout_##vectors,                                                                  \
      mls__sgd_##vectors,                                                                      \
      mls__adamw_##vectors,                                                                    \
@@ -1688,29 +1693,18 @@ static const char *mls__max_pool_shape(const mls_work *w, mls_layer_sizes *s)
     return wrong;
 }
 
-static void mls__max_pool_pixel(const mls_work *w, mls__window at, float *y, uint32_t *place)
-{
-    const float *x = w->x[0];
-    const size_t c = (size_t)w->out.c;
-    for (size_t ch = 0; ch < c; ch++) {
-        size_t best = mls__pixel(w->in[0], at.y0, at.x0) + ch;
-        for (int32_t iy = at.y0; iy < at.y1; iy++)
-            for (int32_t ix = at.x0; ix < at.x1; ix++) {
-                size_t here = mls__pixel(w->in[0], iy, ix) + ch;
-                if (x[here] > x[best] || (x[here] != x[here] && x[best] == x[best])) best = here;
-            }
-        place[ch] = (uint32_t)best;
-        y[ch] = x[best];
-    }
-}
-
 static void mls__max_pool_forward(const mls_work *w)
 {
+    const mls__layers *k = &mls__layer_kernels[mls__unit()];
+    const size_t c = (size_t)w->out.c;
     for (int32_t oy = 0; oy < w->out.h; oy++)
         for (int32_t ox = 0; ox < w->out.w; ox++) {
-            size_t out = mls__pixel(w->out, oy, ox);
-            mls__max_pool_pixel(w, mls__window_at(w, oy, ox), w->y + out,
-                                (uint32_t *)w->keep + out);
+            const mls__window at = mls__window_at(w, oy, ox);
+            const size_t out = mls__pixel(w->out, oy, ox);
+            const size_t first = mls__pixel(w->in[0], at.y0, at.x0);
+            k->max_pool(w->x[0], first, (size_t)(at.y1 - at.y0), (size_t)(at.x1 - at.x0),
+                        (size_t)w->in[0].w * c, c, w->y + out,
+                        w->keep ? (uint32_t *)w->keep + out : 0);
         }
 }
 
@@ -6854,6 +6848,50 @@ static MLS__TARGET void MLS__FN(mls__add)(const float *a, const float *b, size_t
     for (; i + MLS__LANES <= count; i += MLS__LANES)
         MLS__STORE(y + i, MLS__LOAD(a + i) + MLS__LOAD(b + i));
     for (; i < count; i++) y[i] = a[i] + b[i];
+}
+
+/* Integers in the order of the floats: both zeros are 0, every NaN is the largest. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__order)(MLS__F x)
+{
+    const MLS__I bits = MLS__BITS(x), size = bits & 0x7fffffff, sign = bits >> 31;
+    return MLS__WHERE(size - 0x7f800000, MLS__SETI(0x7fffffff), (size ^ sign) - sign);
+}
+
+/* if_yes where a > b. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__where_above)(MLS__I a, MLS__I b, MLS__I if_yes,
+                                                         MLS__I if_no)
+{
+#if MLS__LANES > 1
+    const MLS__I yes = a > b;
+    return (if_yes & yes) | (if_no & ~yes);
+#else
+    return a > b ? if_yes : if_no;
+#endif
+}
+
+static MLS__TARGET void MLS__FN(mls__max_pool)(const float *x, size_t first, size_t h, size_t w,
+                                               size_t row, size_t c, float *y, uint32_t *place)
+{
+    for (size_t ch = 0; ch < c; ch += MLS__LANES) {
+        const size_t n = c - ch;
+        const float *from = x + first + ch;
+        int32_t offset[MLS__LANES];
+        MLS__I best = MLS__BITS(MLS__FN(mls__load_some)(from, n)), at = MLS__SETI(0);
+        MLS__I order = MLS__FN(mls__order)(MLS__FLOAT(best));
+        for (size_t iy = 0; iy < h; iy++)
+            for (size_t ix = 0; ix < w; ix++) {
+                const size_t here = iy * row + ix * c;
+                const MLS__F v = MLS__FN(mls__load_some)(from + here, n);
+                const MLS__I o = MLS__FN(mls__order)(v);
+                best = MLS__FN(mls__where_above)(o, order, MLS__BITS(v), best);
+                at = MLS__FN(mls__where_above)(o, order, MLS__SETI((int32_t)(uint32_t)here), at);
+                order = MLS__MAXI(o, order);
+            }
+        MLS__FN(mls__store_some)(y + ch, MLS__FLOAT(best), n);
+        memcpy(offset, &at, sizeof at);
+        for (size_t lane = 0; place && lane < MLS__LANES && lane < n; lane++)
+            place[ch + lane] = (uint32_t)(first + ch + lane) + (uint32_t)offset[lane];
+    }
 }
 
 /* e^x for x <= 0; about one unit in the last place. */

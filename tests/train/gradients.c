@@ -267,6 +267,44 @@ static void gradients_of_random_graphs(void)
     }
 }
 
+/* The largest of a window and its place, in every kernel: the first one wins, a NaN always does, and zeros
+   are equal. */
+static void max_pool_of_windows(void)
+{
+    enum {
+        H = 4,
+        W = 5,
+        C = 70
+    };
+    static float x[H * W * C], y[C];
+    static const float special[] = {NAN, -NAN, 0.0f, -0.0f, INFINITY, -INFINITY, 1e-45f, -1e-45f};
+    uint32_t place[C];
+    for (int kernel = 0; kernel < mls_kernel_count(); kernel++) {
+        T_EQ_INT(mls_kernel_use(mls_kernel_name(kernel)), MLS_OK);
+        for (size_t c = 1; c <= C; c += c < 20 ? 1 : 25) {
+            const mls__layers *k = &mls__layer_kernels[mls__unit()];
+            for (size_t i = 0; i < H * W * c; i++) {
+                const uint32_t r = mls_random16(c, i), rare = c % 2 ? 4 : 40;
+                x[i] = r % rare ? (float)(r % 7) - 3 : special[r / rare % 8];
+            }
+            k->max_pool(x, (W + 1) * c, 3, 3, W * c, c, y, place);
+            for (size_t ch = 0; ch < c; ch++) {
+                size_t best = (W + 1) * c + ch;
+                for (size_t i = 0; i < 9; i++) {
+                    const size_t at = ((1 + i / 3) * W + 1 + i % 3) * c + ch;
+                    if (x[at] > x[best] || (isnan(x[at]) && !isnan(x[best]))) best = at;
+                }
+                T_EQ_INT(place[ch], best);
+                T_CHECK(!memcmp(&y[ch], &x[best], sizeof y[ch]));
+            }
+            memset(place, 255, sizeof place);
+            k->max_pool(x, c, 2, 1, W * c, c, y, NULL);
+            T_CHECK(place[0] == UINT32_MAX);
+        }
+    }
+    mls_kernel_use("auto");
+}
+
 /* What gradients cannot tell: that a layer reads the right pixels. Kinds are letters as in build. */
 static void pools_recomputed(void)
 {
@@ -395,4 +433,4 @@ static void logits_after_training(void)
 
 #define GRADIENTS_TESTS                                                                        \
     T_TEST(gradients_of_layers), T_TEST(gradients_of_random_graphs), T_TEST(pools_recomputed), \
-        T_TEST(loss_of_logits), T_TEST(logits_after_training)
+        T_TEST(max_pool_of_windows), T_TEST(loss_of_logits), T_TEST(logits_after_training)
