@@ -5342,8 +5342,8 @@ static MLS__APART MLS__TARGET void MLS__FN(mls__put_any)(int kind, int parts, co
     for (int v = 0; v < parts; v++) {
         const int32_t left = (int32_t)d->lanes - v * MLS__LANES;
         const int32_t *high = d->put == MLS__PUT_JOINED ? d->c + m * d->c_step : 0;
-        float *out = d->out + m * d->out_step + (size_t)(v * MLS__LANES);
         MLS__F z = MLS__FLOAT(acc[v]);
+        float *out;
         if (d->put == MLS__PUT_WIDE && kind != MLS__F32) {
             int64_t *wide = d->wide + m * d->wide_step + (size_t)(v * MLS__LANES);
             MLS__FN(mls__i64) sum[2];
@@ -5353,6 +5353,7 @@ static MLS__APART MLS__TARGET void MLS__FN(mls__put_any)(int kind, int parts, co
             memcpy(wide, sum, sizeof sum);
             continue;
         }
+        out = d->out + m * d->out_step + (size_t)(v * MLS__LANES);
         if (kind == MLS__S16 && high) {
             MLS__I up = MLS__BITS(MLS__LOAD(high + v * MLS__LANES));
             z = MLS__FN(mls__join)(up, acc[v], d->power) * MLS__SET(d->scale);

@@ -69,7 +69,7 @@ int main(int count, char **words)
         {"--kernel NAME", "one of those that are here (auto)"},
         {"--threads N", "OpenMP threads (1)"},
         {"--rounds N", "measurements of each, whose median counts (15)"},
-        {"--clock NAME", "wall, or processor: its time, where others are at work, too (wall)"},
+        {"--clock NAME", "wall, or processor: its time, beside other work (wall)"},
         {0, 0}};
     enum {
         FORMATS = sizeof formats / sizeof formats[0]

@@ -161,7 +161,8 @@ static int list_parts(const findings *known, int of[PARTS])
 {
     int count = 0;
     for (int i = 0; i < PARTS; i++) {
-        if (known->points && !isnan(known->curve[known->points - 1].right[i])) of[count++] = i;
+        const double right = known->points ? known->curve[known->points - 1].right[i] : NAN;
+        if (right == right) of[count++] = i;
     }
     return count;
 }
