@@ -1757,15 +1757,22 @@ MLS__INLINE MLS__TARGET MLS__F MLS__FLOAT(MLS__I x)
     return v;
 }
 
+/* if_yes where a > b as integers, else if_no. */
+MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__where_above)(MLS__I a, MLS__I b, MLS__I if_yes,
+                                                         MLS__I if_no)
+{
+#if MLS__LANES > 1
+    MLS__I yes = a > b;
+    return (if_yes & yes) | (if_no & ~yes);
+#else
+    return a > b ? if_yes : if_no;
+#endif
+}
+
 /* if_yes where condition > 0 as an integer, else if_no. */
 MLS__INLINE MLS__TARGET MLS__I MLS__WHERE(MLS__I condition, MLS__I if_yes, MLS__I if_no)
 {
-#if MLS__LANES > 1
-    MLS__I yes = condition > 0;
-    return (if_yes & yes) | (if_no & ~yes);
-#else
-    return condition > 0 ? if_yes : if_no;
-#endif
+    return MLS__FN(mls__where_above)(condition, MLS__SETI(0), if_yes, if_no);
 }
 
 /* Truncates. */

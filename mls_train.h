@@ -3299,31 +3299,38 @@ static void mls__phase_part(mls_net *net, const mls__pass *w, int32_t from, int3
         }
 }
 
-/* A part of a phase's work: `next[t]` is the part that comes next in the share of thread t. */
-typedef struct mls__share {
+/* The images of a phase in parts, a queue of them for each thread. */
+typedef struct mls__queues {
     mls_net *net;
     const mls__pass *pass;
-    int32_t from, to, blocks, parts, threads, next[MLS__MOST_THREADS];
-} mls__share;
+    int32_t from, to; /* steps */
+    int blocks;       /* parts are blocks of images, not images */
+    int32_t parts, threads, next[MLS__MOST_THREADS];
+} mls__queues;
 
-/* Takes the parts of this thread's own share, the same in every phase, since its cache may still hold
-   them, and then what the shares of others have left. */
-static void mls__phase_share(mls__share *s)
+/* The first part of a thread's queue; of the last thread's successor: what is behind all. */
+static int32_t mls__queue_first(const mls__queues *q, int32_t thread)
 {
-    const mls__pass *w = s->pass;
-    for (int32_t t = 0; t < s->threads; t++) {
-        const int32_t of = (MLS__THREAD() + t) % s->threads;
-        const int32_t end = (int32_t)((int64_t)s->parts * (of + 1) / s->threads);
+    return (int32_t)((int64_t)q->parts * thread / q->threads);
+}
+
+/* Takes the parts of this thread's own queue, the same in every phase, since its cache may still hold
+   them, and then what others have left. */
+static void mls__queues_run(mls__queues *q)
+{
+    const mls__pass *w = q->pass;
+    for (int32_t t = 0; t < q->threads; t++) {
+        const int32_t of = (MLS__THREAD() + t) % q->threads, end = mls__queue_first(q, of + 1);
         for (int32_t part;;) {
             MLS__OMP(omp atomic capture)
-            part = s->next[of]++;
+            part = q->next[of]++;
             if (part >= end) break;
-            mls__phase_part(s->net, w, s->from, s->to, s->blocks, part);
+            mls__phase_part(q->net, w, q->from, q->to, q->blocks, part);
         }
     }
-    for (int32_t j = s->from; j < s->to; j++) {
+    for (int32_t j = q->from; j < q->to; j++) {
         if (w->steps[j]->serial != MLS__LEAVE) continue;
-        mls__step_run(s->net, w->steps[j], w->node[j], 0, MLS__THREAD());
+        mls__step_run(q->net, w->steps[j], w->node[j], 0, MLS__THREAD());
     }
 }
 
@@ -3331,19 +3338,18 @@ static void mls__phase_share(mls__share *s)
    they have begun: beside a busy program a thread may come late, and finds that its work is done. */
 static void mls__phase_images(mls_net *net, const mls__pass *w, int32_t from, int32_t to)
 {
-    mls__share share;
-    share.net = net, share.pass = w, share.from = from, share.to = to, share.blocks = 0;
-    share.parts = net->images, share.threads = net->threads;
-    for (int32_t j = from; j < to; j++) share.blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
-    if (share.blocks && share.parts > MLS_CONV_BLOCKS) share.parts = MLS_CONV_BLOCKS;
-    if (share.threads > share.parts) share.threads = share.parts;
-    for (int32_t t = 0; t < share.threads; t++)
-        share.next[t] = (int32_t)((int64_t)share.parts * t / share.threads);
-    for (int32_t t = 1; t < share.threads; t++) {
-        MLS__OMP(omp task shared(share))
-        mls__phase_share(&share);
+    mls__queues q;
+    q.net = net, q.pass = w, q.from = from, q.to = to, q.blocks = 0;
+    q.parts = net->images, q.threads = net->threads;
+    for (int32_t j = from; j < to; j++) q.blocks |= w->steps[j]->serial == MLS__EACH_OF_BLOCK;
+    if (q.blocks && q.parts > MLS_CONV_BLOCKS) q.parts = MLS_CONV_BLOCKS;
+    if (q.threads > q.parts) q.threads = q.parts;
+    for (int32_t t = 0; t < q.threads; t++) q.next[t] = mls__queue_first(&q, t);
+    for (int32_t t = 1; t < q.threads; t++) {
+        MLS__OMP(omp task shared(q))
+        mls__queues_run(&q);
     }
-    mls__phase_share(&share);
+    mls__queues_run(&q);
     MLS__OMP(omp taskwait)
 }
 
@@ -6855,18 +6861,6 @@ MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__order)(MLS__F x)
 {
     const MLS__I bits = MLS__BITS(x), size = bits & 0x7fffffff, sign = bits >> 31;
     return MLS__WHERE(size - 0x7f800000, MLS__SETI(0x7fffffff), (size ^ sign) - sign);
-}
-
-/* if_yes where a > b. */
-MLS__INLINE MLS__TARGET MLS__I MLS__FN(mls__where_above)(MLS__I a, MLS__I b, MLS__I if_yes,
-                                                         MLS__I if_no)
-{
-#if MLS__LANES > 1
-    const MLS__I yes = a > b;
-    return (if_yes & yes) | (if_no & ~yes);
-#else
-    return a > b ? if_yes : if_no;
-#endif
 }
 
 static MLS__TARGET void MLS__FN(mls__max_pool)(const float *x, size_t first, size_t h, size_t w,
