@@ -9,6 +9,13 @@ static double percent(int64_t part, int64_t whole)
     return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
+/* Which epoch the validation pictures chose, and how many of a hundred are right there, for programs. */
+static void print_best(double epoch, double validation, double test)
+{
+    printf("best_by=validation best_epoch=%g best_validation_accuracy=%.2f best_test_accuracy=%.2f",
+           epoch, validation, test);
+}
+
 static double ratio(double a, double b)
 {
     return b > 0 ? a / b : 0;

@@ -88,9 +88,8 @@ static void print_result(const job *j, const entry *e)
            e->accuracy, e->loss, e->speed, (unsigned long long)e->digest,
            one_word(e->spec, word, sizeof word), (unsigned long long)e->seed);
     if (j->validation.count) {
-        printf(" best_by=validation best_epoch=%g best_validation_accuracy=%.2f "
-               "best_test_accuracy=%.2f",
-               e->best_epoch, e->best_validation, e->best_accuracy);
+        printf(" ");
+        print_best(e->best_epoch, e->best_validation, e->best_accuracy);
     }
     printf("\n");
     fflush(stdout);

@@ -150,10 +150,9 @@ static void print_choice(const findings *known)
     const progress *p = &known->r.at;
     const char *pictures = get(&known->r.job->from, "validation_count");
     if (!pictures) return;
-    printf("best_by=validation best_epoch=%lld best_validation_accuracy=%.2f "
-           "best_test_accuracy=%.2f ",
-           (long long)p->best_epoch, percent(p->best, atoll(pictures)),
-           percent(p->best_correct, known->pictures));
+    print_best((double)p->best_epoch, percent(p->best, atoll(pictures)),
+               percent(p->best_correct, known->pictures));
+    printf(" ");
 }
 
 /* The parts that the curves are of. */

@@ -101,7 +101,7 @@ enum {
 };
 
 /* input, convolution, tap, dropout, tap, linear */
-static int drop_make(trial *r, float p, int inference)
+static int drop_make(rig *r, float p, int inference)
 {
     mls_net_desc desc;
     mls_conv_desc conv;
@@ -115,7 +115,7 @@ static int drop_make(trial *r, float p, int inference)
     x = mls_net_dropout(&r->net, x, p);
     x = mls_net_custom(&r->net, &tap_kind, x, -1, &tap_number[1]);
     mls_net_loss(&r->net, mls_net_linear(&r->net, x, 3));
-    return trial_bind(r);
+    return rig_bind(r);
 }
 
 /* The elements that are kept, and what passes them, forward and back, are those of mls_random16. */
@@ -126,7 +126,7 @@ static void dropout_is_of_its_bits(void)
         const uint32_t least = (uint32_t)(shares[i] * 65536);
         const float scale = (float)(65536.0 / (65536 - least));
         int kept = 0, changed = 0;
-        trial r;
+        rig r;
         make_trial_images(3);
         T_REQUIRE(drop_make(&r, shares[i], 0));
         for (int step = 0; step < 4; step++) {
@@ -148,12 +148,12 @@ static void dropout_is_of_its_bits(void)
         T_CHECK(fabs(kept / (4.0 * DROP_BATCH * DROP_IMAGE) - (1 - (double)shares[i])) < 0.06);
         T_CHECK((changed > 0) == (i > 0 && i < 4));
         for (int inference = 0; inference < 2; inference++) { /* nothing is dropped */
-            if (inference) trial_free(&r);
+            if (inference) rig_free(&r);
             if (inference) T_REQUIRE(drop_make(&r, shares[i], 1));
             T_EQ_INT(mls_net_evaluate(&r.net, trial_images, NULL, DROP_BATCH, NULL), MLS_OK);
             T_EQ_MEM(taps[1].x, taps[0].x, DROP_BATCH * DROP_IMAGE * sizeof(float));
         }
-        trial_free(&r);
+        rig_free(&r);
     }
 }
 
@@ -384,9 +384,7 @@ static void targets_of_a_custom_loss(void)
     mls_net_begin(&r.net, &desc, r.nodes, 64);
     build(&r.net, "i1 1 4|l0 3");
     mls_net_custom(&r.net, &distance, 1, -1, NULL);
-    T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
-    r.arena = t_alloc(r.plan.arena);
-    T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+    T_REQUIRE(rig_bind(&r));
     make_images(4, 4, 3, 1);
     T_EQ_INT(mls_net_evaluate(&r.net, some_images, wanted(&r), 4, &before), MLS_OK);
     for (int i = 0; i < 5; i++) {

@@ -22,7 +22,7 @@ static void changed_is_planned(void)
         {"2,1", "w=2,4 a=fp32 e=2,1", "w=2,1 a=fp32 e=2,1"},
         {"w=2,4 a=fp32 e=2,1", "fp32 a.weight=2,4 e.weight=2,4", "fp32 a.weight=2,1 e.weight=2,1"},
     };
-    static trial a, b;
+    static rig a, b;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         const mls_formats then = formats_of(changes[i][2]);
         size_t size;
@@ -46,7 +46,7 @@ static void changed_is_planned(void)
         T_EQ_INT(mls_net_evaluate(&a.net, trial_images, trial_labels, TRIAL_BATCH, NULL), MLS_OK);
         T_EQ_INT(mls_net_evaluate(&b.net, trial_images, trial_labels, TRIAL_BATCH, NULL), MLS_OK);
         T_EQ_MEM(mls_net_logits(&a.net), mls_net_logits(&b.net), 3 * TRIAL_BATCH * sizeof(float));
-        trial_free(&a), trial_free(&b);
+        rig_free(&a), rig_free(&b);
     }
     threads(1);
 }
@@ -54,7 +54,7 @@ static void changed_is_planned(void)
 /* Some layers only, which shared an activation before: each takes its own. */
 static void changed_in_part(void)
 {
-    static trial a, b;
+    static rig a, b;
     size_t size;
     T_REQUIRE(trial_make(&a, "2,1", "2,4"));
     steps(&a, 2);
@@ -63,11 +63,11 @@ static void changed_in_part(void)
     T_EQ_INT(mls_net_formats(&a.net, "conv2=2,4; linear=2,3"), MLS_OK);
     trial_build(&b, "2,1", NULL);
     T_EQ_INT(mls_net_formats(&b.net, "conv2=2,4; linear=2,3"), MLS_OK);
-    T_REQUIRE(trial_bind(&b));
+    T_REQUIRE(rig_bind(&b));
     T_EQ_INT(mls_net_checkpoint_read(&b.net, bytes, size, NULL, 0), MLS_OK);
     steps(&a, 2), steps(&b, 2);
     T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
-    trial_free(&a), trial_free(&b);
+    rig_free(&a), rig_free(&b);
 }
 
 /* A change keeps the numbers, the momentum, a gradient that is not applied yet, and the logits. */
@@ -76,7 +76,7 @@ static void change_keeps_numbers(void)
     const mls_sgd sgd = {0.05f, 0.9f, 5e-4f, 0};
     const mls_formats narrow = formats_of("2,1"), wide = formats_of("2,4");
     float logits[3 * TRIAL_BATCH];
-    static trial a, b;
+    static rig a, b;
     T_REQUIRE(trial_make(&a, "2,4", "2,1"));
     T_REQUIRE(trial_make(&b, "2,4", NULL));
     steps(&a, 1), steps(&b, 1);
@@ -94,10 +94,10 @@ static void change_keeps_numbers(void)
     T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
     steps(&a, 2), steps(&b, 2);
     T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
-    trial_free(&a), trial_free(&b);
+    rig_free(&a), rig_free(&b);
 }
 
-static void refused(trial *r, int32_t node, const mls_formats *formats, mls_status status,
+static void refused(rig *r, int32_t node, const mls_formats *formats, mls_status status,
                     const char *text)
 {
     t_note("\"%s\"", text);
@@ -109,7 +109,7 @@ static void refused(trial *r, int32_t node, const mls_formats *formats, mls_stat
 static void sums_refused(void)
 {
     const mls_formats huge = formats_of("5,10:nc:8,1");
-    static trial r;
+    static rig r;
     mls_net_desc desc;
     mls_conv_desc conv;
     int32_t x;
@@ -121,11 +121,11 @@ static void sums_refused(void)
     conv.c_out = 2, conv.kh = 3, conv.pad = 1;
     x = mls_net_conv(&r.net, x, &conv);
     mls_net_loss(&r.net, mls_net_linear(&r.net, x, 2));
-    T_REQUIRE(trial_bind(&r));
+    T_REQUIRE(rig_bind(&r));
     T_EQ_INT(mls_net_format(&r.net, x, &huge), MLS_ERROR_RANGE);
     T_CHECK(strncmp(r.net.text, "node 2 (convolution): forward: 9216 products", 44) == 0);
     T_EQ_INT(layer_formats(&r, x).weight.mx, 1);
-    trial_free(&r);
+    rig_free(&r);
 }
 
 /* What does not fit, or is no format, is refused with a text, and the training goes on as it was. */
@@ -136,7 +136,7 @@ static void change_refused(void)
         "w=fp32", "a=fp32", "e=fp32", "fp32",
     };
     mls_formats bad = formats_of("2,1"), good = bad;
-    static trial a, b;
+    static rig a, b;
     mls_formats before, after;
     T_REQUIRE(trial_make(&a, "2,1", "2,4"));
     T_REQUIRE(trial_make(&b, "2,1", NULL));
@@ -169,7 +169,7 @@ static void change_refused(void)
     T_EQ_MEM(&after, &before, sizeof after);
     steps(&a, 3), steps(&b, 3);
     T_CHECK(mls_net_digest(&a.net) == mls_net_digest(&b.net));
-    trial_free(&a), trial_free(&b);
+    rig_free(&a), rig_free(&b);
     t_note(
         "a product in floats that was planned in integers: its operand's memory is free by then");
     T_REQUIRE(trial_make(&a, "2,1", "shiftquant-8"));
@@ -177,7 +177,7 @@ static void change_refused(void)
     T_EQ_INT(mls_net_format(&a.net, 4, &good), MLS_ERROR_MEMORY);
     good = formats_of("w=2,3 a=2,3 e=2,1 w.data=2,1 a.weight=2,1 e.weight=2,1:n");
     T_EQ_INT(mls_net_format(&a.net, 4, &good), MLS_OK);
-    trial_free(&a);
+    rig_free(&a);
     sums_refused();
     t_note("widest formats that are none");
     trial_build(&a, "2,1", "2,4");
@@ -191,7 +191,7 @@ static void change_refused(void)
 static void checkpoint_knows_formats(void)
 {
     static const char changes[] = "conv2=shiftquant-4; conv3=2,3";
-    static trial a, b;
+    static rig a, b;
     size_t size;
     uint64_t digest;
     T_REQUIRE(trial_make(&a, "2,1", "shiftquant-8"));
@@ -217,7 +217,7 @@ static void checkpoint_knows_formats(void)
     }
     steps(&b, 3);
     T_CHECK(mls_net_digest(&b.net) == digest);
-    trial_free(&a), trial_free(&b);
+    rig_free(&a), rig_free(&b);
 }
 
 /* A file of a network whose operands have one format each is what it was before there could be two. */
@@ -227,7 +227,7 @@ static void checkpoint_of_one_format(void)
         HEAD_BYTES = 96,
         NODE = 80
     };
-    static trial r;
+    static rig r;
     size_t size;
     mls_formats f, g = formats_of("w=2,4 a=fp32 e=2,1");
     T_REQUIRE(trial_make(&r, "w=2,4 a=fp32 e=2,1", NULL));
@@ -243,7 +243,7 @@ static void checkpoint_of_one_format(void)
     T_EQ_INT(mls_checkpoint_formats(bytes, size - 1, 4, &f), MLS_ERROR_DATA);
     T_EQ_INT(mls_checkpoint_formats(bytes, size, 4, &f), MLS_OK);
     T_EQ_MEM(&f, &g, sizeof f);
-    trial_free(&r);
+    rig_free(&r);
     /* a format that is none, with a checksum that is right */
     bytes[HEAD_BYTES + 4 * NODE + 56] = 9;
     mls__put(bytes + size - 8, mls__mix(mls__hash_bytes(0, bytes, size - 8)), 8);

@@ -161,9 +161,7 @@ static void custom_layers_read_late(void)
         build(&r.net, "i4 4 1|c0 2 3 1 1");
         mls_net_custom(&r.net, &late, 1, -1, NULL);
         build(&r.net, after[i]);
-        T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
-        r.arena = t_alloc(r.plan.arena);
-        T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+        T_REQUIRE(rig_bind(&r));
         if (i == 2) mls_net_weights(&r.net, 3, 0, NULL)[0] = 7;
         make_images(2, 16, 2, 1);
         T_EQ_INT(mls_net_evaluate(&r.net, some_images, NULL, 2, NULL), MLS_OK);

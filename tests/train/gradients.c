@@ -186,10 +186,29 @@ static void gradients_of_layers(void)
 /* Random graphs: whatever the planner shares, hands over or overwrites, gradients stay right. */
 static void gradients_of_random_graphs(void)
 {
+    static const char *const layers[] = {NULL /* an addition */,
+                                         NULL,
+                                         NULL,
+                                         "r%d",
+                                         "r%d",
+                                         "r%d",
+                                         "n%d",
+                                         "c%d 4 1 1 0 1",
+                                         "v%d 3 1 1",
+                                         "s%d 1 4",
+                                         "o%d",
+                                         "f%d",
+                                         NULL /* a concatenation */,
+                                         "d%d 4 3 3 1 1 1 1 4 1 1 1 1",
+                                         "d%d 4 3 2 1 1 2 1 2 3 1 1 0",
+                                         "L%d 30",
+                                         "S%d",
+                                         "G%d",
+                                         "D%d 25"};
     uint64_t rng = 99;
     for (int i = 0; i < (T_SLOW ? 10 : 60); i++) {
         char text[1024];
-        int used[40] = {0}, wide[40] = {0}, nodes = 2, more = 4 + t_below(&rng, 14), n;
+        int used[40] = {0}, wide[40] = {0}, nodes = 2, more = 4 + t_below(&rng, 14), n, layer;
         n = snprintf(text, sizeof text, "i4 3 2|c0 4 3 1 1 1");
         while (nodes < more) {
             int x = 1 + t_below(&rng, nodes - 1), y = 1 + t_below(&rng, nodes - 1);
@@ -198,61 +217,18 @@ static void gradients_of_random_graphs(void)
             while (wide[y]) y--;
             used[x] = 1;
             n += snprintf(text + n, sizeof text - (size_t)n, "|");
-            switch (t_below(&rng, 19)) {
-            case 15:
-                n += snprintf(text + n, sizeof text - (size_t)n, "L%d 30", x);
-                break;
-            case 16:
-                n += snprintf(text + n, sizeof text - (size_t)n, "S%d", x);
-                break;
-            case 17:
-                n += snprintf(text + n, sizeof text - (size_t)n, "G%d", x);
-                break;
-            case 18:
-                n += snprintf(text + n, sizeof text - (size_t)n, "D%d 25", x);
-                break;
-            case 13:
-                n += snprintf(text + n, sizeof text - (size_t)n, "d%d 4 3 3 1 1 1 1 4 1 1 1 1", x);
-                break;
-            case 14:
-                n += snprintf(text + n, sizeof text - (size_t)n, "d%d 4 3 2 1 1 2 1 2 3 1 1 0", x);
-                break;
-            case 10:
-                n += snprintf(text + n, sizeof text - (size_t)n, "o%d", x);
-                break;
-            case 11:
-                n += snprintf(text + n, sizeof text - (size_t)n, "f%d", x);
-                break;
-            case 12:
+            layer = t_below(&rng, (int)(sizeof layers / sizeof layers[0]));
+            if (layers[layer]) {
+                n += snprintf(text + n, sizeof text - (size_t)n, layers[layer], x);
+            } else if (layer < 3) {
+                used[y] = 1;
+                n += snprintf(text + n, sizeof text - (size_t)n, "a%d %d", x, y);
+            } else {
                 used[y] = 1;
                 n += snprintf(text + n, sizeof text - (size_t)n, "k%d %d|c%d 4 1 1 0 1", x, y,
                               nodes);
                 wide[nodes] = used[nodes] = 1;
                 nodes++;
-                break;
-            case 0:
-            case 1:
-            case 2:
-                used[y] = 1;
-                n += snprintf(text + n, sizeof text - (size_t)n, "a%d %d", x, y);
-                break;
-            case 3:
-            case 4:
-            case 5:
-                n += snprintf(text + n, sizeof text - (size_t)n, "r%d", x);
-                break;
-            case 6:
-                n += snprintf(text + n, sizeof text - (size_t)n, "n%d", x);
-                break;
-            case 7:
-                n += snprintf(text + n, sizeof text - (size_t)n, "c%d 4 1 1 0 1", x);
-                break;
-            case 8:
-                n += snprintf(text + n, sizeof text - (size_t)n, "v%d 3 1 1", x);
-                break;
-            default:
-                n += snprintf(text + n, sizeof text - (size_t)n, "s%d 1 4", x);
-                break;
             }
             nodes++;
         }

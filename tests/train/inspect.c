@@ -2,13 +2,13 @@
    for, and looking changes nothing. */
 
 typedef struct operands_seen {
-    const trial *of;
+    const rig *of;
     int count[NODES][6], bad;
     const float *values[3]; /* null: not known */
 } operands_seen;
 
 /* The seed of an operand's rounding, which is that of the node that quantizes it. */
-static uint64_t rounding_of(const trial *r, int32_t node, int32_t o)
+static uint64_t rounding_of(const rig *r, int32_t node, int32_t o)
 {
     const int32_t owner = o % 3 == 1 ? r->nodes[node].activation_of[o / 3] : node;
     const uint64_t step = mls_seed(5, (uint64_t)r->net.step);
@@ -34,7 +34,7 @@ static void see_operand(void *user, int32_t node, int32_t o, const mls_tensor *t
 /* The numbers are those that go in and come back, with every thread count. */
 static void inspected_numbers(void)
 {
-    static trial r;
+    static rig r;
     static operands_seen s;
     for (int i = 0; i < BY_PRODUCT; i++) {
         mls_format f[6];
@@ -55,12 +55,12 @@ static void inspected_numbers(void)
             const int own = o < 3 || memcmp(&f[o], &f[o - 3], sizeof *f) != 0;
             T_EQ_INT(s.count[UNDER_TEST][o], own && !is_fp32(f[o]));
         }
-        trial_free(&r);
+        rig_free(&r);
     }
     threads(1);
 }
 
-static void inspect_all(trial *r, operands_seen *s)
+static void inspect_all(rig *r, operands_seen *s)
 {
     memset(s, 0, sizeof *s);
     s->of = r;
@@ -73,7 +73,7 @@ static void inspect_all(trial *r, operands_seen *s)
 /* Convolutions that share what is quantized: it is shown to both. */
 static void inspected_shared(void)
 {
-    static trial r;
+    static rig r;
     static operands_seen s;
     T_REQUIRE(trial_make(&r, "2,1", NULL));
     steps(&r, 2);
@@ -82,13 +82,13 @@ static void inspected_shared(void)
         const int low = i == 4 || i == 5 || i == 9;
         for (int o = 0; o < 6; o++) T_EQ_INT(s.count[i][o], low && o < 3);
     }
-    trial_free(&r);
+    rig_free(&r);
 }
 
 /* The error of convolution 3 lies where the gradient of relu 2 does, which overwrites it. */
 static void inspected_in_place(void)
 {
-    static trial r;
+    static rig r;
     static operands_seen s;
     mls_net_desc desc = {0};
     desc.batch = TRIAL_BATCH, desc.seed = 5, desc.formats = formats_of("2,1"),
@@ -96,17 +96,17 @@ static void inspected_in_place(void)
     memset(&r, 0, sizeof r);
     mls_net_begin(&r.net, &desc, r.nodes, NODES);
     build(&r.net, "i4 4 2|c0 4 3 1 1|r1|c0 4 3 1 1|a3 2|l4 3|z5");
-    T_REQUIRE(trial_bind(&r));
+    T_REQUIRE(rig_bind(&r));
     T_EQ_INT(r.nodes[2].grad_of, r.nodes[3].grad_of);
     inspect_all(&r, &s);
     T_EQ_INT(s.count[3][2], 1);
-    trial_free(&r);
+    rig_free(&r);
 }
 
 /* Trainings with and without a look in between end in the same digest; also where it fails. */
 static void inspection_changes_nothing(void)
 {
-    static trial a, b;
+    static rig a, b;
     static operands_seen s;
     T_REQUIRE(trial_make(&a, "2,1", NULL));
     T_REQUIRE(trial_make(&b, "2,1", NULL));
@@ -137,7 +137,7 @@ static void inspection_changes_nothing(void)
     T_EQ_INT(mls_net_inspect(NULL, trial_images, trial_labels, 3, see_operand, &s),
              MLS_ERROR_ARGUMENT);
     T_EQ_INT(s.bad, 0);
-    trial_free(&a), trial_free(&b);
+    rig_free(&a), rig_free(&b);
 }
 
 #define INSPECT_TESTS                                                                \

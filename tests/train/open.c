@@ -242,9 +242,7 @@ static void open_custom(void)
     mls_net_input(&r.net, 1, 1, 3);
     mls_net_custom(&r.net, &ours, 0, -1, NULL);
     mls_net_loss(&r.net, 1);
-    T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
-    r.arena = t_alloc(r.plan.arena);
-    mls_net_bind(&r.net, r.arena, r.plan.arena);
+    T_REQUIRE(rig_bind(&r));
     check_refused(open_save(&r), MLS_ERROR_DATA, "node 1: concat: only a program");
     rig_free(&r);
 }

@@ -86,9 +86,7 @@ static void predict_looks_at_all_scores(void)
     mls_net_begin(&r.net, &desc, r.nodes, 64);
     build(&r.net, "i4 4 1|l0 3");
     mls_net_custom(&r.net, &single, 1, -1, NULL);
-    T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
-    r.arena = t_alloc(r.plan.arena);
-    T_EQ_INT(mls_net_bind(&r.net, r.arena, r.plan.arena), MLS_OK);
+    T_REQUIRE(rig_bind(&r));
     make_images(2, 16, 1, 1);
     T_EQ_INT(mls_net_predict(&r.net, some_images, 2, classes, p), MLS_OK);
     for (int n = 0; n < 2; n++) T_CHECK(fabsf(p[3 * n] + p[3 * n + 1] + p[3 * n + 2] - 1) < 1e-5f);

@@ -51,7 +51,7 @@ static uint64_t seed_of(int o)
     return o < 3 ? seed : mls_seed(seed, 1);
 }
 
-static void check_products(const trial *r, const char *text)
+static void check_products(const rig *r, const char *text)
 {
     static operand of[6];
     static float out[SMALL], workspace[1 << 16];
@@ -105,7 +105,7 @@ static void check_products(const trial *r, const char *text)
 static void products_take_their_formats(void)
 {
     static const int sizes[][4] = {{4, 4, 4, 1}, {5, 3, 3, 1}, {4, 4, 4, 2}};
-    static trial r;
+    static rig r;
     for (int i = 0; i < BY_PRODUCT * 3; i++) {
         const int *s = sizes[i % 3], count = mls_kernel_count();
         for (int k = 0; k < count; k++) {
@@ -118,7 +118,7 @@ static void products_take_their_formats(void)
                      MLS_OK);
             threads(1);
             check_products(&r, by_product[i / 3]);
-            trial_free(&r);
+            rig_free(&r);
         }
     }
     mls_kernel_use("auto");
@@ -128,7 +128,7 @@ static void products_take_their_formats(void)
    formats; what has the same formats in both products is the same network, and shares its memory. */
 static void formats_have_one_answer(void)
 {
-    static trial r;
+    static rig r;
     uint64_t digests[BY_PRODUCT];
     for (int i = 0; i < BY_PRODUCT; i++) {
         digests[i] = 0;
@@ -140,7 +140,7 @@ static void formats_have_one_answer(void)
             steps(&r, 3);
             if (!k) digests[i] = mls_net_digest(&r.net);
             T_CHECK(mls_net_digest(&r.net) == digests[i]);
-            trial_free(&r);
+            rig_free(&r);
         }
         for (int j = 0; j < i; j++) T_CHECK(digests[j] != digests[i]);
     }
@@ -148,19 +148,19 @@ static void formats_have_one_answer(void)
     threads(1);
     t_note("2,1");
     T_REQUIRE(trial_make(&r, "2,1", NULL));
-    trial_free(&r);
+    rig_free(&r);
     size_t memory = r.plan.arena;
     T_REQUIRE(trial_make(&r, "2,1 e.weight=2,1 a.weight=2,1 w.data=2,1", NULL));
     T_CHECK(r.plan.arena == memory);
     steps(&r, 3);
     T_CHECK(mls_net_digest(&r.net) == digests[0]);
-    trial_free(&r);
+    rig_free(&r);
 }
 
 /* What no product takes costs nothing: the first layer needs no error for backward-data, however wide. */
 static void arena_of_formats(void)
 {
-    static trial r;
+    static rig r;
     size_t arenas[3];
     static const char *const first[] = {"e=2,10 e.weight=2,1", "e=2,1:nearest e.weight=2,1", "2,1"};
     for (int i = 0; i < 3; i++) {
@@ -173,9 +173,9 @@ static void arena_of_formats(void)
         mls_net_loss(
             &r.net,
             mls_net_linear(&r.net, mls_net_conv(&r.net, mls_net_input(&r.net, 6, 6, 2), &conv), 3));
-        T_REQUIRE(trial_bind(&r));
+        T_REQUIRE(rig_bind(&r));
         arenas[i] = r.plan.values;
-        trial_free(&r);
+        rig_free(&r);
     }
     T_EQ_INT(arenas[0], arenas[2]);
     T_EQ_INT(arenas[1], arenas[2]);
@@ -184,7 +184,7 @@ static void arena_of_formats(void)
 /* An image has the same logits alone and in the batch, whatever was trained in between. */
 static void formats_evaluated_alone(void)
 {
-    static trial r;
+    static rig r;
     for (int i = 0; i < BY_PRODUCT; i++) {
         float all[TRIAL_BATCH * 3];
         t_note("%s", by_product[i]);
@@ -197,7 +197,7 @@ static void formats_evaluated_alone(void)
             T_EQ_INT(mls_net_evaluate(&r.net, trial_images + n * 6 * 6 * 2, NULL, 1, NULL), MLS_OK);
             T_EQ_MEM(all + 3 * n, mls_net_logits(&r.net), 3 * sizeof(float));
         }
-        trial_free(&r);
+        rig_free(&r);
     }
     threads(1);
 }

@@ -154,22 +154,27 @@ static mls_net_desc desc_low(int batch)
 }
 
 /* Plans and binds; the arena ends at an inaccessible page. */
-static int rig_make(rig *r, const mls_net_desc *desc, const char *text)
+static int rig_bind(rig *r)
 {
     r->arena = NULL;
-    threads(thread_count);
-    mls_net_begin(&r->net, desc, r->nodes, 64);
-    build(&r->net, text);
     if (mls_net_plan(&r->net, &r->plan) == MLS_OK) {
         r->arena = t_alloc(r->plan.arena);
         mls_net_bind(&r->net, r->arena, r->plan.arena);
     }
-    if (r->net.status != MLS_OK) {
-        t_fail(__FILE__, __LINE__, "%s: %s", text, r->net.text);
-        t_free(r->arena);
-        return 0;
-    }
-    return 1;
+    if (r->net.status == MLS_OK) return 1;
+    t_fail(__FILE__, __LINE__, "%s", r->net.text);
+    t_free(r->arena);
+    return 0;
+}
+
+static int rig_make(rig *r, const mls_net_desc *desc, const char *text)
+{
+    threads(thread_count);
+    mls_net_begin(&r->net, desc, r->nodes, 64);
+    build(&r->net, text);
+    if (rig_bind(r)) return 1;
+    t_fail(__FILE__, __LINE__, "it was %s", text);
+    return 0;
 }
 
 static void rig_free(rig *r)

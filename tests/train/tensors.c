@@ -19,7 +19,7 @@ static const mls_layer_kind odd_kind = {
     "my \"prelu\"/..", 0, prelu_shape, prelu_init, prelu_forward_steps, prelu_backward_steps, 0, 0};
 
 /* A custom layer that has a state, and every kind of layer with tensors. */
-static void tensors_net(trial *r)
+static void tensors_net(rig *r)
 {
     mls_net_desc desc;
     mls_conv_desc conv;
@@ -65,7 +65,7 @@ enum {
 static void tensors_in_order(void)
 {
     static seen s, early;
-    trial r;
+    rig r;
     tensors_net(&r);
     T_EQ_INT(mls_net_each_tensor(&r.net, see, &early), MLS_ERROR_STATE);
     T_REQUIRE(mls_net_plan(&r.net, &r.plan) == MLS_OK);
@@ -99,7 +99,7 @@ static void tensors_in_order(void)
     T_EQ_INT(s.count, 3);
     T_EQ_INT(mls_net_each_tensor(&r.net, NULL, &s), MLS_ERROR_ARGUMENT);
     T_EQ_INT(mls_net_each_tensor(NULL, see, &s), MLS_ERROR_ARGUMENT);
-    trial_free(&r);
+    rig_free(&r);
 }
 
 /* Steps write the running statistics where the visit says. */
@@ -130,9 +130,9 @@ static void tensors_have_the_codes(void)
     static float values[2000], before[TRIAL_BATCH * 7];
     uint8_t memory[4096];
     mls_tensor tensor;
-    trial r;
+    rig r;
     tensors_net(&r);
-    if (!trial_bind(&r)) return;
+    if (!rig_bind(&r)) return;
     make_trial_images(8);
     T_EQ_INT(mls_net_evaluate(&r.net, trial_images, NULL, TRIAL_BATCH, NULL), MLS_OK);
     memcpy(before, mls_net_logits(&r.net), sizeof before);
@@ -148,7 +148,7 @@ static void tensors_have_the_codes(void)
     s.of[6].values[0] = 9; /* and they are the weights that count */
     T_EQ_INT(mls_net_evaluate(&r.net, trial_images, NULL, TRIAL_BATCH, NULL), MLS_OK);
     T_CHECK(memcmp(mls_net_logits(&r.net), before, sizeof before) != 0);
-    trial_free(&r);
+    rig_free(&r);
 }
 
 /* How many tensors of a network show codes, which must be those that fp32 weights are quantized to. */

@@ -94,7 +94,7 @@ static void longest_text(void)
 /* What a convolution's description leaves out is the network's, by role; fp32 can be said. */
 static void roles_of_a_layer(void)
 {
-    static trial r;
+    static rig r;
     mls_net_desc desc;
     mls_conv_desc conv;
     mls_formats f, built = formats_of("w=2,1 a=2,4 e=2,3 e.weight=0,7");
@@ -136,7 +136,7 @@ static void roles_of_a_layer(void)
 }
 
 /* The formats of each node, one to a word. */
-static void say_formats(const trial *r, char *text, size_t size)
+static void say_formats(const rig *r, char *text, size_t size)
 {
     text[0] = 0;
     for (int32_t i = 0; i < r->net.count; i++) {
@@ -183,7 +183,7 @@ static void layers_by_text(void)
         {"conv2=2,1:foo", MLS_ERROR_FORMAT, "'2,1:foo' is not a format"},
         {"conv1=2,1; conv2=7,1", MLS_ERROR_FORMAT, "'7,1' is not a format"},
     };
-    static trial r;
+    static rig r;
     char text[120], longest[400];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         t_note("\"%s\"", good[i].text);
@@ -191,14 +191,14 @@ static void layers_by_text(void)
         T_EQ_INT(mls_net_formats(&r.net, "conv1=2,1"), MLS_OK); /* so that it has room, too */
         T_EQ_INT(mls_net_formats(&r.net, "conv1=fp32"), MLS_OK);
         T_EQ_INT(mls_net_formats(&r.net, good[i].text), MLS_OK);
-        T_REQUIRE(trial_bind(&r));
+        T_REQUIRE(rig_bind(&r));
         say_formats(&r, text, sizeof text);
         if (strcmp(text, good[i].all) != 0) t_fail(__FILE__, __LINE__, "\"%s\"", text);
         T_EQ_INT(mls_net_formats(&r.net, good[i].text), MLS_OK); /* again, after planning */
         T_EQ_INT(mls_net_formats(&r.net, "conv2=2,2"), MLS_OK);
         T_EQ_INT(layer_formats(&r, 4).weight.mx, 2);
         steps(&r, 1);
-        trial_free(&r);
+        rig_free(&r);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         t_note("\"%s\"", bad[i].text);

@@ -72,13 +72,6 @@ static const mls_layer_kind tap_kind = {
     "tap", 0, NULL, NULL, tap_forward_steps, tap_backward_steps, NULL, NULL};
 static const int tap_number[] = {0, 1};
 
-typedef struct trial {
-    mls_net net;
-    mls_node nodes[NODES];
-    mls_plan plan;
-    void *arena;
-} trial;
-
 enum {
     TRIAL_BATCH = 4
 };
@@ -92,23 +85,11 @@ static void make_trial_images(uint64_t rng)
     for (int i = 0; i < TRIAL_BATCH; i++) trial_labels[i] = t_below(&rng, 3);
 }
 
-/* Takes the arena, which ends at a page that cannot be touched. */
-static int trial_bind(trial *r)
-{
-    if (mls_net_plan(&r->net, &r->plan) == MLS_OK) {
-        r->arena = t_alloc(r->plan.arena);
-        mls_net_bind(&r->net, r->arena, r->plan.arena);
-    }
-    if (r->net.status == MLS_OK) return 1;
-    t_fail(__FILE__, __LINE__, "%s", r->net.text);
-    return 0;
-}
-
 /* input, 1: fp32 convolution, 2: tap, 3: the convolution with formats, 4: tap, linear. */
 enum {
     UNDER_TEST = 3
 };
-static int trial_taps(trial *r, const char *formats, int h, int w, int c, int stride)
+static int trial_taps(rig *r, const char *formats, int h, int w, int c, int stride)
 {
     mls_net_desc desc;
     mls_conv_desc conv;
@@ -122,12 +103,12 @@ static int trial_taps(trial *r, const char *formats, int h, int w, int c, int st
     conv.c_out = c + 1, conv.stride = stride;
     x = mls_net_custom(&r->net, &tap_kind, mls_net_conv(&r->net, x, &conv), -1, &tap_number[1]);
     mls_net_loss(&r->net, mls_net_linear(&r->net, x, 3));
-    return trial_bind(r);
+    return rig_bind(r);
 }
 
 /* The same as small networks are: two convolutions read what the first relu gives, one in the same
    formats, so that they share its codes. 1: conv, 4: conv, 5: conv, 9: linear. */
-static void trial_build(trial *r, const char *formats, const char *widest)
+static void trial_build(rig *r, const char *formats, const char *widest)
 {
     mls_net_desc desc;
     mls_conv_desc conv;
@@ -147,18 +128,13 @@ static void trial_build(trial *r, const char *formats, const char *widest)
     mls_net_loss(&r->net, mls_net_linear(&r->net, y, 3));
 }
 
-static int trial_make(trial *r, const char *formats, const char *widest)
+static int trial_make(rig *r, const char *formats, const char *widest)
 {
     trial_build(r, formats, widest);
-    return trial_bind(r);
+    return rig_bind(r);
 }
 
-static void trial_free(trial *r)
-{
-    t_free(r->arena);
-}
-
-static void steps(trial *r, int count)
+static void steps(rig *r, int count)
 {
     const mls_sgd sgd = {0.05f, 0.9f, 5e-4f, 0};
     for (int i = 0; i < count; i++) {
@@ -174,7 +150,7 @@ static int is_fp32(mls_format f)
     return f.ex + f.mx == 0;
 }
 
-static mls_formats layer_formats(const trial *r, int32_t node)
+static mls_formats layer_formats(const rig *r, int32_t node)
 {
     mls_layer layer;
     memset(&layer, 0, sizeof layer);
